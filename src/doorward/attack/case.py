@@ -1,0 +1,111 @@
+"""An attack and its twin, as data. A leaf: controls describe their attacks with it and import nothing else of ours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+Who = Literal["anonymous", "reader", "writer", "admin", "nobody", "api_key"]
+"""Whose credential the runner adds: nobody's; a caller who may read; one who may write; one who may do all;
+an authenticated caller without any role; an API key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request, as data. The runner adds Host, the credential of `who` and Content-Length."""
+
+    method: str = "GET"
+    target: str = "/"
+    """Path and query as they go on the wire."""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    who: Who = "anonymous"
+    raw: bytes = b""
+    """When set, sent as is on a connection of its own; `{host}`, `{authorization}`, `{path}` are filled in
+    (`{authorization}` becomes the whole header line with its CRLF, or nothing)."""
+    times: int = 1
+    """How often it is sent; the last answer counts."""
+    pause_s: float = 0.0
+    """For raw asks: time between the first half and the rest (slow clients)."""
+    plain: bool = False
+    """Over plain TCP instead of TLS."""
+
+    def with_header(self, name: str, value: str) -> "Ask":
+        """The same request with one more header field."""
+        return replace(self, headers=(*self.headers, (name, value)))
+
+
+class Samples(Protocol):
+    """Valid requests to the API under attack, made from its description and policy.
+
+    Each method returns None when the API has no such operation: the attack is then reported as not applicable.
+    """
+
+    def read(self) -> Ask | None:
+        """A request that a reader may make and that changes nothing."""
+
+    def write(self) -> Ask | None:
+        """A state-changing request with a JSON body, by a caller who may make it."""
+
+    def privileged(self, who: Who) -> Ask | None:
+        """A request that needs a role the reader lacks, made by `who`."""
+
+    def protected(self) -> Ask | None:
+        """A request, made with a reader's credential, to an operation that asks for one."""
+
+    def scoped(self, *, has_scope: bool) -> Ask | None:
+        """A request to an operation that demands a scope, with or without it."""
+
+    def owned(self, *, own: bool) -> Ask | None:
+        """A request for an object with an owner rule: the caller's own, or another's."""
+
+    def text(self, value: str) -> Ask | None:
+        """A valid request that carries `value` in a free text field of its body or, failing that, a parameter."""
+
+    def query_text(self, value: str) -> Ask | None:
+        """A valid request that carries `value` in a free text query parameter."""
+
+    def body_value(self, pointer_kind: Literal["number", "string", "extra"], value: object) -> Ask | None:
+        """The valid write request with one member of that kind replaced by `value` (`extra`: an undeclared one)."""
+
+    def bodiless(self) -> Ask | None:
+        """A request to an operation that declares no body."""
+
+    def streamed(self) -> Ask | None:
+        """A request whose declared body no control reads (binary upload)."""
+
+    def token(self, who: Who) -> str | None:
+        """A valid compact JWT of that caller."""
+
+    def forge(self, *, header: dict[str, object], claims: dict[str, object], valid_signature: bool) -> str | None:
+        """The reader's token with header and claims changed (None removes one).
+
+        Signed with the issuer's real key when `valid_signature`; None when that key is not at hand.
+        """
+
+    def api_key(self, kind: Literal["valid", "expired", "revoked", "unknown"]) -> Ask | None:
+        """A request by API key of that kind."""
+
+    def lab(self, behaviour: str) -> Ask | None:
+        """A request to the laboratory's misbehaving upstream; None outside the laboratory. See `attack.lab`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """A request a control must stop, and the nearest harmless one it must let pass.
+
+    The attack counts as stopped when the answer carries the problem type of `earns` (or, with `earns_close`,
+    when the connection is closed without an answer); the twin passes when no denial answers it.
+    """
+
+    id: str
+    """`control.what_it_tries`, unique."""
+    name: str
+    earns: str
+    """The denial code."""
+    threat: str
+    """In words of the OWASP API Security Top 10 (2023), with its id: `API1:2023 Broken object level authorization`."""
+    source: str
+    """RFC, CVE, catalogue row or paper it comes from."""
+    send: Callable[[Samples], Ask | None]
+    twin: Callable[[Samples], Ask | None]
+    earns_close: bool = False

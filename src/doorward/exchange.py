@@ -1,0 +1,168 @@
+"""One request and its response, and the facts found about them so far. Plain slotted data; no I/O, no decisions."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from doorward.denial import Denied
+from doorward.operation import Operation
+
+Header: TypeAlias = tuple[bytes, bytes]
+CallerKind = Literal["user", "client", "api_key"]
+
+
+class _Unparsed:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNPARSED"
+
+
+UNPARSED: Final = _Unparsed()
+"""The body was not (yet) read as JSON; distinct from a body that is `null`."""
+
+
+class Headers:
+    """Header fields in order of arrival, names in lower case; the one accessor for header values.
+
+    >>> fields = Headers([(b"host", b"a"), (b"accept", b"x"), (b"accept", b"y")])
+    >>> fields.get(b"accept"), fields.all(b"accept"), b"cookie" in fields
+    (b'x', [b'x', b'y'], False)
+    """
+
+    __slots__ = ("_first", "items")
+
+    def __init__(self, items: list[Header]) -> None:
+        self.items = items
+        first: dict[bytes, bytes] = {}
+        for name, value in items:
+            first.setdefault(name, value)
+        self._first = first
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of a field, or None. Fields that may come once only are held to that by `transport`."""
+        return self._first.get(name)
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every value of a field, in order."""
+        if name not in self._first:
+            return []
+        return [value for field_name, value in self.items if field_name == name]
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._first
+
+    def __iter__(self) -> Iterator[Header]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(slots=True)
+class Request:
+    """What was asked. `path` and `query` are the bytes that are decided on *and* forwarded."""
+
+    method: str
+    target: bytes
+    """The request target as it came; kept for the record only."""
+    path: bytes
+    """Raw path; `transport` replaces it once by its canonical form."""
+    query: bytes
+    """Raw query without the question mark; empty when there is none."""
+    headers: Headers
+    scheme: Literal["http", "https"] = "https"
+    http_version: str = "1.1"
+    has_body: bool = False
+    """The head announces a body (Content-Length above 0, or chunked)."""
+    body: bytes = b""
+    """The whole body, once read; empty while it is streamed."""
+
+
+@dataclass(slots=True)
+class Response:
+    """What the upstream answered. `minimise` changes it in place."""
+
+    status: int
+    headers: list[Header]
+    """Names in lower case, in order."""
+    body: bytes | None = None
+    """The whole body when a control reads it; None while it is streamed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a connection comes from."""
+
+    address: str
+    port: int = 0
+    tls_version: str | None = None
+    """As `ssl` names it (`TLSv1.3`); None on a plain connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedToken:
+    """What a client says about itself. Nothing in it may be trusted."""
+
+    header: Mapping[str, object]
+    claims: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who is calling, proved. Only `authenticate` makes one."""
+
+    subject: str
+    kind: CallerKind
+    issuer: str
+    roles: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+    claims: Mapping[str, object] = field(default_factory=dict)
+    """All verified claims of the token; for an API key the claims stored with it."""
+    credential_id: str = ""
+    """The token's `jti` or the key's id: names the credential without revealing it."""
+    expires_at: float = float("inf")
+    """Unix seconds after which the proof is void."""
+
+    @property
+    def key(self) -> str:
+        """One text for this caller across issuers: what limits count by."""
+        return f"{self.issuer}|{self.subject}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One request, its response and the facts found so far; handed from control to control."""
+
+    id: str
+    """Request id: 32 lower-case hex digits, made by the gateway, never taken from the client."""
+    now: float
+    """Wall clock when the head was complete, Unix seconds. The only clock a control may use."""
+    ticks: float
+    """Monotonic clock at the same moment, seconds: for rates and durations."""
+    source: Source
+    request: Request
+    response: Response | None = None
+    operation: Operation | None = None
+    path_values: Mapping[str, str] = field(default_factory=dict)
+    """Path parameters of the matched operation, percent-decoded once."""
+    parameters: dict[tuple[str, str], object] = field(default_factory=dict)
+    """Validated parameters by (location, name), in the type the description gives them."""
+    json_body: object = UNPARSED
+    caller: Caller | None = None
+    findings: list[str] = field(default_factory=list)
+    """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
+    answer_headers: list[Header] = field(default_factory=list)
+    """Added to whatever answer leaves, a refusal included (RateLimit and its like)."""
+    denied: Denied | None = None
+    """The denial that was answered, if any."""
+    fault: str = ""
+    """What broke on our side, if anything did; for the record, never for the client."""
+    upstream_ms: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    policy_version: str = ""
+
+
+Check: TypeAlias = Callable[[Exchange], None]
+"""One compiled step of a control. It returns (having added facts) or raises Denied; it never waits."""
