@@ -1,0 +1,1 @@
+"""Gateway: moves bytes, decides nothing."""
