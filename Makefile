@@ -1,0 +1,63 @@
+# Two commands on a bare machine: `make demo` (an API attacked, then guarded) and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.PHONY: demo test quick lint types imports check format bench lock clean
+
+demo: .venv/.runtime
+	@$(BIN)/doorward demo
+
+test: .venv/.dev
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+quick: .venv/.dev
+	$(BIN)/pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+imports: .venv/.dev
+	$(BIN)/lint-imports
+
+check: lint types imports
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Debian packages (nginx, haproxy, wrk) come from the script; the other peers are wheels.
+bench: .venv/.bench
+	bash bench/install.sh
+	$(BIN)/python -m bench
+
+lock: .venv/.dev
+	bash requirements/lock.sh
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+# Every version is pinned by hash; the project itself is installed editable with the pinned build tools.
+.venv/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Doorward needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.runtime: .venv/.python requirements/runtime.lock pyproject.toml
+	@echo "installing Doorward and its pinned dependencies into .venv (once) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	touch $@
+
+.venv/.bench: .venv/.dev requirements/bench.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	touch $@

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Renews the hashed locks from pyproject.toml. They name no index, so they work with any mirror of PyPI.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() {
+  .venv/bin/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
+    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host "$@"
+}
+compile -o requirements/runtime.lock pyproject.toml
+compile -c requirements/runtime.lock --extra dev -o requirements/dev.lock pyproject.toml
+compile -c requirements/dev.lock --extra bench -o requirements/bench.lock pyproject.toml
+printf 'hatchling\neditables\n' | compile -c requirements/dev.lock -o requirements/build.lock -
