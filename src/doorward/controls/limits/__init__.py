@@ -1,1 +1,28 @@
-"""Limits."""
+"""Limits: whether this address and this caller ask for no more than they may.
+
+Threat:   one client takes what is meant for all: floods, slow requests, oversized heads and bodies, memory filled
+          by many bodies at once (OWASP API4:2023 Unrestricted resource consumption).
+Standard: OWASP ASVS 5.0 V2.4, V4.2; RFC 6585 (429, 431); draft-ietf-httpapi-ratelimit-headers.
+Not here: the clocks and the reading, which are the gateway's; nesting and member counts of JSON (validate);
+          limits of the upstream (forward).
+"""
+
+from doorward.controls.limits.checks import address_check, caller_check
+from doorward.controls.limits.counters import Counters
+from doorward.controls.limits.load import Load
+from doorward.controls.limits.policy import LimitsPolicy
+from doorward.controls.limits.quota import Quota
+from doorward.controls.limits.rate import Rate
+from doorward.controls.limits.size import body_bytes, check_head_size
+
+__all__ = [
+    "Counters",
+    "LimitsPolicy",
+    "Load",
+    "Quota",
+    "Rate",
+    "address_check",
+    "body_bytes",
+    "caller_check",
+    "check_head_size",
+]

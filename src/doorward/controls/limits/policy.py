@@ -1,9 +1,46 @@
 """What an operator may write about limits."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from doorward.controls.limits.quota import Quota
+from doorward.controls.limits.rate import Rate
 
 
 class LimitsPolicy(BaseModel):
     """How much one address and one caller may ask for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    per_address: Rate | None = Rate.parse("1200/minute")
+    """Requests an address may send, refused ones included (IPv6 by /64). `null` counts no addresses: for a gateway
+    that sees all clients through one load balancer. Default 20 a second: a page load of a busy office passes."""
+    per_caller: Rate | None = Rate.parse("600/minute")
+    """Requests an authenticated caller may send, whatever address they come from. `null` sets no rate."""
+    quota: dict[str, Quota] = Field(default_factory=dict)
+    """Role -> requests a calendar hour, day or month (UTC) for each caller with that role, as `reader: 10000/day`.
+    A caller with several of these roles has the largest of their quotas. A role not named here has none."""
+
+    head_bytes: int = Field(default=16 * 1024, ge=1024, le=256 * 1024)
+    """Largest request head (request line and fields), in bytes. Beyond it: 431. As h11; Tomcat takes 8 KiB."""
+    target_bytes: int = Field(default=8 * 1024, ge=256, le=64 * 1024)
+    """Longest request target, in bytes. Beyond it: 414. RFC 9112 section 3 asks for at least 8,000."""
+    header_count: int = Field(default=100, ge=8, le=1_000)
+    """Most header fields. Beyond it: 431. As Apache and h11."""
+    body_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
+    """Largest request body, in bytes, read or streamed. Beyond it: 413. As nginx. An operation may have its own
+    (`x-doorward: {body_bytes: 10485760}` in the description)."""
+    buffered_bytes: int = Field(default=256 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024 * 1024)
+    """Most bytes of request bodies one worker holds at a time, over all connections. Beyond it: 503 rather than
+    the kernel's out-of-memory killer."""
+
+    head_s: float = Field(default=10.0, ge=0.1, le=300.0)
+    """Seconds from a head's first byte to its last, in all, not per read. Beyond it: 408."""
+    body_s: float = Field(default=30.0, ge=0.1, le=3_600.0)
+    """Seconds from the end of the head to the end of the body, in all. Beyond it: 408."""
+    idle_s: float = Field(default=60.0, ge=0.1, le=3_600.0)
+    """Seconds a kept-alive connection may wait for its next request; then it is closed without an answer."""
+
+    connections: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Most open client connections of one worker. Beyond it: 503, then close."""
+    connections_per_address: int = Field(default=256, ge=1, le=1_000_000)
+    """Most open connections from one address (IPv6 by /64) to one worker. Beyond it: 503, then close."""
