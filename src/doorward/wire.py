@@ -1,0 +1,69 @@
+"""Header names that more than one part must agree on. A leaf: constants only, all in lower case."""
+
+from typing import Final
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    }
+)
+"""Fields that end at this hop and are never forwarded in either direction (RFC 9110 section 7.6.1)."""
+
+FORWARDING: Final = frozenset(
+    {
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-forwarded-port",
+        b"x-forwarded-prefix",
+        b"x-forwarded-uri",
+        b"x-forwarded-method",
+        b"x-forwarded-server",
+        b"x-forwarded-scheme",
+        b"x-forwarded-ssl",
+        b"x-forwarded-user",
+        b"x-forwarded-email",
+        b"x-forwarded-groups",
+        b"x-forwarded-preferred-username",
+        b"x-forwarded-access-token",
+        b"x-forwarded-client-cert",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-original-url",
+        b"x-original-uri",
+        b"x-original-method",
+        b"x-original-host",
+        b"x-rewrite-url",
+        b"x-host",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+        b"client-ip",
+        b"via",
+    }
+)
+"""What only a proxy in front may say about where a request came from. A client's are removed (hostile input H4)."""
+
+METHOD_OVERRIDE: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+"""Ask some frameworks to run another method than the one decided on; never forwarded (hostile input H10)."""
+
+IDENTITY_HEADER: Final = b"doorward-caller"
+"""The signed statement about the caller that Doorward gives the upstream; a client's own is removed (H7)."""
+
+IDENTITY: Final = frozenset(
+    {IDENTITY_HEADER, b"doorward-request-id", b"remote-user", b"x-remote-user", b"x-authenticated-user", b"x-user"}
+)
+"""Names under which upstreams are told who is calling: ours and the customary ones (H7)."""
+
+NEVER_FORWARDED: Final = HOP_BY_HOP | FORWARDING | METHOD_OVERRIDE | IDENTITY | {b"expect"}
+"""Request fields that never reach the upstream as the client sent them."""
