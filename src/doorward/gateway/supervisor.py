@@ -65,8 +65,8 @@ class Supervisor:
         """Start everything, keep it running, and return once everything has stopped."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         watchdog = asyncio.create_task(self._watch())
         starting = asyncio.create_task(self._start())
         await self._stopping.wait()
@@ -92,14 +92,16 @@ class Supervisor:
             await worker.ready.wait()
         self._serving([worker.pid for worker in self._workers])
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Drain and end; a second time: end at once."""
         if self._stopping.is_set():
             _log.warning("asked twice to stop: not waiting for requests under way")
             for child in (*self._workers, self._control):
                 child.send(signal.SIGKILL)
         self._stopping.set()
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """Have the control process read the policy again."""
         _log.info("reload asked for")
         self._control.send(signal.SIGHUP)
 
@@ -152,6 +154,11 @@ class _Child:
                 # Ctrl-C is for us alone: the children are drained, not interrupted.
                 process_group=0,
             )
+        except OSError as error:
+            os.close(self._status)
+            _log.error("cannot be started", child=self.name, reason=error.strerror)
+            self._start_again(loop)
+            return
         finally:
             os.close(theirs)
         self.ready.clear()
@@ -211,15 +218,25 @@ class _Child:
         if self._stopping:
             _log.info("ended", child=self.name, pid=process.pid, **_how(code))
             return
-        pause_s = RESTART_S
+        _log.error("died, is started again", child=self.name, pid=process.pid, **_how(code))
+        self._start_again(loop)
+
+    def _start_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Died before it served: its start is broken, and trying faster does not mend it. One that dies while it serves
+        # comes back at once: whoever found a request that kills must not get a pause for each.
         if not self.ready.is_set():
-            # Died before it served: its start is broken, and trying faster does not mend it. One that dies while it
-            # serves comes back at once: whoever found a request that kills must not get a pause for each.
             self._failed_starts += 1
-            pause_s = min(RESTART_S * 2**self._failed_starts, BACK_OFF_S)
         self.ready.clear()
-        _log.error("died, is started again", child=self.name, pid=process.pid, pause_s=round(pause_s, 2), **_how(code))
-        self._restart = loop.call_later(pause_s, self.start)
+        self._restart = loop.call_later(back_off_s(self._failed_starts), self.start)
+
+
+def back_off_s(failed_starts: int) -> float:
+    """Seconds until a child is started again that failed to start so many times in a row.
+
+    >>> [back_off_s(failed) for failed in (0, 1, 2, 20)]
+    [0.05, 0.1, 0.2, 10.0]
+    """
+    return float(min(RESTART_S * 2 ** min(failed_starts, 10), BACK_OFF_S))
 
 
 async def _stop_all(children: list[_Child], within_s: float) -> None:
