@@ -1,0 +1,1 @@
+"""The demonstration: a vulnerable bank, attacked bare and then through Doorward."""
