@@ -1,9 +1,26 @@
 """What an operator may write about validate."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ValidatePolicy(BaseModel):
     """How strictly a request must fit the API description."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    json_depth: int = Field(default=64, ge=1, le=200)
+    """Deepest nesting of a JSON body, in levels. Deeper bodies exhaust the stack of many parsers; no API needs it."""
+    json_members: int = Field(default=10_000, ge=1, le=10_000_000)
+    """Most members and items of a JSON body, all levels together. Bounds what one body makes us and the upstream do."""
+    json_number_digits: int = Field(default=64, ge=1, le=1_000)
+    """Longest number, in digits. A double holds 17, a 128-bit decimal 34; converting long ones costs quadratic time."""
+    form_fields: int = Field(default=1_000, ge=1, le=100_000)
+    """Most fields of a form body, and most parameters of a query."""
+    allow_unknown_parameters: bool = False
+    """Lets query parameters pass that the description does not declare. They reach the upstream unjudged."""
+    allow_unknown_properties: bool = False
+    """Lets body members pass that the description does not declare: an open door for mass assignment (API3:2023)."""
+    read_only_properties: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a body member that the description declares `readOnly`."""

@@ -1,0 +1,244 @@
+"""What an operator may write: the policy as a tree of models. Reading the file is `policy.loading`'s."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+
+from doorward.controls.audit.policy import AuditPolicy
+from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.controls.authorize.policy import AuthorizePolicy
+from doorward.controls.forward.policy import ForwardPolicy
+from doorward.controls.inspect.policy import InspectPolicy
+from doorward.controls.limits.policy import LimitsPolicy
+from doorward.controls.minimise.policy import MinimisePolicy
+from doorward.controls.transport.policy import TransportPolicy
+from doorward.controls.validate.policy import ValidatePolicy
+from doorward.errors import PolicyError
+from doorward.operation import Operation
+from doorward.policy.messages import first_mistake
+
+ControlName: TypeAlias = Literal[
+    "transport", "limits", "authenticate", "authorize", "validate", "inspect", "forward", "minimise", "audit"
+]
+Mode: TypeAlias = Literal["enforce", "observe", "off"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_CONFIG: Final = ConfigDict(
+    extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, populate_by_name=True
+)
+_ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}")
+_OPERATION_KEY: Final = re.compile(r"[A-Z]+ /[^\s]*")
+
+
+def _beside_the_policy(path: Path, info: ValidationInfo) -> Path:
+    directory = (info.context or {}).get("directory")
+    return Path(directory) / path if directory is not None else path
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text) or int(text.rpartition(":")[2]) > 65_535:
+        raise ValueError("is not an address: write host:port, such as 127.0.0.1:8443")
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("is not a plain URL: write http://host:port or https://host:port")
+    return text
+
+
+def _operation_key(text: str) -> str:
+    if not _OPERATION_KEY.fullmatch(text):
+        raise ValueError("does not name an operation: write METHOD /path, such as GET /orders/{order_id}")
+    return text
+
+
+PolicyPath = Annotated[Path, AfterValidator(_beside_the_policy)]
+"""A path; relative ones count from the policy file's directory."""
+Address = Annotated[str, AfterValidator(_address)]
+"""`host:port`; `:8443` listens on every interface."""
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+OperationKey = Annotated[str, AfterValidator(_operation_key)]
+"""`GET /orders/{order_id}`: method and path template as the API description writes it."""
+
+
+class TlsSettings(BaseModel):
+    """The gateway's own certificate."""
+
+    model_config = _CONFIG
+
+    certificate: PolicyPath
+    """PEM file with the certificate chain, leaf first."""
+    key: PolicyPath
+    """PEM file with the private key; readable by its owner only."""
+
+
+class IssuerSettings(BaseModel):
+    """The identity provider that Doorward runs itself."""
+
+    model_config = _CONFIG
+
+    listen: Address = "127.0.0.1:8444"
+    """Address it listens on, over TLS. Loopback unless told otherwise: it is not needed from outside by default."""
+    url: HttpUrl = "https://127.0.0.1:8444"
+    """Its issuer identifier, as it stands in the `iss` claim of its tokens (RFC 8414 section 2)."""
+    insecure_development_tokens: bool = False
+    """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
+
+
+class OperationPolicy(BaseModel):
+    """What differs for one operation. The same may stand in the API description under `x-doorward`."""
+
+    model_config = _CONFIG
+
+    public: bool | None = None
+    """True: no credential is needed. False: one is needed although the description marks it public."""
+    modes: dict[ControlName, Mode] = {}
+    """Modes of controls for this operation; they win over the global ones."""
+    limits: LimitsPolicy | None = None
+    """Settings of `limits` that differ; what is not written stays as it is globally."""
+    validate_: ValidatePolicy | None = Field(default=None, alias="validate")
+    """Settings of `validate` that differ; what is not written stays as it is globally."""
+
+
+class Policy(BaseModel):
+    """The operator's document, `doorward.yaml`."""
+
+    model_config = _CONFIG
+
+    api: PolicyPath
+    """The API description: an OpenAPI 3.0 or 3.1 document, JSON or YAML."""
+    upstream: HttpUrl
+    """Where the guarded API runs: `http://127.0.0.1:8000`."""
+    listen: Address = "127.0.0.1:8443"
+    """Address of the gateway. Loopback until told otherwise, so that trying it out exposes nothing."""
+    tls: TlsSettings | None = None
+    """Certificate and key of the gateway. Needed unless `insecure_plain_http` is set."""
+    insecure_plain_http: bool = False
+    """Serves without TLS: everybody on the way can read and change everything. Only behind a TLS terminator."""
+    plain_redirect: Address | None = None
+    """Address that answers plain HTTP with 308 to https for GET and HEAD, and refuses the rest. None: no such port."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Number of worker processes. One serves thousands of requests a second; more than the CPU cores slow it down."""
+    state: PolicyPath = Field(default=Path(".doorward"), validate_default=True)
+    """Directory for keys, store and audit trail (mode 0700)."""
+    issuer: IssuerSettings = IssuerSettings()
+    """Doorward's own identity provider."""
+    issuers: tuple[Literal["local"] | IssuerPolicy, ...] = ("local",)
+    """Who may vouch for a caller: `local`, or an external issuer."""
+    roles: dict[str, tuple[str, ...]] = {}
+    """Role to grants (`"*"`, `GET *`, `POST /orders`, `GET /orders/*`). What no role grants, nobody may do."""
+    owners: dict[str, str] = {}
+    """Path template to the caller's claim that must equal its last parameter: `/accounts/{id}: caller.account_id`."""
+    public: tuple[OperationKey, ...] = ()
+    """Operations that need no credential."""
+    limits: LimitsPolicy = LimitsPolicy()
+    """How much one address and one caller may ask for."""
+    transport: TransportPolicy = TransportPolicy()
+    """How strictly a request is read."""
+    authenticate_: AuthenticatePolicy = Field(default=AuthenticatePolicy(), alias="authenticate")
+    """How callers prove who they are."""
+    validate_: ValidatePolicy = Field(default=ValidatePolicy(), alias="validate")
+    """How strictly a request must fit the API description."""
+    inspect: InspectPolicy = InspectPolicy()
+    """Which kinds of harmful content are looked for."""
+    forward_: ForwardPolicy = Field(default=ForwardPolicy(), alias="forward")
+    """How the upstream is reached and what it is told."""
+    minimise: MinimisePolicy = MinimisePolicy()
+    """What may leave in a response."""
+    audit: AuditPolicy = AuditPolicy()
+    """How exchanges are recorded."""
+    modes: dict[ControlName, Mode] = {}
+    """Control to `enforce` (the default), `observe` (record what it would have refused) or `off`."""
+    operations: dict[OperationKey, OperationPolicy] = {}
+    """What differs for single operations, by `METHOD /path`."""
+
+    @model_validator(mode="after")
+    def _tls_or_said_otherwise(self) -> Self:
+        if self.tls is None and not self.insecure_plain_http:
+            raise ValueError("tls is missing: write tls: {certificate: ..., key: ...}")
+        return self
+
+    @property
+    def authenticate(self) -> AuthenticatePolicy:
+        """How callers prove who they are, the accepted issuers included."""
+        return self.authenticate_.model_copy(update={"issuers": self.issuers})
+
+    @property
+    def authorize(self) -> AuthorizePolicy:
+        """Roles and owners as the control takes them. Errors: PolicyError for a grant or owner rule it refuses."""
+        return _made(AuthorizePolicy, {"roles": self.roles, "owners": self.owners})
+
+    @property
+    def forward(self) -> ForwardPolicy:
+        """How the upstream is reached, its address included."""
+        return self.forward_.model_copy(update={"upstream": self.upstream})
+
+    def operation_policy(self, operation: Operation) -> OperationPolicy:
+        """What differs for this operation: the policy's word first, the description's `x-doorward` second.
+
+        Errors: PolicyError when `x-doorward` holds something that is not a setting.
+        """
+        described = described_policy(operation)
+        written = self.operations.get(operation_key(operation))
+        if written is None:
+            return described
+        return OperationPolicy(
+            public=described.public if written.public is None else written.public,
+            modes={**described.modes, **written.modes},
+            limits=_merged(described.limits, written.limits),
+            validate_=_merged(described.validate_, written.validate_),
+        )
+
+    def modes_of(self, operation: Operation) -> dict[ControlName, Mode]:
+        """Mode of every control whose mode was written, for this operation."""
+        return {**self.modes, **self.operation_policy(operation).modes}
+
+    def is_public(self, operation: Operation) -> bool:
+        """Whether the operator said that this operation needs no credential."""
+        said = self.operation_policy(operation).public
+        return operation_key(operation) in self.public if said is None else said
+
+    def limits_of(self, operation: Operation) -> LimitsPolicy:
+        """`limits` as it stands for this operation."""
+        return _merged(self.limits, self.operation_policy(operation).limits) or self.limits
+
+    def validate_of(self, operation: Operation) -> ValidatePolicy:
+        """`validate` as it stands for this operation."""
+        return _merged(self.validate_, self.operation_policy(operation).validate_) or self.validate_
+
+
+def operation_key(operation: Operation) -> str:
+    """How a policy names an operation: `GET /orders/{order_id}`."""
+    return f"{operation.method} {operation.template}"
+
+
+def described_policy(operation: Operation) -> OperationPolicy:
+    """The operation's `x-doorward` member as settings. Errors: PolicyError, naming the member."""
+    if not operation.extension:
+        return _NOTHING
+    key = f"{operation_key(operation)} x-doorward"
+    return _made(OperationPolicy, operation.extension, key)
+
+
+def _made(model: type[_Model], data: Mapping[str, Any], key: str = "") -> _Model:
+    # By way of JSON: only then does pydantic's strict mode take a list for a tuple, as a document must.
+    try:
+        return model.model_validate_json(orjson.dumps(data))
+    except ValidationError as error:
+        raise first_mistake(error, model, key) from None
+
+
+def _merged(under: _Model | None, over: _Model | None) -> _Model | None:
+    if under is None or over is None:
+        return over or under
+    return under.model_copy(update={name: getattr(over, name) for name in over.model_fields_set})
+
+
+_NOTHING: Final = OperationPolicy()
