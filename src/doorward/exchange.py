@@ -1,6 +1,6 @@
 """One request and its response, and the facts found about them so far. Plain slotted data; no I/O, no decisions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -48,6 +48,16 @@ class Headers:
         if name not in self._first:
             return []
         return [value for field_name, value in self.items if field_name == name]
+
+    @property
+    def names(self) -> KeysView[bytes]:
+        """Every name, once."""
+        return self._first.keys()
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether some field came more than once."""
+        return len(self._first) != len(self.items)
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._first
@@ -150,6 +160,9 @@ class Exchange:
     """Validated parameters by (location, name), in the type the description gives them."""
     json_body: object = UNPARSED
     caller: Caller | None = None
+    scopes_demanded: tuple[frozenset[str], ...] | None = None
+    """Scope sets of the `security` alternatives the credentials meet: `authorize` wants one of them granted.
+    None: `authenticate` has not spoken."""
     findings: list[str] = field(default_factory=list)
     """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
     answer_headers: list[Header] = field(default_factory=list)

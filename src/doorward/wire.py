@@ -61,7 +61,7 @@ IDENTITY_HEADER: Final = b"doorward-caller"
 """The signed statement about the caller that Doorward gives the upstream; a client's own is removed (H7)."""
 
 IDENTITY: Final = frozenset(
-    {IDENTITY_HEADER, b"doorward-request-id", b"remote-user", b"x-remote-user", b"x-authenticated-user", b"x-user"}
+    {IDENTITY_HEADER, b"doorward-request-id", b"remote-user", b"x-remote-user", b"x-authenticated-user"}
 )
 """Names under which upstreams are told who is calling: ours and the customary ones (H7)."""
 

@@ -1,1 +1,24 @@
-"""Transport."""
+"""Transport: whether the bytes are one unambiguous request for this host.
+
+Threat:   two servers read one request differently (request smuggling, path confusion, header aliases), so that what
+          was checked is not what is done (OWASP API8:2023).
+Standard: RFC 9110, RFC 9112, RFC 3986; OWASP ASVS 5.0 V4.2; hostile inputs S1-S16, S22-S24, H1-H8, H10, P1-P7.
+Not here: how large or slow a request may be (limits); which paths and methods exist (validate); TLS itself (gateway).
+"""
+
+from doorward.controls.transport.chunked import ChunkedBody
+from doorward.controls.transport.head import METHODS, check_head
+from doorward.controls.transport.path import canonical_path
+from doorward.controls.transport.policy import TransportPolicy
+from doorward.controls.transport.request import compile_check
+from doorward.controls.transport.upgrade import without_upgrade
+
+__all__ = [
+    "METHODS",
+    "ChunkedBody",
+    "TransportPolicy",
+    "canonical_path",
+    "check_head",
+    "compile_check",
+    "without_upgrade",
+]
