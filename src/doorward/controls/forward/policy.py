@@ -1,9 +1,53 @@
 """What an operator may write about forward."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
 
 class ForwardPolicy(BaseModel):
     """How the upstream is reached and what it is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    upstream: str = ""
+    """Where the API runs, as `http://127.0.0.1:8000` or `https://orders.internal/v1`; a path is put in front of every
+    request's. Filled from the policy's own `upstream`."""
+    host: Literal["upstream", "client"] = "upstream"
+    """Whose Host the upstream sees. `upstream` by default: a Host the client chose has poisoned caches and links."""
+
+    connect_s: float = Field(default=1.0, ge=0.01, le=60.0)
+    """Seconds to reach the upstream, TLS included. Beyond it: 502."""
+    response_s: float = Field(default=30.0, ge=0.1, le=3_600.0)
+    """Seconds from the request's last byte to the response's, in all. Beyond it: 504."""
+    connections: int = Field(default=64, ge=1, le=10_000)
+    """Most connections of one worker to the upstream."""
+    waiting: int = Field(default=256, ge=0, le=100_000)
+    """Most requests of one worker that may wait for one of them. Beyond it: 503 with Retry-After."""
+    idle_s: float = Field(default=4.0, ge=0.0, le=600.0)
+    """Seconds an unused connection is kept. Below the upstream's own keep-alive (uvicorn: 5 s), or requests meet a
+    connection that is just being closed."""
+    retries: Literal[0, 1] = 1
+    """How often an idempotent request is sent again on a new connection when a kept one broke before its answer's
+    first byte. Never more than once, and never for POST or PATCH."""
+    response_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    """Largest response held in memory to be filtered, in bytes. Beyond it: 502."""
+
+    ca_file: str | None = None
+    """PEM file with the authorities that may vouch for an `https` upstream; the system's by default."""
+    insecure_unverified_tls: bool = False
+    """Accepts any certificate of the upstream: whoever can answer at its address can then read and forge everything."""
+
+    identity_header: FieldName = "doorward-caller"
+    """Field that tells the upstream who is calling: a JWT signed with `keys/upstream.json`. What a client sends under
+    this name never arrives. Nothing is added for an anonymous request."""
+    identity_token_s: float = Field(default=30.0, ge=2.0, le=3_600.0)
+    """Seconds such a token is valid: the longest a stolen one is of use. It is signed once in half that time."""
+    identity_audience: str = Field(default="upstream", min_length=1, max_length=255)
+    """The token's `aud`: what the upstream must expect in it."""
+    identity_claims: list[str] = Field(default_factory=list, max_length=16)
+    """Claims of the caller's own credential to put into it (`account_id`), beside `sub`, `kind`, `roles`, `scope`."""
+    pass_credentials: bool = False
+    """Hands the client's own credential on as well. Off by default: an upstream that logs it, leaks it."""

@@ -53,7 +53,7 @@ def caller_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
         return None if quotas is None else _quota_check(quotas)
     gcra = Gcra.of(rate, counters.share)
     stated = _policy_field(b"per_caller", rate)
-    ledger, spend, left_of = counters.callers, gcra.spend, gcra.left
+    ledger, spend, left_of = counters.callers(str(rate)), gcra.spend, gcra.left
 
     def check(exchange: Exchange) -> None:
         caller = exchange.caller

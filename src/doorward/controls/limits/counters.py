@@ -87,13 +87,18 @@ class Counters:
     quota. Together they never exceed the policy; a client whose connections all reach one worker gets less.
     """
 
-    __slots__ = ("addresses", "callers", "quotas", "share")
+    __slots__ = ("_callers", "_capacity", "addresses", "quotas", "share")
 
     def __init__(self, workers: int = 1, capacity: int = CAPACITY) -> None:
         self.share = 1.0 / workers
+        self._capacity = capacity
         self.addresses = Ledger(capacity)
-        self.callers = Ledger(capacity)
+        self._callers: dict[str, Ledger] = {}
         self.quotas: dict[Unit, WindowLedger] = {unit: WindowLedger(unit, capacity) for unit in UNITS}
+
+    def callers(self, rate: str) -> Ledger:
+        """The callers counted by one rate: an operation with a rate of its own has a table of its own."""
+        return self._callers.setdefault(rate, Ledger(self._capacity))
 
 
 def address_key(address: str) -> str:

@@ -27,8 +27,7 @@ class LimitsPolicy(BaseModel):
     header_count: int = Field(default=100, ge=8, le=1_000)
     """Most header fields. Beyond it: 431. As Apache and h11."""
     body_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
-    """Largest request body, in bytes, read or streamed. Beyond it: 413. As nginx. An operation may have its own
-    (`x-doorward: {body_bytes: 10485760}` in the description)."""
+    """Largest request body, in bytes, read or streamed. Beyond it: 413. As nginx."""
     buffered_bytes: int = Field(default=256 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024 * 1024)
     """Most bytes of request bodies one worker holds at a time, over all connections. Beyond it: 503 rather than
     the kernel's out-of-memory killer."""

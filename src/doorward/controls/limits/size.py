@@ -1,13 +1,8 @@
 """Limits by size: of a head, whole or still growing, and of an operation's body."""
 
-from typing import Final
-
 from doorward.controls.limits.policy import LimitsPolicy
 from doorward.denial import Denied
-from doorward.errors import PolicyError
 from doorward.operation import Operation
-
-_MOST_BODY_BYTES: Final = 1024 * 1024 * 1024
 
 
 def check_head_size(policy: LimitsPolicy, head_bytes: int, *, target_bytes: int = 0, header_count: int = 0) -> None:
@@ -25,17 +20,5 @@ def check_head_size(policy: LimitsPolicy, head_bytes: int, *, target_bytes: int 
 
 
 def body_bytes(operation: Operation, policy: LimitsPolicy) -> int:
-    """Largest body of an operation, in bytes: its own `x-doorward` `body_bytes`, else the policy's; 0 without a body.
-
-    Errors: PolicyError when the description's value is not a whole number from 0 to 1 GiB.
-    """
-    if operation.request_body is None:
-        return 0
-    own = operation.extension.get("body_bytes", policy.body_bytes)
-    if isinstance(own, bool) or not isinstance(own, int) or not 0 <= own <= _MOST_BODY_BYTES:
-        raise PolicyError(
-            f"{own!r} is not a number of bytes",
-            key=f"{operation.method} {operation.template}: x-doorward.body_bytes",
-            hint="write a whole number from 0 to 1073741824",
-        )
-    return own
+    """Largest body of an operation, in bytes; 0 when the description gives it none."""
+    return 0 if operation.request_body is None else policy.body_bytes

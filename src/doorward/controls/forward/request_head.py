@@ -1,0 +1,135 @@
+"""The request head for the upstream: re-written from what was decided on, never copied as bytes."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from doorward.controls.forward.fields import Fields, credential_names, judged_names, named_by_connection
+from doorward.controls.forward.identity import IdentitySigner
+from doorward.controls.forward.policy import ForwardPolicy
+from doorward.controls.forward.upstream import parse_upstream
+from doorward.errors import Fault
+from doorward.exchange import Exchange, Headers
+from doorward.operation import Operation
+
+_AUTHORITY: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,261}")
+_ORDINARY_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
+_EXPECTS_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+def compile_request_head(
+    operation: Operation, policy: ForwardPolicy, signer: IdentitySigner
+) -> Callable[[Exchange], bytes]:
+    """What turns an admitted exchange into the request head for the upstream, final empty line included.
+
+    The method, the canonical path and the query that were judged; Host as the policy says; end-to-end fields as they
+    came; then our own, which nothing the client sent can replace or remove. A body that was read gets its
+    Content-Length from its real size; a streamed one (`has_body`, but `body` is empty) gets no framing field: the
+    gateway adds it with `with_framing`.
+    Errors: PolicyError for a bad `upstream`. Of the result: Fault when a line break would slip in.
+    """
+    upstream = parse_upstream(policy.upstream)
+    fields = Fields(operation, policy)
+    judged = judged_names(operation)
+    passes_credentials = policy.pass_credentials
+    secret_cookies = frozenset() if passes_credentials else credential_names(operation, "cookie")
+    secret_parameters = frozenset() if passes_credentials else credential_names(operation, "query")
+    prefix = upstream.prefix
+    version = b" HTTP/1.1\r\nhost: "
+    keeps_host = policy.host == "client"
+    authority = upstream.authority
+    identity = b"\r\n" + policy.identity_header.encode("ascii") + b": "
+    token = signer.token
+
+    def request_head(exchange: Exchange) -> bytes:
+        request = exchange.request
+        headers = request.headers
+        query = _without_parameters(request.query, secret_parameters) if secret_parameters else request.query
+        host = headers.get(b"host") or b""
+        parts = [request.method.encode("ascii"), b" ", prefix, request.path]
+        if query:
+            parts += (b"?", query)
+        if b" " in request.path or b" " in query:
+            raise Fault("a space in the request target would split the request line")
+        parts += (version, host if keeps_host and host else authority)
+        lines = 2
+        connection = headers.get(b"connection")
+        dropped = (
+            named_by_connection(headers.all(b"connection")) - judged
+            if connection is not None and connection not in _ORDINARY_CONNECTION
+            else None
+        )
+        for name, value in headers.items:
+            start = fields[name]
+            if start is None or (dropped is not None and name in dropped):
+                continue
+            if secret_cookies and name == b"cookie":
+                value = _without_cookies(value, secret_cookies)  # noqa: PLW2901 - the value that goes on
+                if not value:
+                    continue
+            parts += (start, value)
+            lines += 1
+        if request.body or (not request.has_body and request.method in _EXPECTS_LENGTH):
+            parts.append(b"\r\ncontent-length: %d" % len(request.body))
+            lines += 1
+        if exchange.caller is not None:
+            parts += (identity, token(exchange.caller, exchange.now))
+            lines += 1
+        about, about_lines = _about_client(exchange.source.address, request.scheme, host)
+        parts += (about, exchange.id.encode("ascii"), b"\r\n\r\n")
+        head = b"".join(parts)
+        # Whatever was checked before: this head has exactly the lines written here, or it does not leave.
+        expected = lines + about_lines
+        if head.count(b"\n") != expected or head.count(b"\r") != expected or b"\0" in head:
+            raise Fault("a line break or NUL in a request to the upstream")
+        return head
+
+    return request_head
+
+
+def with_framing(head: bytes, headers: Headers) -> bytes:
+    """The head of a request whose body is streamed, with the framing the client announced.
+
+    Units: Content-Length in bytes, written anew from its number. Without one the body is sent chunked.
+    """
+    announced = headers.get(b"content-length")
+    if announced is None:
+        return head[:-2] + b"transfer-encoding: chunked\r\n\r\n"
+    if re.fullmatch(rb"[0-9]{1,18}", announced) is None:
+        raise Fault("Content-Length is not a number although it was checked")
+    return head[:-2] + b"content-length: %d\r\n\r\n" % int(announced)
+
+
+@lru_cache(maxsize=4_096)
+def _about_client(address: str, scheme: str, host: bytes) -> tuple[bytes, int]:
+    """Our own fields about the client, up to the value of x-request-id, and how many lines end within and after.
+
+    Source: RFC 7239 sections 4 and 6 (an IPv6 address is bracketed and quoted).
+    """
+    plain = address.partition("%")[0]
+    node = f'"[{plain}]"' if ":" in plain else plain or "unknown"
+    named = _AUTHORITY.fullmatch(host) is not None
+    lines = [
+        f"forwarded: for={node};proto={scheme}" + (f';host="{host.decode("ascii")}"' if named else ""),
+        f"x-forwarded-for: {plain or 'unknown'}",
+        f"x-forwarded-proto: {scheme}",
+        *([f"x-forwarded-host: {host.decode('ascii')}"] if named else []),
+        "accept-encoding: identity",
+        "x-request-id: ",
+    ]
+    return ("\r\n" + "\r\n".join(lines)).encode("ascii"), len(lines) + 1
+
+
+def _without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
+    kept = [pair for pair in value.split(b";") if pair.partition(b"=")[0].strip(b" \t").lower() not in names]
+    return b";".join(kept).strip(b" \t")
+
+
+def _without_parameters(query: bytes, names: frozenset[bytes]) -> bytes:
+    return b"&".join(
+        pair
+        for pair in query.split(b"&")
+        if unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" ")).lower() not in names
+    )
