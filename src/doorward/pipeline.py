@@ -109,16 +109,17 @@ def _compile_plan(
 ) -> Plan:
     modes = policy.modes_of(operation)
     public = policy.is_public(operation)
+    bounds, strictness = policy.limits_of(operation), policy.validate_of(operation)
     head = _enforced(
         modes,
         ("authenticate", None if public else authenticate.compile_check(operation, policy.authenticate, credentials)),
-        ("limits", limits.caller_check(policy.limits, counters)),
+        ("limits", limits.caller_check(bounds, counters)),
         ("authorize", None if public else authorize.compile_check(operation, policy.authorize)),
-        ("validate", validate.parameters_check(operation, policy.validate_, description)),
+        ("validate", validate.parameters_check(operation, strictness, description)),
     )
     body = _enforced(
         modes,
-        ("validate", validate.body_check(operation, policy.validate_, description)),
+        ("validate", validate.body_check(operation, strictness, description)),
         ("inspect", inspect.compile_check(operation, policy.inspect, description)),
     )
     return Plan(
@@ -126,7 +127,7 @@ def _compile_plan(
         head=head,
         body=body,
         body_mode=validate.body_mode(operation),
-        body_bytes=limits.body_bytes(operation, policy.limits),
+        body_bytes=limits.body_bytes(operation, bounds),
         request_head=forward.compile_request_head(operation, policy.forward, signer),
         release=minimise.compile_release(operation, policy.minimise, description),
         records_intent=operation.changes_state,
