@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from doorward.errors import Fault, PolicyError
+from doorward.policy.document import Policy
 
 FORMAT: Final = 1
 """Raised whenever a field changes its meaning; another format is refused, never guessed at."""
@@ -35,7 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policy_file: str
     """Absolute path of `doorward.yaml`, for messages."""
     policy: dict[str, Any]
-    """The validated policy in its JSON form, paths absolute."""
+    """The validated policy in its JSON form: what the operator wrote, without the defaults (`policy_data`)."""
     description: dict[str, Any]
     """The bundled OpenAPI document."""
     credentials: dict[str, Any]
@@ -46,6 +47,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """A short hash of policy and API description: the same text gives the same version on every machine."""
         encoded = msgspec.json.encode([self.policy, self.description], order="sorted")
         return hashlib.sha256(encoded).hexdigest()[:12]
+
+    def parsed_policy(self) -> Policy:
+        """The policy as the controls take it. Errors: pydantic's ValidationError when another version wrote it."""
+        # By way of JSON: only then does pydantic's strict mode take a list for a tuple, as a document must.
+        directory = Path(self.policy_file).parent
+        return Policy.model_validate_json(msgspec.json.encode(self.policy), context={"directory": directory})
 
     def write(self, path: Path) -> None:
         """Publish: whole or not at all, durable, readable by the owner only.
@@ -93,6 +100,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return msgspec.json.decode(body, type=cls)
         except msgspec.DecodeError as error:
             raise SnapshotRefused(f"{path} does not hold a snapshot: {error}") from error
+
+
+def policy_data(policy: Policy) -> dict[str, Any]:
+    """The policy as plain data: only what was written, since what was not written may be merged per operation."""
+    return policy.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,133 @@
+"""`doorward run`: guard the API until SIGTERM."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from doorward import logs
+from doorward.errors import PolicyError
+from doorward.gateway.publisher import load_checked
+from doorward.gateway.supervisor import Plan, Supervisor, open_listener, python_module, worker_command
+from doorward.policy.document import Policy
+
+LOCK_NAME: Final = "run.lock"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doorward run`."""
+    app.command("run")(run)
+
+
+def run(
+    policy: Annotated[Path, typer.Option(help="the policy")] = Path("doorward.yaml"),
+    ready_file: Annotated[
+        Path | None, typer.Option(help="written (JSON: addresses and process ids) once every worker serves")
+    ] = None,
+) -> None:
+    """Guard the API until SIGTERM; SIGHUP reads the policy again."""
+    logs.configure("supervisor")
+    checked = load_checked(policy)
+    settings = checked.policy
+    _require_state(settings.state)
+    with _only_one(settings.state), _Listeners(settings) as listeners:
+        plan = Plan(
+            control=_control_command(policy, listeners.issuer),
+            worker=worker_command(settings.state / "snapshot.json", listeners.gateway, listeners.plain),
+            worker_count=settings.workers,
+            control_sockets=(listeners.issuer,),
+            worker_sockets=tuple(one for one in (listeners.gateway, listeners.plain) if one is not None),
+        )
+
+        def serving(pids: list[int]) -> None:
+            scheme = "http" if settings.tls is None else "https"
+            gateway = f"{scheme}://{_place(listeners.gateway)}"
+            count = f"{len(pids)} worker" if len(pids) == 1 else f"{len(pids)} workers"
+            print(f"doorward guards {checked.description.title} at {gateway} ({count})", file=sys.stderr, flush=True)
+            if ready_file is not None:
+                ready = {
+                    "gateway": gateway,
+                    "issuer": f"{scheme}://{_place(listeners.issuer)}",
+                    "plain": f"http://{_place(listeners.plain)}" if listeners.plain else None,
+                    "pid": os.getpid(),
+                    "workers": pids,
+                }
+                temporary = ready_file.with_name(f".{ready_file.name}.new")
+                temporary.write_bytes(msgspec.json.encode(ready))
+                temporary.replace(ready_file)
+
+        try:
+            asyncio.run(Supervisor(plan, serving).run())
+        finally:
+            if ready_file is not None:
+                ready_file.unlink(missing_ok=True)
+
+
+def _control_command(policy: Path, issuer: socket.socket) -> tuple[str, ...]:
+    return python_module(
+        "doorward.gateway.control_process", "--policy", str(policy.resolve()), "--issuer-fd", str(issuer.fileno())
+    )
+
+
+class _Listeners:
+    """The listening sockets, opened before anything is started: an address in use is the operator's to solve."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._open = contextlib.ExitStack()
+        try:
+            self.gateway = self._listen(policy.listen, "listen")
+            self.issuer = self._listen(policy.issuer.listen, "issuer.listen")
+            self.plain = self._listen(policy.plain_redirect, "plain_redirect") if policy.plain_redirect else None
+        except PolicyError:
+            self._open.close()
+            raise
+
+    def __enter__(self) -> "_Listeners":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _listen(self, address: str, key: str) -> socket.socket:
+        host, _, port = address.rpartition(":")
+        try:
+            return self._open.enter_context(open_listener(host.strip("[]") or "0.0.0.0", int(port)))  # noqa: S104 - `:8443` says so
+        except OSError as error:
+            raise PolicyError(
+                f"cannot listen on {address}: {error.strerror}",
+                key=key,
+                hint="choose another port, or stop what uses it",
+            ) from error
+
+
+@contextlib.contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Hold the state directory: two gateways over one store and one trail would each undo the other's work."""
+    with (state / LOCK_NAME).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PolicyError(
+                f"another doorward runs with {state}", key="state", hint="stop it, or give this one a state of its own"
+            ) from None
+        yield
+
+
+def _require_state(state: Path) -> None:
+    if not (state / "keys").is_dir():
+        raise PolicyError(f"{state} holds no keys", key="state", hint="run `doorward init` to make them")
+    if state.stat().st_mode & 0o077:
+        raise PolicyError(f"{state} can be read by others", key="state", hint=f"chmod 700 {state}")
+
+
+def _place(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
