@@ -1,1 +1,29 @@
-"""Authenticate."""
+"""Authenticate: who is calling, and how they prove it.
+
+Threat:   a forged, stolen, expired or foreign token, or a guessed key, passes for a caller
+          (OWASP API2:2023 Broken authentication).
+Standard: RFC 6750, 7515, 7519, 8725, 9068; OWASP ASVS 5.0 V9.1, V9.2.
+Not here: what the caller may do (authorize); how many guesses an address has (limits); logging in and making
+          tokens (identity); keeping the credential from the upstream (forward).
+"""
+
+from doorward.controls.authenticate.credentials import (
+    API_KEY_ISSUER,
+    ApiKeyRecord,
+    Credentials,
+    RevokedKind,
+    credentials_data,
+)
+from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.controls.authenticate.security import compile_check
+
+__all__ = [
+    "API_KEY_ISSUER",
+    "ApiKeyRecord",
+    "AuthenticatePolicy",
+    "Credentials",
+    "IssuerPolicy",
+    "RevokedKind",
+    "compile_check",
+    "credentials_data",
+]

@@ -1,9 +1,77 @@
-"""What an operator may write about authorize."""
+"""What an operator may write about who may do what."""
 
-from pydantic import BaseModel, ConfigDict
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from doorward.controls.authorize.grant import Grant
+
+_CLAIM: Final = r"^caller\.[A-Za-z0-9_.:/-]{1,128}$"
+
+
+class OwnerRule(BaseModel):
+    """Whose an object is, in the long form."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    claim: str = Field(pattern=_CLAIM)
+    """`caller.subject`, or `caller.` and the claim (dots lead into objects) that holds the id of the caller's own
+    object, or a list of ids. A caller without it owns nothing."""
+    except_roles: tuple[str, ...] = Field(default=(), strict=False)
+    """Roles that may reach everybody's objects. They must be roles of this policy."""
 
 
 class AuthorizePolicy(BaseModel):
-    """Which role may do what, and whose an object is."""
+    """Which role may do what, and whose an object is. What is not granted is denied."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    roles: Mapping[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    """Grants by role: `"*"` (everything), `GET *`, `POST /orders`, `GET /orders/*` (all below `/orders`), written
+    against the path templates of the description."""
+    owners: Mapping[str, str | OwnerRule] = Field(default_factory=dict)
+    """Owner rules by path template, which ends with the id of the object: `/accounts/{account_id}: caller.account_id`.
+    A rule holds for every operation whose path starts with its template; others' objects answer 404."""
+
+    @field_validator("roles")
+    @classmethod
+    def _grants_are_well_formed(cls, roles: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        for grants in roles.values():
+            for grant in grants:
+                Grant.parse(grant)
+        return roles
+
+    @field_validator("owners")
+    @classmethod
+    def _templates_name_an_object(cls, owners: Mapping[str, str | OwnerRule]) -> Mapping[str, str | OwnerRule]:
+        for template, rule in owners.items():
+            if not template.startswith("/") or "{" not in template.rsplit("/", 1)[-1]:
+                raise ValueError(f"{template!r} must be a path that ends with the id of the object, as /orders/{{id}}")
+            if isinstance(rule, str):
+                OwnerRule(claim=rule)
+        return owners
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> Self:
+        for template, rule in self.owner_rules.items():
+            for role in rule.except_roles:
+                if role not in self.roles:
+                    raise ValueError(
+                        f"owners.{template}: {role!r} is no role of this policy{suggestion(role, self.roles)}"
+                    )
+        return self
+
+    @property
+    def owner_rules(self) -> dict[str, OwnerRule]:
+        """All owner rules in the long form."""
+        return {
+            template: OwnerRule(claim=rule) if isinstance(rule, str) else rule for template, rule in self.owners.items()
+        }
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` when a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,62 @@
+"""Callers by API key: checksum, record, constant-time comparison, expiry, address."""
+
+import hmac
+from typing import Final, Literal
+
+from doorward.controls.authenticate.challenge import refusal
+from doorward.controls.authenticate.credentials import Credentials
+from doorward.controls.authenticate.key_format import api_key_id, hash_api_key
+from doorward.exchange import Caller, Exchange, Request
+
+_NOBODY: Final = bytes(32)
+"""Compared with when there is no such id, so that the answer takes as long as for a wrong secret."""
+
+
+class ApiKeyMechanism:
+    """Finds and proves the API key at one place of a request."""
+
+    __slots__ = ("_credentials", "_location", "_name", "_realm")
+
+    def __init__(
+        self, location: Literal["query", "header", "cookie"], name: str, credentials: Credentials, realm: str
+    ) -> None:
+        self._location = location
+        self._name = name.lower().encode() if location == "header" else name.encode()
+        self._credentials, self._realm = credentials, realm
+
+    def __call__(self, exchange: Exchange) -> Caller | None:
+        """Who presents the key; None when there is none. Errors: Denied `authenticate.api_key`."""
+        found = self._find(exchange.request)
+        if not found:
+            return None
+        if len(found) > 1:
+            raise self._refused("the key is given twice")
+        key = found[0]
+        key_id = api_key_id(key)
+        if key_id is None:
+            raise self._refused("not a well-formed key, or mistyped")
+        record = self._credentials.api_keys.get(key_id)
+        matches = hmac.compare_digest(hash_api_key(key), _NOBODY if record is None else record.hash)
+        if record is None or not matches:
+            raise self._refused(f"no such key: {key_id}")
+        if record.revoked:
+            raise self._refused(f"key {key_id} is revoked")
+        if exchange.now >= record.caller.expires_at:
+            raise self._refused(f"key {key_id} has expired")
+        if not record.allows_address(exchange.source.address):
+            raise self._refused(f"key {key_id} may not be used from {exchange.source.address}")
+        return record.caller
+
+    def _find(self, request: Request) -> list[bytes]:
+        match self._location:
+            case "header":
+                return request.headers.all(self._name)
+            case "cookie":
+                pairs = [pair for value in request.headers.all(b"cookie") for pair in value.split(b";")]
+            case "query":
+                pairs = request.query.split(b"&")
+        start = self._name + b"="
+        return [value[len(start) :] for pair in pairs if (value := pair.strip(b" ")).startswith(start)]
+
+    def _refused(self, detail: str) -> Exception:
+        return refusal("authenticate.api_key", detail, self._realm)

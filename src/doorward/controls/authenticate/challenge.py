@@ -1,0 +1,24 @@
+"""Refusals of authentication with the challenge a client needs (RFC 9110 section 11.6.1, RFC 6750 section 3)."""
+
+from doorward.denial import Denied
+
+
+def refusal(code: str, detail: str, realm: str) -> Denied:
+    """The denial of a credential that was presented: `error="invalid_token"`, the same text for every reason."""
+    return Denied(
+        code, detail, headers=((b"www-authenticate", f'Bearer realm="{realm}", error="invalid_token"'.encode()),)
+    )
+
+
+def missing(detail: str, realm: str) -> Denied:
+    """The denial of a request without the credential: a challenge without an error (RFC 6750 section 3.1)."""
+    return Denied("authenticate.missing", detail, headers=(_challenge(f'Bearer realm="{realm}"'),))
+
+
+def unavailable(detail: str) -> Denied:
+    """The refusal when nobody can tell: 503, never a pass."""
+    return Denied("authenticate.unavailable", detail, headers=((b"retry-after", b"5"),))
+
+
+def _challenge(text: str) -> tuple[bytes, bytes]:
+    return (b"www-authenticate", text.encode("ascii"))

@@ -1,0 +1,136 @@
+"""Callers by bearer token (RFC 6750): the issuer by its exact `iss`, its key by `kid`, then signature and claims."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from doorward.controls.authenticate.challenge import refusal, unavailable
+from doorward.controls.authenticate.credentials import AcceptedToken, Credentials, revocation_id
+from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.exchange import Caller, Exchange
+from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
+
+_OTHER_PURPOSES: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events", "htm"})
+"""Claims of ID tokens, logout and security event tokens and proofs: what has one is no access token, whatever its
+`typ` says (RFC 8725 section 3.12, RFC 9068 section 5)."""
+_CLIENT_CLAIMS: Final = ("client_id", "azp")
+
+
+class BearerMechanism:
+    """Finds and proves the bearer token of a request."""
+
+    __slots__ = ("_cache", "_cache_count", "_credentials", "_issuers", "_realm", "_token_bytes")
+
+    def __init__(self, policy: AuthenticatePolicy, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._cache = credentials.cache_for(policy)
+        self._cache_count, self._token_bytes, self._realm = policy.token_cache_count, policy.token_bytes, policy.realm
+        self._issuers = {issuer.issuer: (issuer, _expected(issuer)) for issuer in policy.issuers}
+
+    def __call__(self, exchange: Exchange) -> Caller | None:
+        """Who presents the token; None when there is none. Errors: Denied `authenticate.token_*`, `.unavailable`."""
+        value = exchange.request.headers.get(b"authorization")
+        if value is None or value[:7].lower() != b"bearer ":
+            return None
+        token = value[7:].strip(b" ")
+        accepted = self._cache.get(token)
+        if accepted is None:
+            accepted = self._verify(token, exchange.now)
+            self._remember(token, accepted)
+        else:
+            self._cache.move_to_end(token)
+        if exchange.now >= accepted.void_at:
+            self._cache.pop(token, None)
+            raise refusal("authenticate.token_time", "expired since it was first seen", self._realm)
+        if not accepted.revocation_ids.isdisjoint(self._credentials.revoked):
+            raise refusal("authenticate.token_revoked", "token, caller, client or key is revoked", self._realm)
+        return accepted.caller
+
+    def _verify(self, raw: bytes, now: float) -> AcceptedToken:
+        try:
+            return self._prove(raw, now)
+        except JoseError as error:
+            raise refusal(f"authenticate.token_{error.reason}", error.problem, self._realm) from error
+
+    def _prove(self, raw: bytes, now: float) -> AcceptedToken:
+        token = split_unverified(raw, max_bytes=self._token_bytes)
+        known = self._issuers.get(token.issuer)
+        if known is None:
+            raise JoseError("claims", "iss is no issuer of this API")
+        policy, expected = known
+        keys = self._credentials.issuers.get(policy.issuer)
+        if not keys:
+            raise unavailable(f"no key of {policy.issuer} is at hand")
+        key = keys.get(token.jws.key_id)
+        if key is None:
+            raise JoseError("key", f"no key {token.jws.key_id[:64]!r} of {policy.issuer}")
+        if key.algorithm not in policy.algorithms:
+            raise JoseError("algorithm", f"{key.algorithm} is not allowed for {policy.issuer}")
+        return _accept(verify_jwt(token, key, expected, now=now), policy, key.id)
+
+    def _remember(self, token: bytes, accepted: AcceptedToken) -> None:
+        if self._cache_count:
+            self._cache[token] = accepted
+            while len(self._cache) > self._cache_count:
+                self._cache.popitem(last=False)
+
+
+def _expected(issuer: IssuerPolicy) -> Expected:
+    types = frozenset(name.lower().removeprefix("application/") for name in issuer.token_types)
+    return Expected(
+        issuer=issuer.issuer, audience=issuer.audience, types=types, clock_skew_s=float(issuer.clock_skew_s)
+    )
+
+
+def _accept(claims: Mapping[str, Any], policy: IssuerPolicy, key_id: str) -> AcceptedToken:
+    foreign = _OTHER_PURPOSES.intersection(claims)
+    if foreign:
+        raise JoseError("claims", f"not an access token: it has {min(foreign)}")
+    subject: str = claims["sub"]
+    client = next((claims[name] for name in _CLIENT_CLAIMS if name in claims), "")
+    token_id = claims.get("jti", "")
+    if not _plain(client) or not _plain(token_id):
+        raise JoseError("claims", "jti or client is not a short printable text")
+    caller = Caller(
+        subject=subject,
+        kind="client" if client == subject else "user",
+        issuer=policy.issuer,
+        roles=frozenset(_texts(_member(claims, policy.roles_claim))),
+        scopes=frozenset(_texts(_member(claims, policy.scopes_claim))),
+        claims=claims,
+        credential_id=token_id,
+        expires_at=float(claims["exp"]),
+    )
+    return AcceptedToken(
+        caller=caller,
+        void_at=caller.expires_at + policy.clock_skew_s,
+        revocation_ids=frozenset(
+            revocation_id(kind, policy.issuer, name)
+            for kind, name in (("token", token_id), ("subject", subject), ("client", client), ("key", key_id))
+            if name
+        ),
+    )
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 255 and (value == "" or value.isprintable())
+
+
+def _member(claims: Mapping[str, Any], path: str) -> object:
+    """The claim of that name, or the one a dotted path leads to. A name with dots wins (`https://example.com/roles`)."""
+    if path in claims:
+        return claims[path]
+    value: object = claims
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def _texts(value: object) -> list[str]:
+    """The words of a space-separated text, or the texts of a list; nothing of anything else (fail closed)."""
+    if isinstance(value, str):
+        return [word for word in value.split(" ") if word]
+    if isinstance(value, list):
+        return [word for word in value if isinstance(word, str)]
+    return []

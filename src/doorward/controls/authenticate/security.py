@@ -1,0 +1,147 @@
+"""Which credentials an operation demands: OpenAPI `security`, alternatives of schemes that must all be met."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from doorward.controls.authenticate.api_key import ApiKeyMechanism
+from doorward.controls.authenticate.challenge import missing, refusal
+from doorward.controls.authenticate.credentials import Credentials
+from doorward.controls.authenticate.jwt import BearerMechanism
+from doorward.controls.authenticate.policy import AuthenticatePolicy
+from doorward.errors import PolicyError
+from doorward.exchange import Caller, Check, Exchange
+from doorward.operation import Operation, SecurityRequirement, SecurityScheme
+
+Mechanism: TypeAlias = Callable[[Exchange], Caller | None]
+Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie"], str]
+"""Where a credential travels: two schemes at one place are one credential."""
+
+_BEARER: Final[Place] = ("bearer", "")
+_BEARER_KINDS: Final = frozenset({"oauth2", "openIdConnect"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Alternative:
+    places: tuple[int, ...]
+    """Indices of the mechanisms that must all find a caller; the first one's counts unless the policy says so."""
+    scopes: frozenset[str]
+
+
+def compile_check(operation: Operation, policy: AuthenticatePolicy, credentials: Credentials) -> Check:
+    """The check that finds out who calls `operation`; sets `exchange.caller` and `exchange.scopes_demanded`.
+
+    The alternatives of `security` are tried in order. A credential that is present and wrong is a denial, never a
+    fall-through to the next alternative. An operation that asks for nothing, or makes it optional, still needs a
+    bearer token or an API key: only the policy makes an operation public, and then nothing is compiled for it.
+    Errors: PolicyError when no alternative can be met by the mechanisms there are.
+    """
+    places, alternatives = _alternatives(operation, policy)
+    mechanisms = tuple(_mechanism(place, policy, credentials) for place in places)
+    if len(mechanisms) == 1:
+        return _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), policy.realm)
+    return _several(mechanisms, alternatives, policy)
+
+
+def _one(mechanism: Mechanism, scopes: tuple[frozenset[str], ...], realm: str) -> Check:
+    def check(exchange: Exchange) -> None:
+        caller = mechanism(exchange)
+        if caller is None:
+            raise missing("no credential", realm)
+        exchange.caller = caller
+        exchange.scopes_demanded = scopes
+
+    return check
+
+
+def _several(
+    mechanisms: tuple[Mechanism, ...], alternatives: tuple[_Alternative, ...], policy: AuthenticatePolicy
+) -> Check:
+    realm, combined = policy.realm, policy.combined_caller
+
+    def check(exchange: Exchange) -> None:
+        # all of them, so that a wrong credential is noticed even where another one would do
+        callers = [mechanism(exchange) for mechanism in mechanisms]
+        chosen: Caller | None = None
+        demanded: list[frozenset[str]] = []
+        for alternative in alternatives:
+            presented = [caller for index in alternative.places if (caller := callers[index]) is not None]
+            if len(presented) < len(alternative.places):
+                continue
+            caller = presented[0] if len(presented) == 1 else _counted(presented, combined, realm)
+            if chosen is None:
+                chosen = caller
+            if caller is chosen:
+                demanded.append(alternative.scopes)
+        if chosen is None:
+            raise missing("no alternative of the description is met", realm)
+        exchange.caller = chosen
+        exchange.scopes_demanded = tuple(demanded)
+
+    return check
+
+
+def _counted(callers: list[Caller], combined: Literal["same", "token", "api_key"], realm: str) -> Caller:
+    if combined == "same":
+        if any(caller.subject != callers[0].subject for caller in callers):
+            raise refusal("authenticate.token_claims", "the credentials name different subjects", realm)
+        return callers[0]
+    for caller in callers:
+        if (caller.kind == "api_key") == (combined == "api_key"):
+            return caller
+    return callers[0]
+
+
+def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credentials) -> Mechanism:
+    location, name = place
+    if location == "bearer":
+        return BearerMechanism(policy, credentials)
+    return ApiKeyMechanism(location, name, credentials, policy.realm)
+
+
+def _alternatives(
+    operation: Operation, policy: AuthenticatePolicy
+) -> tuple[tuple[Place, ...], tuple[_Alternative, ...]]:
+    demanded = [requirement for requirement in operation.security if requirement]
+    places: list[Place] = []
+    if not demanded:
+        places = [_BEARER, ("header", policy.api_key_header)]
+        return tuple(places), (_Alternative((0,), frozenset()), _Alternative((1,), frozenset()))
+    alternatives: list[_Alternative] = []
+    for requirement in demanded:
+        needed = _places(requirement)
+        if needed is None:
+            continue
+        for place in needed:
+            if place not in places:
+                places.append(place)
+        scopes = frozenset(scope for scopes in requirement.values() for scope in scopes)
+        alternatives.append(_Alternative(tuple(places.index(place) for place in needed), scopes))
+    if not alternatives:
+        names = ", ".join(sorted({scheme.name for requirement in demanded for scheme in requirement}))
+        raise PolicyError(
+            f"{operation.id} can only be called with {names}, which Doorward cannot check",
+            key="authenticate",
+            hint="use a bearer, oauth2, openIdConnect or apiKey scheme, or list the operation under `public`",
+        )
+    return tuple(places), tuple(alternatives)
+
+
+def _places(requirement: SecurityRequirement) -> list[Place] | None:
+    """Where the credentials of one alternative travel, tokens first; None when one of them cannot be checked."""
+    places: list[Place] = []
+    for scheme in requirement:
+        place = _place(scheme)
+        if place is None:
+            return None
+        if place not in places:
+            places.append(place)
+    return sorted(places, key=lambda place: place != _BEARER)
+
+
+def _place(scheme: SecurityScheme) -> Place | None:
+    if scheme.kind in _BEARER_KINDS or (scheme.kind == "http" and scheme.http_scheme == "bearer"):
+        return _BEARER
+    if scheme.kind == "apiKey" and scheme.location:
+        return (scheme.location, scheme.parameter)
+    return None

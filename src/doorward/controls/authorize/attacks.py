@@ -1,0 +1,70 @@
+"""Attacks on authorization, each with its twin: others' objects, others' functions, scopes not granted."""
+
+from dataclasses import replace
+from typing import Final
+
+from doorward.attack.case import Ask, Attack, Samples
+
+_FUNCTION: Final = "API5:2023 Broken function level authorization"
+_OBJECT: Final = "API1:2023 Broken object level authorization"
+
+
+def _spelled_otherwise(samples: Samples) -> Ask | None:
+    """Another's object, the last character of its id percent-encoded."""
+    ask = samples.owned(own=False)
+    if ask is None:
+        return None
+    path, mark, query = ask.target.partition("?")
+    if not path[-1].isalnum():
+        return None
+    return replace(ask, target=f"{path[:-1]}%{ord(path[-1]):02X}{mark}{query}")
+
+
+ATTACKS: Final[tuple[Attack, ...]] = (
+    Attack(
+        id="authorize.role_too_low",
+        name="call an administrator's operation as an ordinary caller",
+        earns="authorize.role",
+        threat=_FUNCTION,
+        source="hostile-input catalogue K4; ASVS 5.0 V8.2.1",
+        send=lambda samples: samples.privileged("reader"),
+        twin=lambda samples: samples.privileged("admin"),
+    ),
+    Attack(
+        id="authorize.no_role",
+        name="call an operation with a valid credential and no role",
+        earns="authorize.role",
+        threat=_FUNCTION,
+        source="ASVS 5.0 V8.2.1 (deny by default)",
+        send=lambda samples: samples.privileged("nobody"),
+        twin=lambda samples: samples.privileged("admin"),
+    ),
+    Attack(
+        id="authorize.scope_missing",
+        name="call an operation with a token granted for another one",
+        earns="authorize.scope",
+        threat=_FUNCTION,
+        source="hostile-input catalogue J9; Oathkeeper CVE-2021-32701, CVE-2026-33496; RFC 6750 section 3.1",
+        send=lambda samples: samples.scoped(has_scope=False),
+        twin=lambda samples: samples.scoped(has_scope=True),
+    ),
+    Attack(
+        id="authorize.another_object",
+        name="reach another caller's object by changing the id",
+        earns="authorize.owner",
+        threat=_OBJECT,
+        source="hostile-input catalogue K3; ASVS 5.0 V8.2.2",
+        send=lambda samples: samples.owned(own=False),
+        twin=lambda samples: samples.owned(own=True),
+    ),
+    Attack(
+        id="authorize.another_object_encoded",
+        name="reach another caller's object by an id spelled with percent signs",
+        earns="authorize.owner",
+        threat=_OBJECT,
+        source="hostile-input catalogue K3, P2; Envoy CVE-2019-9901",
+        send=_spelled_otherwise,
+        twin=lambda samples: samples.owned(own=True),
+    ),
+)
+"""All attacks on this control."""
