@@ -18,7 +18,6 @@ from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.transport.policy import TransportPolicy
 from doorward.controls.validate.policy import ValidatePolicy
-from doorward.errors import PolicyError
 from doorward.operation import Operation
 from doorward.policy.messages import first_mistake
 

@@ -44,13 +44,13 @@ def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
         mistake = _mistake(detail, model)
         known = found.get(mistake.place)
         # Of the alternatives of a union, an unknown key inside a mapping tells more than "expected 'local'".
-        if known is None or (detail["type"] == "extra_forbidden" and not known.problem.startswith("is not a known key")):
+        if known is None or (
+            detail["type"] == "extra_forbidden" and not known.problem.startswith("is not a known key")
+        ):
             found[mistake.place] = mistake
     places = list(found)
     return [
-        found[place]
-        for place in places
-        if not any(other != place and other[: len(place)] == place for other in places)
+        found[place] for place in places if not any(other != place and other[: len(place)] == place for other in places)
     ]
 
 
@@ -103,9 +103,8 @@ def _place(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[Place, A
     for part in loc:
         step = _step(annotation, part)
         if step is None:
-            if place and part not in {"[key]"} and not _is_member_name(annotation, part):
-                place.append(part)
-            elif not place:
+            # Not a key the model knows: an unknown key of the document, or pydantic's name for a union member.
+            if part != "[key]" and (not place or not _is_member_name(annotation, part)):
                 place.append(part)
             continue
         owner, annotation = step
@@ -165,4 +164,6 @@ def _shown(given: Any) -> str:
         return "`true`" if given else "`false`"
     if isinstance(given, int | float | str) and len(str(given)) <= 60:
         return f"`{given}`"
-    return {dict: "a mapping", list: "a list"}.get(type(given), "the value")
+    if isinstance(given, dict | list):
+        return "a mapping" if isinstance(given, dict) else "a list"
+    return "the value"

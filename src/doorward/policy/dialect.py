@@ -1,0 +1,159 @@
+"""OpenAPI 3.0 schemas as JSON Schema 2020-12, in place, so that everything after it knows one dialect.
+
+Converting twice changes nothing more: a converted document may be stored and loaded again.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from doorward.errors import PolicyError
+from doorward.policy import pointer as json_pointer
+
+_ONE: Final = frozenset(
+    {
+        *("additionalProperties", "additionalItems", "unevaluatedProperties", "unevaluatedItems", "items", "contains"),
+        *("propertyNames", "not", "if", "then", "else", "contentSchema"),
+    }
+)
+_LIST: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_MAP: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+class SchemaWalk:
+    """Every schema that operations can reach, each once; dead references are found on the way."""
+
+    def __init__(self, document: Mapping[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
+        self.document, self.change = document, change
+        self.seen: set[int] = set()
+        self.waiting: list[tuple[Any, str]] = []
+
+    def run(self) -> None:
+        """Visits all. Errors: PolicyError for a `$ref` that points at nothing."""
+        components = self.document.get("components")
+        for name, schema in _members(_members(components).get("schemas")).items():
+            self.waiting.append((schema, json_pointer.joined("#/components/schemas", name)))
+        for path, item in _members(self.document.get("paths")).items():
+            self._path_item(item, json_pointer.joined("#/paths", path))
+        while self.waiting:
+            self._schema(*self.waiting.pop())
+
+    def _new(self, value: Any, pointer: str) -> tuple[dict[str, Any], str]:
+        """The object behind a reference; an empty one when it was visited already."""
+        value, pointer = json_pointer.followed(self.document, value, pointer)
+        if not isinstance(value, dict) or id(value) in self.seen:
+            return {}, pointer
+        self.seen.add(id(value))
+        return value, pointer
+
+    def _path_item(self, value: Any, pointer: str) -> None:
+        item, pointer = self._new(value, pointer)
+        self._parameters(item.get("parameters"), json_pointer.joined(pointer, "parameters"))
+        for method in _METHODS:
+            operation = item.get(method)
+            if isinstance(operation, dict):
+                below = json_pointer.joined(pointer, method)
+                self._parameters(operation.get("parameters"), json_pointer.joined(below, "parameters"))
+                body, at = self._new(operation.get("requestBody"), json_pointer.joined(below, "requestBody"))
+                self._content(body.get("content"), json_pointer.joined(at, "content"))
+                for status, described in _members(operation.get("responses")).items():
+                    self._response(described, json_pointer.joined(below, "responses", status))
+
+    def _response(self, value: Any, pointer: str) -> None:
+        response, pointer = self._new(value, pointer)
+        self._content(response.get("content"), json_pointer.joined(pointer, "content"))
+        for name, header in _members(response.get("headers")).items():
+            self._parameter(header, json_pointer.joined(pointer, "headers", name))
+
+    def _parameters(self, values: Any, pointer: str) -> None:
+        for index, value in enumerate(values if isinstance(values, list) else ()):
+            self._parameter(value, json_pointer.joined(pointer, index))
+
+    def _parameter(self, value: Any, pointer: str) -> None:
+        parameter, pointer = self._new(value, pointer)
+        if "schema" in parameter:
+            self.waiting.append((parameter["schema"], json_pointer.joined(pointer, "schema")))
+        self._content(parameter.get("content"), json_pointer.joined(pointer, "content"))
+
+    def _content(self, content: Any, pointer: str) -> None:
+        for name, media in _members(content).items():
+            if isinstance(media, dict) and "schema" in media:
+                self.waiting.append((media["schema"], json_pointer.joined(pointer, name, "schema")))
+
+    def _schema(self, schema: Any, pointer: str) -> None:
+        if not isinstance(schema, dict) or id(schema) in self.seen:
+            return
+        self.seen.add(id(schema))
+        self.change(schema)
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and not reference.startswith("#/") and reference != "#":
+            problem = f"$ref {reference!r} is not a JSON pointer into the document"
+            raise PolicyError(problem, key=pointer, hint="write #/components/schemas/Name")
+        if isinstance(reference, str):
+            self.waiting.append(json_pointer.followed(self.document, schema, pointer))
+        for key, value in schema.items():
+            at = json_pointer.joined(pointer, key)
+            if key in _ONE:
+                self.waiting.append((value, at))
+            elif key in _LIST and isinstance(value, list):
+                self.waiting.extend((item, json_pointer.joined(at, index)) for index, item in enumerate(value))
+            elif key in _MAP:
+                self.waiting.extend((item, json_pointer.joined(at, name)) for name, item in _members(value).items())
+
+
+def modernise(schema: dict[str, Any]) -> None:
+    """One OpenAPI 3.0 schema object as JSON Schema 2020-12, in place; the schemas below it are not touched.
+
+    >>> schema = {"type": "integer", "nullable": True, "minimum": 1, "exclusiveMinimum": True}
+    >>> modernise(schema)
+    >>> schema
+    {'type': ['integer', 'null'], 'exclusiveMinimum': 1}
+
+    Source: OpenAPI 3.0.4 section 4.7.24 (nullable, exclusiveMinimum), JSON Schema 2020-12 release notes.
+    """
+    if isinstance(schema.get("$ref"), str):
+        # 3.0 ignores what stands beside $ref. We keep readOnly and writeOnly: whoever wrote them there meant them.
+        for key in schema.keys() - {"$ref", "readOnly", "writeOnly", "description", "definitions"}:
+            del schema[key]
+        return
+    for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(schema.get(exclusive), bool):
+            excludes = schema.pop(exclusive)
+            if excludes and inclusive in schema:
+                schema[exclusive] = schema.pop(inclusive)
+    if isinstance(schema.get("items"), list):
+        schema["prefixItems"] = schema.pop("items")
+        if "additionalItems" in schema:
+            schema["items"] = schema.pop("additionalItems")
+    schema.pop("additionalItems", None)
+    _split_dependencies(schema)
+    if isinstance(schema.get("id"), str):
+        del schema["id"]
+    if schema.pop("nullable", False) is True:
+        _allow_null(schema)
+
+
+def _split_dependencies(schema: dict[str, Any]) -> None:
+    dependencies = schema.get("dependencies")
+    if not isinstance(dependencies, dict) or "type" in dependencies:
+        return
+    del schema["dependencies"]
+    schema["dependentRequired"] = {name: value for name, value in dependencies.items() if isinstance(value, list)}
+    schema["dependentSchemas"] = {name: value for name, value in dependencies.items() if not isinstance(value, list)}
+
+
+def _allow_null(schema: dict[str, Any]) -> None:
+    kind = schema.get("type")
+    if isinstance(kind, str):
+        schema["type"] = [kind, "null"]
+        # The letter of 3.0.3 wants null in the enum too; nearly nobody writes it, and upstreams do send it.
+        if isinstance(schema.get("enum"), list) and None not in schema["enum"]:
+            schema["enum"] = [*schema["enum"], None]
+    elif kind is None and schema.keys() & {"allOf", "anyOf", "oneOf"}:
+        # `nullable: true, allOf: [{$ref: ...}]` is how 3.0 authors make a reference nullable.
+        inner = {key: schema.pop(key) for key in list(schema) if key not in {"readOnly", "writeOnly", "description"}}
+        schema["anyOf"] = [inner, {"type": "null"}]
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,344 @@
+"""The API description: an OpenAPI 3.0 or 3.1 document as operations. It judges the document, never a request."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, cast, get_args
+from urllib.parse import urlsplit
+
+from doorward.errors import PolicyError
+from doorward.operation import (
+    ApiDescription,
+    Location,
+    MediaType,
+    Operation,
+    Parameter,
+    RequestBody,
+    ResponseDescription,
+    Schema,
+    SecurityRequirement,
+    SecurityScheme,
+)
+from doorward.policy import pointer as json_pointer
+from doorward.policy.bundle import Bundle
+from doorward.policy.dialect import SchemaWalk, modernise
+from doorward.policy.messages import did_you_mean
+
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_KINDS: Final = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
+_STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|XX)|default")
+_STYLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "path": ("simple", "label", "matrix"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+    "cookie": ("form",),
+}
+_IGNORED_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
+"""Header parameters that OpenAPI ignores (3.1 section 4.8.12.1): content and security describe them."""
+_T = TypeVar("_T")
+
+
+def load_description(path: Path) -> ApiDescription:
+    """The API description of a JSON or YAML file and the local files it refers to.
+
+    Errors: PolicyError with file, line and, as key, the JSON pointer of the place.
+    """
+    bundle = Bundle(path)
+    try:
+        return description_from_document(bundle.document)
+    except PolicyError as error:
+        raise bundle.located(error) from None
+
+
+def description_from_document(document: Mapping[str, Any]) -> ApiDescription:
+    """The API description of a document in one piece; the one given is not changed.
+
+    `ApiDescription.document` may be stored and given here again. Errors: PolicyError, its key a JSON pointer.
+    """
+    version = _version(document)
+    try:
+        own = _copied(document)
+        SchemaWalk(own, modernise if version.startswith("3.0") else _as_it_is).run()
+    except RecursionError:
+        raise PolicyError("is nested too deep", key="#") from None
+    return _Reader(own, version).description()
+
+
+def _version(document: Mapping[str, Any]) -> str:
+    if "swagger" in document:
+        hint = "convert it, for example with `npx swagger2openapi`"
+        raise PolicyError("Swagger 2.0 is not supported: OpenAPI 3.0 or 3.1 is needed", key="#/swagger", hint=hint)
+    version = document.get("openapi")
+    if not isinstance(version, str):
+        hint = 'start with `openapi: "3.1.0"` (in quotes)'
+        raise PolicyError("is not an OpenAPI document: the member `openapi` is missing", key="#", hint=hint)
+    if not re.fullmatch(r"3\.[01]\.[0-9]{1,3}(?:-[0-9A-Za-z.-]+)?", version):
+        hint = "OpenAPI 3.0 and 3.1 are understood"
+        raise PolicyError(f"OpenAPI version {version!r} is not supported", key="#/openapi", hint=hint)
+    return version
+
+
+def _as_it_is(schema: dict[str, Any]) -> None:
+    """3.1 schemas are JSON Schema 2020-12 already."""
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(item) for item in value]
+    return value
+
+
+class _Reader:
+    """Turns the parts of one document into the contract's plain data."""
+
+    def __init__(self, document: dict[str, Any], version: str) -> None:
+        self.document, self.version = document, version
+        self.schemes = self._schemes()
+
+    def description(self) -> ApiDescription:
+        info = self._mapping(self.document.get("info", {}), "#/info")
+        paths = self.document.get("paths", {})
+        operations: list[Operation] = []
+        for template, item in self._mapping(paths, "#/paths").items():
+            if not template.startswith("x-"):
+                operations.extend(self._path(template, item, json_pointer.joined("#/paths", template)))
+        return ApiDescription(
+            title=str(info.get("title", "")),
+            version=self.version,
+            operations=tuple(operations),
+            document=self.document,
+            resolve=_resolver(self.document),
+        )
+
+    def _path(self, template: str, value: Any, pointer: str) -> list[Operation]:
+        if not template.startswith("/"):
+            raise PolicyError(f"the path {template!r} does not start with a slash", key=pointer)
+        item, at = self._followed(value, pointer)
+        shared = self._parameters(item.get("parameters", []), json_pointer.joined(at, "parameters"))
+        return [
+            self._operation(template, method, item, shared, json_pointer.joined(at, method))
+            for method in METHODS
+            if item.get(method) is not None
+        ]
+
+    def _operation(
+        self,
+        template: str,
+        method: str,
+        item: Mapping[str, Any],
+        shared: dict[tuple[str, str], Parameter],
+        pointer: str,
+    ) -> Operation:
+        value = self._mapping(item[method], pointer)
+        own = self._parameters(value.get("parameters", []), json_pointer.joined(pointer, "parameters"))
+        parameters = {**shared, **own}
+        servers = value.get("servers") or item.get("servers") or self.document.get("servers")
+        security = value.get("security", self.document.get("security", []))
+        place = json_pointer.joined(pointer, "security") if "security" in value else "#/security"
+        body = value.get("requestBody")
+        return Operation(
+            id=str(value.get("operationId") or f"{method} {template}"),
+            method=method.upper(),
+            path=_base_path(servers, pointer) + template,
+            template=template,
+            parameters=self._path_parameters(template, parameters, pointer),
+            request_body=None if body is None else self._body(body, json_pointer.joined(pointer, "requestBody")),
+            responses=self._responses(value.get("responses", {}), json_pointer.joined(pointer, "responses")),
+            security=self._security(security, place),
+            extension=self._mapping(value.get("x-doorward", {}), json_pointer.joined(pointer, "x-doorward")),
+            pointer=pointer,
+        )
+
+    def _path_parameters(
+        self, template: str, parameters: dict[tuple[str, str], Parameter], pointer: str
+    ) -> tuple[Parameter, ...]:
+        """All parameters; one the template names and nobody describes is any text."""
+        names = re.findall(r"\{([^{}/]+)\}", template)
+        for (location, name), parameter in parameters.items():
+            if location == "path" and name not in names:
+                hint = did_you_mean(name, names)
+                problem = f"the path {template!r} has no parameter {{{name}}}"
+                raise PolicyError(problem, key=parameter.pointer, hint=hint)
+        undescribed = [
+            Parameter(
+                name=name,
+                location="path",
+                required=True,
+                schema={"type": "string"},
+                style="simple",
+                explode=False,
+                pointer=pointer,
+            )
+            for name in names
+            if ("path", name) not in parameters
+        ]
+        return (*parameters.values(), *undescribed)
+
+    def _parameters(self, values: Any, pointer: str) -> dict[tuple[str, str], Parameter]:
+        made: dict[tuple[str, str], Parameter] = {}
+        for index, value in enumerate(self._list(values, pointer)):
+            parameter = self._parameter(value, json_pointer.joined(pointer, index))
+            if parameter.location == "header" and parameter.name.lower() in _IGNORED_HEADERS:
+                continue
+            key = (parameter.location, parameter.name)
+            if key in made:
+                raise PolicyError(f"the {key[0]} parameter {key[1]!r} is described twice", key=parameter.pointer)
+            made[key] = parameter
+        return made
+
+    def _parameter(self, value: Any, pointer: str) -> Parameter:
+        data, pointer = self._followed(value, pointer)
+        name, location = data.get("name"), str(data.get("in"))
+        if not isinstance(name, str) or not name:
+            raise PolicyError("a parameter without a name", key=pointer)
+        if location not in _STYLES:
+            hint = did_you_mean(location, get_args(Location))
+            raise PolicyError(f"parameter {name!r}: `in` is {location!r}", key=pointer, hint=hint)
+        media_type, schema = None, data.get("schema")
+        content = self._mapping(data.get("content") or {}, pointer)
+        if content and schema is None:
+            media_type, media = next(iter(content.items()))
+            schema = self._mapping(media, pointer).get("schema")
+        style = data.get("style") or _STYLES[location][0]
+        if style not in _STYLES[location]:
+            hint = did_you_mean(str(style), _STYLES[location])
+            raise PolicyError(f"style {style!r} is not for parameters in {location}", key=pointer, hint=hint)
+        return Parameter(
+            name=name,
+            location=cast("Location", location),
+            required=data.get("required") is True or location == "path",
+            schema=self._schema(schema, pointer) or {},
+            style=str(style),
+            explode=data["explode"] is True if "explode" in data else style == "form",
+            media_type=media_type.lower() if media_type else None,
+            allow_reserved=data.get("allowReserved") is True,
+            pointer=pointer,
+        )
+
+    def _body(self, value: Any, pointer: str) -> RequestBody:
+        data, pointer = self._followed(value, pointer)
+        content = self._content(data.get("content", {}), json_pointer.joined(pointer, "content"))
+        return RequestBody(required=data.get("required") is True, content=content)
+
+    def _content(self, value: Any, pointer: str) -> dict[str, MediaType]:
+        made: dict[str, MediaType] = {}
+        for written, media in self._mapping(value, pointer).items():
+            at = json_pointer.joined(pointer, written)
+            name = written.partition(";")[0].strip().lower()
+            schema = self._schema(self._mapping(media, at).get("schema"), at)
+            # `application/json` and `application/json; charset=utf-8` are one: the first one written counts.
+            made.setdefault(name, MediaType(name=name, schema=schema, pointer=at))
+        return made
+
+    def _responses(self, value: Any, pointer: str) -> dict[str, ResponseDescription]:
+        made: dict[str, ResponseDescription] = {}
+        for status, described in self._mapping(value, pointer).items():
+            if status.startswith("x-"):
+                continue
+            at = json_pointer.joined(pointer, status)
+            if not _STATUS.fullmatch(status.replace("x", "X")):
+                hint = "write a status such as 200, a class such as 2XX, or default"
+                raise PolicyError(f"{status!r} is not a response status", key=at, hint=hint)
+            name = status if status == "default" else status.upper()
+            data, at = self._followed(described, at)
+            made[name] = ResponseDescription(
+                status=name,
+                content=self._content(data.get("content") or {}, json_pointer.joined(at, "content")),
+                headers=frozenset(header.lower() for header in self._mapping(data.get("headers") or {}, at)),
+            )
+        return made
+
+    def _schemes(self) -> dict[str, SecurityScheme]:
+        components = self._mapping(self.document.get("components") or {}, "#/components")
+        pointer = "#/components/securitySchemes"
+        schemes = self._mapping(components.get("securitySchemes") or {}, pointer)
+        return {name: self._scheme(name, value, json_pointer.joined(pointer, name)) for name, value in schemes.items()}
+
+    def _scheme(self, name: str, value: Any, pointer: str) -> SecurityScheme:
+        data, pointer = self._followed(value, pointer)
+        kind, location = data.get("type"), data.get("in", "")
+        if kind not in _KINDS:
+            hint = did_you_mean(str(kind), _KINDS)
+            raise PolicyError(f"security scheme {name!r} has the type {kind!r}", key=pointer, hint=hint)
+        if kind == "apiKey" and (
+            location not in {"query", "header", "cookie"} or not isinstance(data.get("name"), str)
+        ):
+            hint = "write in: header (or query, cookie) and name: X-Api-Key"
+            raise PolicyError(f"security scheme {name!r} does not say where the key travels", key=pointer, hint=hint)
+        return SecurityScheme(
+            name=name,
+            kind=cast('Literal["apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"]', kind),
+            location=location if kind == "apiKey" else "",
+            parameter=data["name"] if kind == "apiKey" else "",
+            http_scheme=str(data.get("scheme", "")).lower() if kind == "http" else "",
+        )
+
+    def _security(self, value: Any, pointer: str) -> tuple[SecurityRequirement, ...]:
+        made: list[SecurityRequirement] = []
+        for index, entry in enumerate(self._list(value, pointer)):
+            at = json_pointer.joined(pointer, index)
+            alternative: dict[SecurityScheme, tuple[str, ...]] = {}
+            for name, scopes in self._mapping(entry, at).items():
+                if name not in self.schemes:
+                    hint = did_you_mean(name, self.schemes)
+                    raise PolicyError(f"there is no security scheme {name!r}", key=at, hint=hint)
+                alternative[self.schemes[name]] = tuple(str(scope) for scope in self._list(scopes, at))
+            made.append(alternative)
+        return tuple(made)
+
+    def _schema(self, value: Any, pointer: str) -> Schema | None:
+        """A schema object; `true` and `false` become the objects that mean the same."""
+        if isinstance(value, bool):
+            return {} if value else {"not": {}}
+        return None if value is None else self._mapping(value, json_pointer.joined(pointer, "schema"))
+
+    def _followed(self, value: Any, pointer: str) -> tuple[Mapping[str, Any], str]:
+        target, at = json_pointer.followed(self.document, value, pointer)
+        return self._mapping(target, at), at
+
+    def _mapping(self, value: Any, pointer: str) -> Mapping[str, Any]:
+        return _of_type(value, dict, pointer, "an object")
+
+    def _list(self, value: Any, pointer: str) -> list[Any]:
+        return _of_type(value, list, pointer, "a list")
+
+
+def _of_type(value: Any, kind: type[_T], pointer: str, wanted: str) -> _T:
+    if not isinstance(value, kind):
+        raise PolicyError(f"is not {wanted}", key=pointer, hint=f"expected {wanted}")
+    return value
+
+
+def _resolver(document: Mapping[str, Any]) -> Callable[[Schema], Schema]:
+    def resolve(schema: Schema) -> Schema:
+        target, pointer = json_pointer.followed(document, schema, "#")
+        if isinstance(target, bool):
+            return {} if target else {"not": {}}
+        return _of_type(target, dict, pointer, "a schema")
+
+    return resolve
+
+
+def _base_path(servers: Any, pointer: str) -> str:
+    """Path of the first server's URL, without a slash at its end: what stands before every path template."""
+    if not isinstance(servers, list) or not servers:
+        return ""
+    server = servers[0] if isinstance(servers[0], dict) else {}
+    url = str(server.get("url", ""))
+    variables = server.get("variables")
+    for name, variable in (variables if isinstance(variables, dict) else {}).items():
+        default = variable.get("default", "") if isinstance(variable, dict) else ""
+        url = url.replace(f"{{{name}}}", str(default))
+    # What is left in braces stands for a host or a scheme nearly always; in a path it would match nothing.
+    try:
+        path = urlsplit(re.sub(r"^[^/]*//[^/]*", "", url)).path.rstrip("/")
+    except ValueError:
+        raise PolicyError(f"the server URL {url!r} is not a URL", key=pointer) from None
+    if "{" in path:
+        hint = "give the variable a default, or write the server URL out"
+        raise PolicyError(
+            f"the server URL {url!r} has a variable without a default in its path", key=pointer, hint=hint
+        )
+    return path if path.startswith("/") or not path else f"/{path.removeprefix('./').lstrip('.')}".rstrip("/")
