@@ -11,7 +11,7 @@ _OURS: Final = frozenset({b"accept-encoding", b"content-length", b"host", b"x-re
 must not come compressed."""
 
 _PREFIXES: Final = (b"x-forwarded", b"x-original-", b"x-envoy-", b"doorward-")
-"""Families of `wire.FORWARDING` and `wire.IDENTITY` that grow with every proxy that is written (hostile inputs H4, H7)."""
+"""Families of `wire.FORWARDING` and `wire.IDENTITY` that grow with every new proxy (hostile inputs H4, H7)."""
 
 _KEPT_NAMES: Final = 1_024
 
