@@ -37,7 +37,7 @@ def parse_upstream(url: str) -> Upstream:
     if parts.scheme not in {"http", "https"}:
         raise _mistake(url, "it does not begin with http:// or https://")
     if parts.username is not None or parts.password is not None:
-        raise _mistake("the upstream", "it holds a user name or password")
+        raise _mistake(url, "it holds a user name or password")
     if parts.query or parts.fragment:
         raise _mistake(url, "it has a query or a fragment")
     host = parts.hostname or ""
@@ -53,6 +53,7 @@ def parse_upstream(url: str) -> Upstream:
 
 
 def _mistake(url: str, problem: str) -> PolicyError:
+    url = "the value" if "@" in url else url  # a password is not repeated in a message
     return PolicyError(
-        f"{url!r} cannot be an upstream: {problem}", key="upstream", hint="write `http://127.0.0.1:8000`"
+        f"{url} cannot be an upstream: {problem}", key="upstream", hint="write `http://127.0.0.1:8000`"
     )
