@@ -1,0 +1,167 @@
+"""What a writer finds when it starts: cuts what a crash tore, refuses what was changed, ends what has no end."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+
+from doorward.audit.checkpoint import FILE_NAME, BadCheckpoint, read_checkpoint
+from doorward.audit.fileio import FileIo
+from doorward.audit.format import HEADER_BYTES, NO_HASH, StoredRecord
+from doorward.audit.reading import SegmentScan, generation, scan_segment, segment_paths, shard_directories
+from doorward.controls.audit.records import (
+    Intent,
+    Kind,
+    Lifecycle,
+    Outcome,
+    Record,
+    Recovered,
+    UnreadableRecord,
+    decode,
+    encode,
+    finishes,
+)
+
+_log: Final = structlog.get_logger("doorward.audit")
+
+
+class Start(NamedTuple):
+    """Where writing goes on, and what must be written first."""
+
+    shard: str
+    number: int
+    """Of the newest segment; 0 when there is none."""
+    next_seq: int
+    link: bytes
+    """The chain's value at the end of the newest segment."""
+    preamble: tuple[Record, ...]
+    """Start, cuts, refused shards, and one `recovered` for every intent without an end."""
+
+
+def recover(directory: Path, base: str, io: FileIo) -> Start:
+    """Where the shard that is called `base` goes on after the last run, however that ended.
+
+    Errors: OSError, when the trail cannot be read or a torn tail cannot be cut: nothing may be answered then.
+    """
+    io.make_directory(directory)
+    found = _Found()
+    shards = shard_directories(directory, base)
+    newest: _End | None = None
+    for shard in reversed(shards):
+        end = _look_at(shard, found, io)
+        newest = newest or end
+        if found.life_is_complete:
+            break
+    if newest is None:
+        newest = _End(base, 0, 1, NO_HASH)
+    if newest.problem:
+        _log.error("audit.shard_refused", shard=newest.shard, problem=newest.problem)
+        found.events.insert(0, lifecycle("shard_refused", f"{newest.shard}: {newest.problem}"))
+        newest = _End(f"{base}.{generation(newest.shard) + 1}", 0, 1, NO_HASH)
+    unfinished = [request_id for request_id in found.intents if request_id not in found.finished]
+    preamble = (
+        lifecycle("start", ""),
+        *found.events,
+        *(recovered(request_id, "outcome unknown") for request_id in unfinished),
+    )
+    return Start(newest.shard, newest.number, newest.next_seq, newest.link, preamble)
+
+
+def lifecycle(event: str, detail: str) -> Record:
+    """A record about the trail itself."""
+    return encode(Kind.LIFECYCLE, Lifecycle(event, detail))
+
+
+def recovered(request_id: bytes, reason: str) -> Record:
+    """The end of an exchange whose outcome nobody recorded."""
+    return encode(Kind.RECOVERED, Recovered(request_id, reason))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the segments since the last start hold, newest first."""
+
+    intents: dict[bytes, None] = field(default_factory=dict)
+    finished: set[bytes] = field(default_factory=set)
+    events: list[Record] = field(default_factory=list)
+    life_is_complete: bool = False
+
+    def visit(self, record: StoredRecord) -> None:
+        try:
+            entry = decode(record.kind, record.payload)
+        except UnreadableRecord:  # written by a newer version: it is kept, and says nothing to this one
+            return
+        if isinstance(entry, Intent):
+            self.intents[entry.request_id] = None
+        elif isinstance(entry, Outcome | Recovered) and finishes(record.kind):
+            self.finished.add(entry.request_id)
+        elif isinstance(entry, Lifecycle) and entry.event == "start":
+            self.life_is_complete = True
+
+
+@dataclass(slots=True)
+class _End:
+    shard: str
+    number: int
+    next_seq: int
+    link: bytes
+    problem: str = ""
+
+
+def _look_at(shard: Path, found: _Found, io: FileIo) -> _End:
+    """The end of the shard; its segments since the last start are in `found`, and its torn tail is cut."""
+    for left in shard.glob("*.tmp"):
+        io.remove(left)
+    end: _End | None = None
+    problem = ""
+    later: SegmentScan | None = None
+    for path in reversed(segment_paths(shard)):
+        scan = scan_segment(path, found.visit)
+        if scan.header is None or (scan.damage is not None and (later is not None or not scan.torn)):
+            problem = problem or _describe(scan)
+        elif later is not None and later.header is not None and later.header.previous_hash != scan.link:
+            problem = problem or f"{later.path.name} does not continue {path.name}"
+        elif end is None:
+            if scan.next_seq - 1 < _signed_seq(shard):
+                problem = problem or f"records behind {scan.next_seq - 1} were signed and are not there"
+            else:
+                _cut(scan, found, io)
+            if scan.end > HEADER_BYTES:
+                end = _End(shard.name, scan.header.number, scan.next_seq, scan.link)
+        later = scan if scan.end > HEADER_BYTES else later
+        if found.life_is_complete:
+            break
+    end = end or _End(shard.name, 0, 1, NO_HASH)
+    end.problem = problem
+    return end
+
+
+def _describe(scan: SegmentScan) -> str:
+    damage = scan.damage
+    return f"{scan.path.name}: {damage.kind} at record {damage.seq}: {damage.detail}" if damage else scan.path.name
+
+
+def _signed_seq(shard: Path) -> int:
+    try:
+        return read_checkpoint(shard / FILE_NAME, None).seq
+    except (FileNotFoundError, BadCheckpoint):  # `verify` judges it; here it can only forbid a cut
+        return 0
+
+
+def _cut(scan: SegmentScan, found: _Found, io: FileIo) -> None:
+    """The file ends behind its last good group; a segment without any group goes."""
+    if scan.damage is not None:
+        detail = f"{scan.path.parent.name}/{scan.path.name} behind record {scan.next_seq - 1}: {scan.damage.detail}"
+        _log.warning("audit.torn_tail_cut", detail=detail)
+        found.events.append(lifecycle("torn_tail_cut", detail))
+    if scan.end == HEADER_BYTES:
+        io.remove(scan.path)
+        io.sync_directory(scan.path.parent)
+    elif scan.size > scan.end:
+        fd = io.open(scan.path)
+        try:
+            io.truncate(fd, scan.end)
+            io.sync(fd)
+        finally:
+            io.close(fd)
