@@ -1,1 +1,15 @@
-"""Inspect."""
+"""Inspect: is anything in the request meant to do harm?
+
+Threat:   text that the API hands on to SQL, a browser, a shell or the file system and that changes what those do
+          (OWASP API8:2023, CWE-89, CWE-79, CWE-78, CWE-22).
+Standard: OWASP ASVS 5.0 V1.2, V1.3; catalogue rows B11 (no uninspected tail) and B16 (linear time).
+Not here: whether the text fits the description (validate); sizes (limits); other injection classes (NoSQL, LDAP,
+          templates, SSRF, XXE), which get their own judges. It lowers the risk of a hole in the API, it does not
+          close the hole: parameterised queries and output encoding stay the API's duty.
+"""
+
+from doorward.controls.inspect.check import compile_check
+from doorward.controls.inspect.policy import Exclusion, InspectPolicy
+from doorward.controls.inspect.verdict import Threat, Verdict
+
+__all__ = ["Exclusion", "InspectPolicy", "Threat", "Verdict", "compile_check"]

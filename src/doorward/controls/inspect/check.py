@@ -1,0 +1,180 @@
+"""Compiles one operation into the check that gathers its free texts, filters them fast and has the rest judged."""
+
+import datetime
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from doorward.controls.inspect import command, sql, traversal, xss
+from doorward.controls.inspect.fields import Fields, pins_text, texts
+from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
+from doorward.controls.inspect.policy import InspectPolicy
+from doorward.controls.inspect.prefilter import ALL, BIT, DECODE, Prefilter, json_prefilter, text_prefilter
+from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
+from doorward.denial import Denied
+from doorward.exchange import UNPARSED, Check, Exchange
+from doorward.operation import ApiDescription, Operation
+
+_JUDGES: Final[dict[Threat, Judge]] = {
+    "sql": sql.judge,
+    "xss": xss.judge,
+    "command": command.judge,
+    "traversal": traversal.judge,
+}
+_FORM: Final = b"application/x-www-form-urlencoded"
+_DAY_S: Final = 86_400
+
+
+def compile_check(operation: Operation, policy: InspectPolicy, description: ApiDescription) -> Check | None:
+    """The operation's check, or None when no part of a request to it can hold free text.
+
+    Errors: the check raises Denied `inspect.<threat>` with the field and the recognised construct as detail.
+    """
+    threats = tuple(threat for threat in THREATS if threat not in policy.insecure_classes_off)
+    free = [parameter for parameter in operation.parameters if not pins_text(parameter.schema or None, description)]
+    content = operation.request_body.content if operation.request_body else {}
+    has_text_body = any(not pins_text(media.schema, description) for media in content.values())
+    if not threats or not (free or has_text_body):
+        return None
+    schemas = tuple(media.schema for media in content.values() if media.schema is not None)
+    inspector = _Inspector(
+        Judging(policy, f"{operation.method} {operation.template}", threats),
+        Fields(schemas, description),
+        headers=tuple(parameter.name.lower().encode() for parameter in free if parameter.location == "header"),
+        reads_cookies=any(parameter.location == "cookie" for parameter in free),
+        reads_path=any(parameter.location == "path" for parameter in free),
+    )
+    return inspector.check
+
+
+class Judging:
+    """Judges one text: every reading of it, every class that applies and is not excluded for its field."""
+
+    __slots__ = ("_excluded", "_judged_bytes", "_mask", "_prefilter", "_threats")
+
+    def __init__(self, policy: InspectPolicy, operation: str, threats: tuple[Threat, ...]) -> None:
+        self._prefilter = text_prefilter()
+        self._threats = threats
+        self._mask = sum(BIT[threat] for threat in threats)
+        self._judged_bytes = policy.judged_bytes
+        self._excluded: dict[tuple[Threat, str], float] = {}
+        for exclusion in policy.exclude:
+            if exclusion.operation == operation:
+                ends = datetime.datetime.combine(exclusion.until, datetime.time(), tzinfo=datetime.UTC)
+                self._excluded[exclusion.threat, exclusion.field] = ends.timestamp() + _DAY_S
+
+    def judge(self, field: str, text: str, exchange: Exchange, spent: int) -> int:
+        """Characters judged so far, this text's included. Errors: Denied."""
+        if not self._prefilter.bits(text.encode("utf-8", "replace")):
+            return spent
+        for reading in readings(text):
+            bits = self._prefilter.bits(reading.encode("utf-8", "replace"))
+            for threat in self._threats:
+                if bits & (BIT[threat] | DECODE) and exchange.now >= self._excluded.get((threat, field), 0.0):
+                    spent += len(reading)
+                    if spent > self._judged_bytes:
+                        raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
+                    verdict = judge_reading(threat, reading, bits)
+                    if verdict is not None:
+                        raise Denied(f"inspect.{threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
+        return spent
+
+
+def judge_reading(threat: Threat, reading: str, bits: int) -> Verdict | None:
+    """The verdict of one class on one reading, markup and path look-alikes resolved where that class meets them."""
+    judge = _JUDGES[threat]
+    if threat == "xss":
+        resolved = markup_reading(reading)
+        if resolved is not None:
+            return judge(reading) or judge(resolved)
+    elif bits & DECODE:
+        folded = path_reading(reading)
+        if folded != reading:
+            return judge(reading) or judge(folded)
+    return judge(reading) if bits & BIT[threat] else None
+
+
+def judge_text(text: str) -> Verdict | None:
+    """The first verdict on a text by any class, as the gateway would find it; None when it passes."""
+    prefilter = text_prefilter()
+    if not prefilter.bits(text.encode("utf-8", "replace")):
+        return None
+    for reading in readings(text):
+        bits = prefilter.bits(reading.encode("utf-8", "replace"))
+        for threat in THREATS:
+            if bits & (BIT[threat] | DECODE):
+                verdict = judge_reading(threat, reading, bits)
+                if verdict is not None:
+                    return verdict
+    return None
+
+
+class _Inspector:
+    """The compiled check of one operation."""
+
+    __slots__ = ("_fields", "_headers", "_json", "_judging", "_reads_cookies", "_reads_path", "_text")
+
+    def __init__(
+        self,
+        judging: Judging,
+        fields: Fields,
+        *,
+        headers: tuple[bytes, ...],
+        reads_cookies: bool,
+        reads_path: bool,
+    ) -> None:
+        self._judging, self._fields = judging, fields
+        self._headers, self._reads_cookies, self._reads_path = headers, reads_cookies, reads_path
+        self._text: Prefilter = text_prefilter()
+        self._json: Prefilter = json_prefilter()
+
+    def check(self, exchange: Exchange) -> None:
+        """Nothing, when no text of the request is an attack. Errors: Denied."""
+        request = exchange.request
+        spent = 0
+        if self._reads_path:
+            for name, value in exchange.path_values.items():
+                spent = self._judging.judge(f"path:{name}", value, exchange, spent)
+        if request.query and self._text.bits(request.query.replace(b"+", b" ")):
+            spent = self._pairs("query", request.query, exchange, spent)
+        for header in self._headers:
+            value_bytes = request.headers.get(header)
+            if value_bytes is not None and self._text.bits(value_bytes):
+                spent = self._judging.judge(f"header:{header.decode()}", _decoded(value_bytes), exchange, spent)
+        if self._reads_cookies:
+            for cookies in request.headers.all(b"cookie"):
+                for pair in cookies.split(b";"):
+                    name_bytes, _, value_bytes = pair.partition(b"=")
+                    place = f"cookie:{_decoded(name_bytes).strip(' ')}"
+                    spent = self._judging.judge(place, _decoded(value_bytes), exchange, spent)
+        if request.body:
+            self._body(exchange, spent)
+
+    def _body(self, exchange: Exchange, spent: int) -> None:
+        body = exchange.request.body
+        if exchange.json_body is not UNPARSED:
+            if self._json.bits(body):
+                for pointer, text, field in texts(exchange.json_body, self._fields):
+                    if field is None or text not in field.closed:
+                        spent = self._judging.judge(pointer, text, exchange, spent)
+            return
+        media_type = (exchange.request.headers.get(b"content-type") or b"").partition(b";")[0].strip(b" \t").lower()
+        if media_type == _FORM:
+            self._pairs("form", body, exchange, spent)
+        elif self._text.bits(body):
+            self._judging.judge("body", _decoded(body), exchange, spent)
+
+    def _pairs(self, place: str, raw: bytes, exchange: Exchange, spent: int) -> int:
+        """Names and values of a query or form, each decoded once, as every API decodes them."""
+        for pair in raw.replace(b"+", b" ").split(b"&"):
+            name_bytes, _, value_bytes = pair.partition(b"=")
+            name = _decoded(unquote_to_bytes(name_bytes))
+            spent = self._judging.judge(f"{place}:{name}", name, exchange, spent)
+            spent = self._judging.judge(f"{place}:{name}", _decoded(unquote_to_bytes(value_bytes)), exchange, spent)
+        return spent
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -1,0 +1,168 @@
+"""Shell injection: would a shell run a second command, if the text were put into a command line?
+
+Threat: CWE-77, CWE-78, CWE-94. The text is read by the grammar of Unix shells and of cmd.exe: where can a command
+begin, which word stands there once quoting tricks are undone (`c'a't`, `c\\at`, `${IFS}`, `{cat,x}`, `w^hoami`), and do
+its arguments look like arguments. Neither a separator alone nor a word alone says anything.
+"""
+
+import re
+from typing import Final
+
+from doorward.controls.inspect.command_words import ENGLISH, INTERPRETERS, WORDS, takes
+from doorward.controls.inspect.verdict import Verdict
+
+_SEPARATOR: Final = re.compile(r"\|\||&&|[;|&`]|\$\(|[\r\n]+|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},)")
+_SPACE_TRICK: Final = re.compile(r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\t|\t", re.IGNORECASE)
+_QUOTING: Final = re.compile(r"""[\\^"']|\$[@*!]|\$\{[@*]\}|\$\d|``|\$\(\)""")
+_LEAD: Final = re.compile(r"[\s\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?")
+_WORD: Final = re.compile(r"[^\s;|&<>()`]{1,128}")
+_ARGUMENT: Final = re.compile(r"[^;|&`\r\n]{0,128}")
+_CODE_CALL: Final = re.compile(
+    r"(?:^|[;&|{(=\s\"'@.:])(?:shell_exec|system|passthru|popen|proc_open|pcntl_exec|exec|spawn|execSync|spawnSync|check_output|getoutput"
+    r"|Kernel\.exec|Kernel\.system|os\.system|os\.popen|subprocess\.\w{1,20}|getRuntime\(\)\.exec|ProcessBuilder|phpinfo|backticks)"
+    r"\s*\(\s*(.{0,128})", re.DOTALL,
+)
+_CODE_ARGUMENT: Final = re.compile(r"""[\[\s]*["'`](.{0,120})|\$_(?:GET|POST|REQUEST|COOKIE|SERVER)\b|base64_decode|\)""", re.DOTALL)
+_PHP: Final = re.compile(r"<\?(?:php|=)?\s.{0,256}?(?:system|exec|passthru|eval|phpinfo|\$_(?:GET|POST|REQUEST)|include|echo)", re.IGNORECASE | re.DOTALL)
+_SHELLSHOCK: Final = re.compile(r"\(\)\s*\{\s*[:_\w]?[^}]{0,32}\}?\s*;")
+_INTERPRETED: Final = re.compile(
+    r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
+    r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)", re.IGNORECASE,
+)
+_NETWORK: Final = re.compile(r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?!\w)|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d")
+_PROSE_WORD: Final = re.compile(r"[A-Za-z][a-z']{1,24}(?=[\s,.!?:]|$)")
+
+
+def judge(value: str) -> Verdict | None:
+    """The verdict on one reading of a text; None when no shell would run anything in it.
+
+    >>> judge("8.8.8.8; cat /etc/passwd").reason
+    'a command (cat) after a separator'
+    >>> judge("cats & dogs; birds"), judge("A|B"), judge("price: $(100)")
+    (None, None, None)
+    """
+    if _SHELLSHOCK.search(value) and (";" in value and ("/" in value or "echo" in value)):
+        return _verdict("a shell function definition with a command after it", 95)
+    if "<?" in value and _PHP.search(value):
+        return _verdict("a PHP tag with code", 90)
+    if "(" in value:
+        verdict = _judge_code(value)
+        if verdict is not None:
+            return verdict
+    verdict = _judge_separators(value)
+    if verdict is not None:
+        return verdict
+    match = _INTERPRETED.search(value)
+    if match is not None and _prose_words(value, match.start()) < 3:
+        return _verdict("an interpreter with code to run", 85)
+    return _judge_start(value)
+
+
+def _judge_code(value: str) -> Verdict | None:
+    for count, match in enumerate(_CODE_CALL.finditer(value)):
+        argument = _CODE_ARGUMENT.match(match[1])
+        if argument is not None and _prose_words(value, match.start()) < 3:
+            inner = argument[1]
+            if inner is None or _names_command(inner, is_strong=True):
+                return _verdict("code that starts a process", 85)
+        if count >= 32:
+            break
+    return None
+
+
+def _judge_separators(value: str) -> Verdict | None:
+    """Whether a command follows one of the separators."""
+    stripped = value.strip(" \t\"'()\x00")
+    for count, match in enumerate(_SEPARATOR.finditer(value)):
+        if count >= 4_096:
+            break
+        before = _prose_words(value, match.start())
+        rest = value[match.end() : match.end() + 192]
+        separator = match[0]
+        if separator == "`":
+            closing = rest.find("`")
+            if not _backtick_substitutes(value, match.start(), match.end() + closing if closing >= 0 else -1):
+                continue
+        starts = match.start() <= len(value) - len(value.lstrip(" \t\"'()\x00")) and stripped != ""
+        is_line_break = separator[0] in "\r\n"
+        is_strong = (starts and not is_line_break) or separator in {"$(", "`", "<(", ">(", "{"}
+        if is_line_break and (before >= 1 or match.start() > 64):
+            # Every line of honest text begins after a line break: only a bare value before it makes it an injection.
+            continue
+        name = _names_command(rest, is_strong=is_strong or (is_line_break and starts), prose_before=before, glued=separator + rest[:1])
+        if name:
+            return _verdict(f"a command ({name}) after a separator", 85)
+        if before < 4 and _NETWORK.search(rest[:128]):
+            return _verdict("a redirection to a device or shell", 85)
+    return None
+
+
+def _judge_start(value: str) -> Verdict | None:
+    """Whether the whole text is a command line that nobody types into a form."""
+    match = re.match(r"[\s\"']*(/(?:usr/(?:local/)?)?s?bin/[\w.-]{1,32})(?:\s|[\"';|&]|$)", value)
+    if match is not None and len(value) < 1_024:
+        return _verdict("the path of a program", 75)
+    if _NETWORK.search(value) and _prose_words(value, len(value)) < 4 and re.match(r"\s*[\w./-]{2,32}\s", value):
+        return _verdict("a redirection to a device or shell", 80)
+    return None
+
+
+def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: str = "") -> str:
+    """The command that stands at the start of `rest`; empty when none does, or when it reads as prose."""
+    spaced = _SPACE_TRICK.sub(" ", rest)
+    lead = _LEAD.match(spaced)
+    position = lead.end() if lead else 0
+    match = _WORD.match(spaced, position)
+    if match is None:
+        return ""
+    raw = match[0]
+    tail = spaced[match.end() :]
+    if raw.startswith("{") or ("," in raw and rest[:1] != " " and re.match(r"[a-z]{2,12},", raw)):
+        first, _, arguments = raw.strip("{}").partition(",")
+        raw, tail = first, " " + arguments.replace(",", " ") + tail
+    plain = _QUOTING.sub("", raw)
+    is_disguised = plain != raw.strip("\"'") and len(plain) > 1
+    has_path = "/" in plain or plain[1:3] == ":\\"
+    name = plain.rstrip(")}],.:").rpartition("/")[2].lower()
+    name = name.removesuffix(".exe")
+    if has_path and re.match(r"(?:/(?:usr/|local/|opt/|s?bin/|tmp/|\?\?\?/)|\./|~/|[A-Za-z]:)", plain):
+        return name[:24] if prose_before < 4 and (name in WORDS or "bin/" in plain or is_strong or "?" in plain) else ""
+    if "?" in plain or "*" in plain:
+        return "?" if re.match(r"/[\w?*]{1,8}/[\w?*]{1,8}", plain) else ""
+    if name not in WORDS:
+        return ""
+    arguments = _ARGUMENT.match(tail)
+    given = arguments[0] if arguments else ""
+    has_evidence = takes(name, given.strip(" \t\"'()"))
+    follows = tail[len(given) : len(given) + 2]
+    is_bare = not given.strip(" \t\"')};")
+    if has_evidence:
+        return name if prose_before < 6 or name in INTERPRETERS or not raw[:1].isupper() and prose_before < 8 and glued[:1] != "\n" else ""
+    if is_disguised and is_bare:
+        return name
+    if prose_before >= 3:
+        return ""
+    if is_bare:
+        if name not in ENGLISH:
+            return name if is_strong or prose_before == 0 or follows else ""
+        return name if is_strong and (glued[1:2] not in {" ", ""} or not glued) else ""
+    return ""
+
+
+def _backtick_substitutes(value: str, opening: int, closing: int) -> bool:
+    """Whether a back quote opens a substitution rather than a span of code in running text."""
+    if closing < 0:
+        return False
+    before, after = value[:opening], value[closing + 1 :]
+    if not before.strip(" \t\"'") and not after.strip(" \t\"'"):
+        return True
+    return bool(before) and before[-1] not in " \n\t([{*_>:\"'`" and not before[-1].isspace()
+
+
+def _prose_words(value: str, end: int) -> int:
+    """How many plain words stand before `end`, counting up to ten in the 160 characters before it."""
+    return min(10, sum(1 for _ in _PROSE_WORD.finditer(value, max(0, end - 160), end)))
+
+
+def _verdict(reason: str, score: int) -> Verdict:
+    return Verdict("command", reason, score)

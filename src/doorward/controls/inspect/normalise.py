@@ -1,0 +1,82 @@
+"""The readings of one text that an API behind us might plausibly see. Bounded: no reading is decoded again."""
+
+import html
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_PERCENT_U: Final = re.compile(r"%u([0-9A-Fa-f]{4})")
+_ESCAPE: Final = re.compile(r"\\u\{?([0-9A-Fa-f]{4})\}?|\\x([0-9A-Fa-f]{2})")
+_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_HAS_FULL_WIDTH: Final = re.compile("[\uff01-\uff5e]")
+# IIS best-fit look-alikes of `/` and `\`, and the typographic quotes that some databases fold to ASCII.
+_LOOK_ALIKES: Final = {0x2215: "/", 0x2044: "/", 0x2216: "\\", 0x2018: "'", 0x2019: "'", 0x02BC: "'", 0xFF07: "'"}
+_DEPTH: Final = 3
+"""Percent-decodings after the one the protocol already did. Three levels reach `%25252e`; a fourth is not seen in the
+wild and every level costs a pass."""
+
+
+def readings(text: str) -> tuple[str, ...]:
+    r"""The text as received, then each decoded form that differs from it, in the order of likelihood.
+
+    >>> readings("plain"), readings("%2e%2e/"), readings("%252e")
+    (('plain',), ('%2e%2e/', '../'), ('%252e', '%2e', '.'))
+    >>> readings(r"\u003cscript>")
+    ('\\u003cscript>', '<script>')
+    """
+    found = [text]
+    current = text
+    if "%" in text:
+        for _ in range(_DEPTH):
+            decoded = _percent_decoded(current)
+            if decoded == current:
+                break
+            found.append(decoded)
+            current = decoded
+    if "\\" in current:
+        decoded = _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), current)
+        if decoded != current:
+            found.append(decoded)
+            current = decoded
+    if not current.isascii() and _HAS_FULL_WIDTH.search(current):
+        found.append(current.translate(_FULL_WIDTH))
+    return tuple(found)
+
+
+def markup_reading(text: str) -> str | None:
+    """The text with its HTML character references resolved, or None when it holds none."""
+    if "&" not in text:
+        return None
+    decoded = html.unescape(text)
+    return decoded if decoded != text else None
+
+
+def path_reading(text: str) -> str:
+    """The text with look-alikes of the slashes replaced (as IIS "best fit" does)."""
+    return text if text.isascii() else text.translate(_LOOK_ALIKES)
+
+
+def _percent_decoded(text: str) -> str:
+    if "%u" in text or "%U" in text:
+        text = _PERCENT_U.sub(lambda match: chr(int(match[1], 16)), text.replace("%U", "%u"))
+    if not _PERCENT.search(text):
+        return text
+    raw = unquote_to_bytes(text.encode("utf-8", "replace"))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _overlong_decoded(raw)
+
+
+_OVERLONG: Final = re.compile(rb"\xe0[\x80-\x9f][\x00-\xff]|[\xc0\xc1][\x00-\xff]")
+
+
+def _overlong_decoded(raw: bytes) -> str:
+    """Bytes as a lenient decoder reads them: overlong UTF-8 sequences become the ASCII they hide (C0 AE -> `.`)."""
+
+    def short(match: re.Match[bytes]) -> bytes:
+        sequence = match[0]
+        return bytes((((sequence[-2] & 0x3F) << 6 | sequence[-1] & 0x3F) & 0x7F,))
+
+    return _OVERLONG.sub(short, raw).decode("latin-1")

@@ -1,0 +1,219 @@
+"""SQL injection: does the text leave the place where SQL expects a value, and go on as SQL?
+
+Threat: CWE-89. The text is read in the places where an API could put it: as it stands (a number, a name, a whole
+statement) and inside each kind of quote. In a quote it is harmless until it closes that quote, and what follows must
+then be able to follow a string in SQL; honest apostrophes fail there, because prose goes on with a word.
+"""
+
+from doorward.controls.inspect.sql_grammar import (
+    COMMENT_END,
+    LOGIC,
+    calls_dangerous,
+    comparison,
+    has_construct,
+    is_word,
+    ordering,
+    statement,
+    subselect,
+    tautology,
+)
+from doorward.controls.inspect.sql_lexer import Token, breakout, tokens
+from doorward.controls.inspect.verdict import Verdict
+
+_CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", "for", "returning", "offset"})
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"})
+_COMPARING = frozenset({"like", "in", "is", "between", "rlike", "regexp", "not", "div", "mod", "sounds", "collate"})
+
+
+def judge(value: str) -> Verdict | None:
+    """The verdict on one reading of a text; None when it stays a value in every place.
+
+    >>> judge("' OR 'a'='a").reason
+    'leaves a quoted string and adds a condition that is always true'
+    >>> judge("Conan O'Brien or somebody else"), judge("select the best of both")
+    (None, None)
+    """
+    verdict = _as_it_stands(tokens(value))
+    if verdict is not None:
+        return verdict
+    for quote in ("'", '"', "`"):
+        if quote in value:
+            starts = {breakout(value, quote)}
+            if "\\" in value:  # standard SQL: a backslash escapes nothing
+                starts.add(value.find(quote) + 1)
+            for start in starts:
+                if start > 0:
+                    verdict = _leaves_quote(tokens(value, start=start), quote)
+                    if verdict is not None:
+                        return verdict
+    return None
+
+
+def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
+    """The verdict on what follows a closing quote."""
+    closed = 0
+    while closed < len(tail) and tail[closed].kind == ")":
+        closed += 1
+    tail = tail[closed:]
+    if not tail:
+        return None
+    first = tail[0]
+    left = "leaves a quoted string and "
+    if first.kind == "comment":
+        return _verdict(left + "cuts the rest off by a comment", 80) if _cuts(first, quote, closed > 0) else None
+    if first.kind == ";":
+        return _after_semicolon(tail, left)
+    if first.text in LOGIC and first.kind in {"word", "operator"}:
+        found = _condition(tail, left)
+        if found is not None:
+            return found
+    construct = has_construct(tail)
+    if construct and (first.kind in {"word", "operator", ",", "hint"} and not _goes_on_as_prose(first)):
+        return _verdict(left + construct, 95)
+    if first.kind == "word" and first.text in _CLAUSES and ordering(tail, 0, needs_end=False):
+        return _verdict(left + "adds a clause", 80)
+    if first.text in _COMPARING and (_is_neutral(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
+        return _verdict(left + "compares it", 70) if tail[1].kind in {"(", "string", "open", "number"} else None
+    if first.kind == "operator" and first.text in _ARITHMETIC | {"~", "!"} and _expression(tail):
+        if calls_dangerous(tail, 1) or subselect(tail, 1):
+            return _verdict(left + "computes with a function or query", 90)
+        if _ends_open(tail, quote) and any(token.kind in {"number", "variable"} or token.text == "(" for token in tail[1:]):
+            return _verdict(left + "computes a value", 70)
+        if first.text in {"=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "-", "^", "&", "*"} and _ends_open(tail, quote):
+            return _verdict(left + "compares it", 70)
+    if first.kind == "," and tail[-1].kind == "comment" and all(
+        token.kind in {",", "string", "number", "(", ")", "comment", "variable"} or is_word(token, {"null", "default"})
+        for token in tail
+    ):
+        return _verdict(left + "completes a list of values", 85)
+    return None
+
+
+def _as_it_stands(found: list[Token]) -> Verdict | None:
+    """The verdict on the text where SQL expects a number, a name or nothing."""
+    if not found:
+        return None
+    construct = has_construct(found)
+    if construct:
+        return _verdict(construct[0].upper() + construct[1:], 90)
+    if statement(found, 0, strict=True):
+        return _verdict("is a whole SQL statement", 85)
+    start = 0
+    if found[0].kind in {"number", "string", "variable"} or (found[0].kind == "word" and found[0].text not in LOGIC):
+        start = 1
+        if len(found) > 1 and found[0].kind == "operator":
+            start = 2
+    while start < len(found) and found[start].kind in {")", "string"}:
+        start += 1
+    if start >= len(found):
+        return None
+    first = found[start]
+    if first.kind in {"word", "operator"} and first.text in LOGIC:
+        always = tautology(found, start)
+        if always:
+            return _verdict("adds a condition that is always true", 90)
+        if start == 0 or found[0].kind == "number":
+            seen = comparison(found, start + 1)
+            if seen and seen.is_constant:
+                return _verdict("adds a condition on constants", 80)
+            if seen and found[-1].kind == "comment" and first.kind == "word":
+                return _verdict("adds a condition and cuts the rest off", 80)
+        if calls_dangerous(found, start + 1):
+            return _verdict("adds a condition that calls a function", 85)
+    if first.kind == ";" and statement(found, start + 1, strict=False):
+        return _verdict("adds a second statement", 90)
+    if (first.kind == "word" and first.text in _CLAUSES and ordering(found, start, needs_end=True)) and (
+        start == 0 or found[0].kind != "word"
+    ):
+        return _verdict("adds a clause", 70)
+    if (start == 0 or first.kind == "operator" or first.kind == ",") and calls_dangerous(found, start):
+        return _verdict("calls a database function", 80)
+    for index, token in enumerate(found):
+        if token.kind == "word" and token.text in {"or", "and"} and tautology(found, index):
+            return _verdict("adds a condition that is always true", 80)
+    return None
+
+
+def _condition(tail: list[Token], left: str) -> Verdict | None:
+    """What a logic operator right after a closing quote leads to."""
+    if tautology(tail, 0):
+        return _verdict(left + "adds a condition that is always true", 95)
+    seen = comparison(tail, 1)
+    if seen is not None and (seen.has_literal or tail[-1].kind == "comment"):
+        return _verdict(left + "adds a condition", 90)
+    if calls_dangerous(tail, 1) or subselect(tail, 1):
+        return _verdict(left + "adds a condition that calls a function or query", 90)
+    # `' or 1 -- `, `' || '1`: a bare value is true by itself, and needs the API's closing quote dealt with.
+    position = 1
+    while position < len(tail) and (tail[position].kind in {"(", "operator"} or is_word(tail[position], {"not", "binary"})):
+        position += 1
+    if position < len(tail):
+        operand, rest = tail[position], tail[position + 1 :]
+        if operand.kind == "open" and position == len(tail) - 1:
+            return _verdict(left + "adds a condition", 75)
+        if operand.kind in {"number", "string", "variable"} or is_word(operand, {"true", "false", "null"}):
+            closing = [token for token in rest if token.kind not in {")", ";"}]
+            if closing and closing[0].kind == "comment":
+                return _verdict(left + "adds a condition that is always true", 90)
+            if not closing and tail[0].text not in {"||", "|"}:
+                return _verdict(left + "adds a condition that is always true", 70)
+    return None
+
+
+def _after_semicolon(tail: list[Token], left: str) -> Verdict | None:
+    position = 0
+    while position < len(tail) and tail[position].kind == ";":
+        position += 1
+    if position == len(tail):
+        return None
+    if statement(tail, position, strict=False) or has_construct(tail):
+        return _verdict(left + "adds a second statement", 95)
+    if tail[position].kind == "comment" and len(tail[position].text) <= COMMENT_END:
+        return _verdict(left + "cuts the rest off by a comment", 80)
+    return None
+
+
+def _cuts(comment: Token, quote: str, parenthesis: bool) -> bool:
+    """Whether a comment right after a closing quote is there to cut, not a dash or a number sign in prose."""
+    body = comment.text.strip("-#/*+ \t\r\n\x00;")
+    if not body:
+        # A line of dashes, an empty heading: only a short one cuts.
+        return len(comment.text) <= COMMENT_END
+    if quote == '"' or (comment.text[:1] == "#" and not comment.glued):
+        return False
+    return parenthesis or (comment.glued and len(body.split()) <= 2 and quote == "'" and comment.text[:1] != "#")
+
+
+def _expression(tail: list[Token]) -> bool:
+    """Whether operands and operators take turns for the first few tokens, as in SQL and not as in prose."""
+    wants_operand = True
+    for token in tail[1:8]:
+        if token.kind in {"comment", "open", "(", ")", ",", ".", "hint"}:
+            if token.kind in {"comment", "open"}:
+                return True
+            wants_operand = token.kind in {"(", ",", "."}
+        elif token.kind == "operator" or (token.kind == "word" and token.text in LOGIC | _COMPARING):
+            wants_operand = True
+        elif wants_operand or (token.kind == "word" and token.text in {"from", "where", "union", "as", "all", "distinct"}):
+            wants_operand = token.text in {"select", "case", "when", "then", "else", "from", "where", "distinct", "not"}
+        else:
+            return False
+    return True
+
+
+def _is_neutral(tail: list[Token], quote: str) -> bool:
+    return _ends_open(tail, quote)
+
+
+def _ends_open(tail: list[Token], quote: str) -> bool:
+    """Whether the API's own closing quote is taken care of: by a string left open, or by a comment."""
+    last = tail[-1]
+    return (last.kind == "open" and last.quote == quote) or (last.kind == "comment" and len(last.text) <= COMMENT_END)
+
+
+def _goes_on_as_prose(first: Token) -> bool:
+    return first.kind == "word" and first.glued and first.text not in LOGIC and first.text != "union"
+
+
+def _verdict(reason: str, score: int) -> Verdict:
+    return Verdict("sql", reason, score)

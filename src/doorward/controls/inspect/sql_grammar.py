@@ -1,0 +1,410 @@
+"""Pieces of SQL grammar recognised in a list of tokens. Each looks at a bounded number of tokens from one place."""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from doorward.controls.inspect.sql_lexer import Token
+
+LOGIC: Final = frozenset({"or", "and", "xor", "&&", "||", "|", "having", "when", "where"})
+COMMENT_END: Final = 12
+"""Longest comment, in characters, that is taken for a cut even with a blank before it (`-- -`, `--+`, `#`)."""
+_LITERALS: Final = frozenset({"number", "string", "open", "variable"})
+_COMPARATORS: Final = frozenset({"=", "<", ">", "<=", ">=", "<>", "!=", "<=>", ":=", "!<", "!>", "^=", "~"})
+_WORD_COMPARATORS: Final = frozenset({"like", "in", "is", "between", "rlike", "regexp", "sounds", "ilike", "glob", "similar"})
+_PREFIXES: Final = frozenset({"not", "binary", "exists", "all", "any", "some"})
+_REACH: Final = 48
+"""Tokens looked at for the end of a parenthesis or a statement's telling part."""
+
+# Functions nobody writes in prose or in another language with the same arguments.
+_RARE_CALLS: Final = frozenset(
+    {
+        "pg_sleep", "benchmark", "extractvalue", "updatexml", "load_file", "xmltype", "randomblob", "make_set", "elt",
+        "xp_cmdshell", "xp_dirtree", "xp_regread", "sp_executesql", "sp_password", "sp_makewebtask", "sp_oacreate", "openrowset", "opendatasource",
+        "pg_read_file", "lo_import", "lo_export", "dbms_pipe", "utl_http", "utl_inaddr", "ctxsys", "dbms_lock", "dbms_ldap",
+        "dbms_xmlgen", "dbms_utility", "dbms_java", "httpuritype", "sqlite_version", "group_concat", "row_count",
+        "get_host_address", "current_database", "to_number", "pg_ls_dir", "dblink", "query_to_xml", "database_to_xml",
+        "name_const", "gtid_subset", "st_latfromgeohash", "polygon", "multipoint", "load_extension", "writefile",
+    }
+)  # fmt: skip
+# Functions that other languages and prose know too: they count in an expression only.
+_COMMON_CALLS: Final = _RARE_CALLS | frozenset(
+    {
+        "sleep", "char", "chr", "concat", "ascii", "substr", "substring", "mid", "convert", "cast", "if", "ifnull", "iif",
+        "version", "database", "schema", "user", "current_user", "session_user", "system_user", "exists", "case", "lower",
+        "upper", "hex", "unhex", "len", "length", "count", "md5", "sha1", "sha2", "bin", "ord", "left", "right", "reverse",
+        "coalesce", "nullif", "greatest", "least", "rand", "random", "power", "abs", "db_name", "host_name", "user_name",
+        "password", "conv", "instr", "locate", "position", "strcmp", "floor", "round", "sqrt", "connection_id", "bitand", "raise_error", "procedure",
+        "last_insert_id", "is_srvrolemember", "object_id", "cot", "crc32", "exp", "json_keys", "interval", "sys_context",
+    }
+)  # fmt: skip
+_SYSTEM_WORDS: Final = frozenset(
+    {
+        "information_schema", "sysobjects", "syscolumns", "sysdatabases", "pg_catalog", "pg_user", "pg_shadow", "sqlite_master",
+        "msysobjects", "sysibm", "syscat", "all_tables", "all_users", "user_tables", "dba_users", "sys", "mysql",
+    }
+)  # fmt: skip
+_SELECT_STARTS: Final = frozenset({"select", "values", "table"})
+_OBJECTS: Final = frozenset(
+    {
+        "table", "database", "schema", "view", "index", "user", "procedure", "function", "trigger", "sequence", "login",
+        "role", "column", "extension", "package", "temporary", "temp", "or", "unique", "global",
+    }
+)  # fmt: skip
+
+
+class Comparison(NamedTuple):
+    """One comparison found in the tokens."""
+
+    is_constant: bool
+    """Both sides are literals."""
+    is_equal: bool
+    """Both sides are the same literal."""
+    has_literal: bool
+    end: int
+
+
+def is_word(token: Token, words: Collection[str]) -> bool:
+    """Whether the token is one of the words."""
+    return token.kind == "word" and token.text in words
+
+
+def comparison(tokens: list[Token], start: int) -> Comparison | None:
+    """A comparison that begins at `start`, parentheses and signs before it skipped; None when there is none."""
+    left = _skip_prefix(tokens, start)
+    left_end = _operand_end(tokens, left)
+    if left_end <= left or left_end >= len(tokens):
+        return None
+    between = tokens[left_end]
+    if between.kind == ")":
+        while left_end < len(tokens) and tokens[left_end].kind == ")":
+            left_end += 1
+        if left_end >= len(tokens):
+            return None
+        between = tokens[left_end]
+    if between.kind == "operator" and between.text in _COMPARATORS:
+        right = left_end + 1
+    elif is_word(between, _WORD_COMPARATORS | {"not"}):
+        right = left_end + 1
+        while right < len(tokens) and is_word(tokens[right], {"not", "like", "in", "null"}):
+            right += 1
+    else:
+        return None
+    is_null_test = between.text == "is" and right > left_end + 1
+    if right >= len(tokens) and not is_null_test:
+        return None
+    right = _skip_prefix(tokens, right)
+    right_end = _operand_end(tokens, right)
+    if right_end <= right and not is_null_test:
+        return None
+    left_token = tokens[left]
+    right_token = tokens[min(right, len(tokens) - 1)]
+    sides = (left_token.kind in _LITERALS, right_token.kind in _LITERALS)
+    return Comparison(
+        is_constant=all(sides),
+        is_equal=all(sides) and left_token.text == right_token.text,
+        has_literal=any(sides) or is_null_test,
+        end=right_end,
+    )
+
+
+def tautology(tokens: list[Token], logic: int) -> bool:
+    """Whether the logic operator at `logic` is followed by a condition that is true (or false) for every row."""
+    if tokens[logic].text not in LOGIC:
+        return False
+    seen = comparison(tokens, logic + 1)
+    return seen is not None and seen.is_constant and (seen.is_equal or logic <= 1)
+
+
+def has_construct(tokens: list[Token]) -> str:
+    """The name of a construct that only SQL forms, wherever it stands; empty when there is none."""
+    last = len(tokens) - 1
+    for index, token in enumerate(tokens):
+        if token.kind == "hint":
+            if index < last and tokens[index + 1].kind in {"word", "number"}:
+                return "hides SQL in a versioned comment"
+            continue
+        if token.kind == "(" and index < last and tokens[index + 1].text == "select" and subselect(tokens, index):
+            return "asks a query inside an expression"
+        if token.kind == "variable" and token.text.startswith("@@") and len(token.text) > 4:
+            if token.text[2:].lower() in {"version", "hostname", "datadir", "basedir", "servername", "global", "identity", "microsoftversion"}:
+                return "reads a server variable"
+            continue
+        if token.kind != "word" or index == last:
+            continue
+        after = tokens[index + 1]
+        if token.text == "union" and _union(tokens, index + 1):
+            return "joins a second query"
+        if token.text == "waitfor" and is_word(after, {"delay", "time"}) and index + 2 <= last and tokens[index + 2].kind in {"string", "open"}:
+            return "delays the database"
+        if token.text == "into" and is_word(after, {"outfile", "dumpfile"}):
+            return "writes a file"
+        if token.text == "procedure" and is_word(after, {"analyse"}):
+            return "analyses the query"
+        if token.text in {"exec", "execute"} and (
+            is_word(after, {"master", "xp_cmdshell", "sp_executesql"}) or after.text.startswith(("xp_", "sp_"))
+        ):
+            return "runs a stored procedure"
+        if token.text in _RARE_CALLS and after.kind in {"(", "."} and index + 2 <= last:
+            return "calls a database function"
+        if token.text in _SYSTEM_WORDS and after.kind == "." and index + 2 <= last and tokens[index + 2].kind == "word" and (
+            index > 0 and is_word(tokens[index - 1], {"from", "join", "into", "update"})
+        ):
+            return "reads the system catalogue"
+    return ""
+
+
+def _union(tokens: list[Token], position: int) -> bool:
+    """Whether a plausible query follows `union`."""
+    while position < len(tokens) and (tokens[position].kind in {"(", "hint", "comment", "number"} or is_word(tokens[position], {"all", "distinct", "distinctrow"})):
+        position += 1
+    if position >= len(tokens) or not is_word(tokens[position], _SELECT_STARTS):
+        # `union all selectchar(73)`: a sloppy generator, no prose
+        return position < len(tokens) and tokens[position].text.startswith("select") and position + 1 < len(tokens) and tokens[position + 1].kind == "("
+    return _select_list(tokens, position + 1)
+
+
+def _select_list(tokens: list[Token], position: int) -> bool:
+    """Whether what follows `select` is a list of expressions rather than prose."""
+    while position < len(tokens) and (tokens[position].kind in {"(", "hint"} or is_word(tokens[position], {"all", "distinct", "top", "sql_no_cache"})):
+        position += 1
+    if position >= len(tokens):
+        return False
+    first = tokens[position]
+    if first.kind in {"number", "string", "variable", "open"} or first.text in {"*", "null", "@", "-", "~", "!", "+"}:
+        return True
+    if first.kind != "word" or position + 1 >= len(tokens):
+        return False
+    after = tokens[position + 1]
+    if after.kind == "(":
+        return after.glued or first.text in _COMMON_CALLS
+    if after.kind == "." or after.text == "||":
+        return True
+    if after.kind == "," and position + 2 < len(tokens):
+        return _has_from(tokens, position)
+    if is_word(after, {"from", "into"}):
+        return _from_ends_well(tokens, position + 1)
+    return after.kind == "comment" and not after.text.startswith("#")
+
+
+def _has_from(tokens: list[Token], position: int) -> bool:
+    for index in range(position, min(len(tokens), position + _REACH)):
+        token = tokens[index]
+        if is_word(token, {"from"}):
+            return _from_ends_well(tokens, index)
+        if token.kind in {"comment", "number", "string"} or is_word(token, {"null"}):
+            return True
+        if token.kind not in {"word", ",", "operator", "(", ")", ".", "variable"}:
+            return False
+        # Expressions in a list alternate with commas; two words in a row are prose (or an alias, rare in attacks).
+        if token.kind == "word" and index > position and tokens[index - 1].kind == "word" and not is_word(tokens[index - 1], {"as", "distinct"}):
+            return is_word(token, {"as"})
+    return False
+
+
+def _from_ends_well(tokens: list[Token], position: int) -> bool:
+    """Whether `from NAME` at `position` ends the text or goes on as SQL."""
+    if position + 1 >= len(tokens):
+        return False
+    name = tokens[position + 1]
+    if name.kind == "(":
+        return True
+    if name.kind != "word":
+        return False
+    after = position + 2
+    while after + 1 < len(tokens) and tokens[after].kind == ".":
+        after += 2
+        if after - 1 < len(tokens) and tokens[after - 1].kind == ".":
+            after += 1
+    if after >= len(tokens):
+        return True
+    token = tokens[after]
+    if token.kind == "." or (token.kind in {",", ";", ")", "comment", "operator"} and after == len(tokens) - 1):
+        return token.kind != "."
+    if token.kind in {"comment", ")", ";"}:
+        return True
+    return is_word(token, {"where", "limit", "order", "group", "having", "union", "join", "inner", "left", "procedure", "into", "as", "for"}) and after + 1 < len(tokens)
+
+
+def subselect(tokens: list[Token], start: int) -> bool:
+    """Whether a query in parentheses stands at `start` (signs and parentheses before it skipped)."""
+    position = start
+    opened = False
+    while position < len(tokens) and position < start + 8 and (tokens[position].kind in {"(", "operator", "hint"} or is_word(tokens[position], _PREFIXES)):
+        opened = opened or tokens[position].kind == "("
+        position += 1
+    if not opened or position >= len(tokens) or tokens[position].text != "select" or position + 1 >= len(tokens):
+        return False
+    first = tokens[position + 1]
+    if first.kind in {"number", "string"} and start == 0:
+        # "(select 1)" alone is a form's label; with a `from`, a comment or an operator around it is not
+        return any(is_word(token, {"from", "union", "where"}) or token.kind in {"comment", "operator"} for token in tokens[position : position + _REACH])
+    return _select_list(tokens, position + 1)
+
+
+def calls_dangerous(tokens: list[Token], start: int) -> bool:
+    """Whether an expression at `start` calls a function of the database."""
+    position = _skip_prefix(tokens, start)
+    for index in range(position, min(len(tokens) - 1, position + 6)):
+        token, after = tokens[index], tokens[index + 1]
+        if token.kind == "word" and after.kind == "(" and token.text in _COMMON_CALLS:
+            return index == 0 or tokens[index - 1].kind != "." 
+        if token.kind == "word" and token.text in {"case"} and is_word(after, {"when"}):
+            return True
+        if token.kind == "word" and after.kind == "word":
+            return False
+    return False
+
+
+def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
+    """Whether a clause of positions or constants stands at `start`: `order by 5`, `group by 1,2`, `having 1=1`, `limit 1,1`."""
+    first = tokens[start].text
+    position = start + 1
+    if first == "having":
+        return comparison(tokens, position) is not None
+    if first in {"order", "group"}:
+        if position >= len(tokens) or not is_word(tokens[position], {"by"}):
+            return False
+        position += 1
+    elif first == "limit":
+        pass
+    else:
+        return False
+    seen = 0
+    while position < len(tokens) and (
+        tokens[position].kind in {"number", ",", ")", "("} or (seen and is_word(tokens[position], {"asc", "desc", "offset", "into"}))
+        or (not needs_end and first != "limit" and tokens[position].kind in {"word", "."})
+    ):
+        seen += 1
+        position += 1
+    if not seen:
+        return False
+    if position == len(tokens):
+        return True
+    return tokens[position].kind in {"comment", ";"} and (tokens[position].kind == ";" or len(tokens[position].text) <= COMMENT_END * 4)
+
+
+def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
+    """Whether a statement begins at `start`. `strict`: nothing stood before it, so it must be SQL beyond doubt."""
+    while start < len(tokens) and (tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then", "do"})):
+        start += 1
+    if start >= len(tokens) or tokens[start].kind != "word":
+        return False
+    verb = tokens[start].text
+    rest = tokens[start + 1 : start + 1 + _REACH]
+    if not rest:
+        return not strict and verb in {"shutdown", "commit", "rollback"}
+    first = rest[0]
+    second = rest[1] if len(rest) > 1 else None
+    ends = any(token.kind in {";", "comment"} for token in rest)
+    if verb == "select":
+        return _whole_select(rest) if strict else _select_list(tokens, start + 1)
+    if verb in {"drop", "create", "alter", "truncate"}:
+        if not is_word(first, _OBJECTS):
+            return verb == "truncate" and not strict and first.kind == "word"
+        return second is not None and second.kind == "word" and (not strict or ends or len(rest) == 2 or any(t.kind == "(" for t in rest))
+    if verb == "insert":
+        return is_word(first, {"into"}) and any(is_word(token, {"values", "select"}) or token.kind == "(" for token in rest)
+    if verb == "replace":
+        return is_word(first, {"into"}) and any(is_word(token, {"values", "select"}) for token in rest)
+    if verb == "delete":
+        return is_word(first, {"from"}) and (
+            ends or not strict or (any(is_word(t, {"where"}) for t in rest) and any(t.kind == "operator" for t in rest))
+        )
+    if verb == "update":
+        return any(is_word(token, {"set"}) for token in rest[1:6]) and any(t.text == "=" for t in rest)
+    if verb in {"exec", "execute", "call"}:
+        return first.kind in {"(", "variable"} or (first.kind == "word" and (not strict or first.text.startswith(("xp_", "sp_", "master", "immediate"))))
+    if verb == "declare":
+        return first.kind == "variable"
+    if verb == "set":
+        return first.kind == "variable" and second is not None and second.text in {"=", ":="}
+    if verb == "waitfor":
+        return is_word(first, {"delay", "time"})
+    if verb in {"grant", "revoke"}:
+        return any(is_word(t, {"on"}) for t in rest) and any(is_word(t, {"to", "from"}) for t in rest) and (ends or not strict)
+    if verb == "shutdown":
+        return not strict and (is_word(first, {"with"}) or first.kind in {"comment", ";"})
+    if verb == "copy":
+        return any(is_word(t, {"program", "stdin"}) for t in rest) or (not strict and any(t.kind in {"string", "open"} for t in rest))
+    if verb in {"merge", "bulk"}:
+        return is_word(first, {"into", "insert"}) and (not strict or ends)
+    if verb == "backup":
+        return is_word(first, {"database"})
+    if verb == "load":
+        return is_word(first, {"data"}) and any(is_word(t, {"infile"}) for t in rest)
+    if verb == "handler":
+        return any(is_word(t, {"open", "read"}) for t in rest[1:3])
+    if verb == "use":
+        return not strict and first.kind == "word" and ends
+    return False
+
+
+def _whole_select(rest: list[Token]) -> bool:
+    """Whether the tokens after a leading `select` are a query and not a sentence."""
+    signs = sum(token.kind in {"operator", ".", "(", "variable", "number"} or token.text in {"*", "null"} for token in rest)
+    for index, token in enumerate(rest):
+        if is_word(token, {"from"}):
+            if not index or not _from_ends_well(rest, index):
+                return False
+            if rest[0].text == "*" or rest[-1].kind == ";":
+                return True
+            words_in_row = any(
+                rest[i].kind == "word" and rest[i + 1].kind == "word" and not is_word(rest[i], {"as", "distinct"}) for i in range(index - 1)
+            )
+            return signs > 0 and not words_in_row
+    first = rest[0]
+    return (
+        first.kind in {"variable"}
+        or (first.kind == "word" and len(rest) > 1 and rest[1].kind == "(" and first.text in _COMMON_CALLS)
+        or (first.kind == "(" and len(rest) > 1 and is_word(rest[1], {"select"}))
+        or (first.kind in {"string", "number"} and len(rest) == 1 or (len(rest) > 1 and rest[1].kind in {",", "comment", ";"} and first.kind in {"string", "number"}))
+    )
+
+
+def _skip_prefix(tokens: list[Token], position: int) -> int:
+    end = min(len(tokens), position + _REACH)
+    while position < end and (
+        tokens[position].kind in {"(", "hint", "{"}
+        or (tokens[position].kind == "operator" and tokens[position].text in {"!", "~", "-", "+", "@"})
+        or is_word(tokens[position], _PREFIXES)
+    ):
+        position += 1
+    return position
+
+
+def _operand_end(tokens: list[Token], position: int) -> int:
+    """The index after one operand at `position`; `position` itself when there is none."""
+    if position >= len(tokens):
+        return position
+    token = tokens[position]
+    if token.kind in _LITERALS:
+        position += 1
+    elif token.kind == "word" and token.text not in {"or", "and", "from", "where", "union"}:
+        position += 1
+        while position + 1 < len(tokens) and tokens[position].kind == "." and tokens[position + 1].kind == "word":
+            position += 2
+        if position < len(tokens) and tokens[position].kind == "(":
+            position = _closing(tokens, position) + 1
+        elif token.text == "select":
+            return position
+    else:
+        return position
+    # arithmetic on it belongs to it: `1+1=2`, `'a'||'b'='ab'`
+    reach = min(len(tokens) - 1, position + 12)
+    while position < reach and tokens[position].kind == "operator" and tokens[position].text in {"+", "-", "*", "/", "%", "||"}:
+        if tokens[position + 1].kind not in _LITERALS | {"word"}:
+            break
+        position += 2
+    return position
+
+
+def _closing(tokens: list[Token], opening: int) -> int:
+    depth = 0
+    for index in range(opening, min(len(tokens), opening + _REACH)):
+        if tokens[index].kind == "(":
+            depth += 1
+        elif tokens[index].kind == ")":
+            depth -= 1
+            if depth == 0:
+                return index
+    return min(len(tokens), opening + _REACH) - 1

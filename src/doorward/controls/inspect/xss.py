@@ -1,0 +1,191 @@
+"""Cross-site scripting: would a browser run something, if the text reached a page unescaped?
+
+Threat: CWE-79, CWE-80. The text is read in the places it could land: between tags, inside a quoted or bare attribute,
+inside a script's string, as a URL. Markup that cannot run anything (`<b>`, `<p>`, a link to https) passes.
+"""
+
+import re
+from typing import Final
+
+from doorward.controls.inspect.html_lexer import Tag, attributes, tags
+from doorward.controls.inspect.normalise import markup_reading
+from doorward.controls.inspect.script_lexer import ends_neutral, is_single_call, runs_code
+from doorward.controls.inspect.verdict import Verdict
+
+_HANDLER: Final = re.compile(r"on[a-z]{3,32}")
+_IGNORED_IN_SCHEME: Final = re.compile(r"[\s\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff\\]+")
+_SCHEME: Final = re.compile(r"[\x00-\x20\x7f-\xff\u0100-\uffff]*(?:javascript|vbscript|livescript|mocha|jar|mhtml|feed:javascript|view-source:javascript):", re.IGNORECASE)
+_DATA: Final = re.compile(r"\W*data:(?:text/(?:html|xml|javascript|css)|application/(?:xhtml|xml|javascript|x-)|image/svg|[^,a-z]*;base64|,|;|[^/,]*,)", re.IGNORECASE)
+_STYLE: Final = re.compile(
+    r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:|url\s*\(\s*[\"']?\s*(?:java|vb)?script:"
+    r"|data:image/svg|xss:", re.IGNORECASE
+)
+_CSS_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})[ \t\n]?|(.))", re.DOTALL)
+_CSS_COMMENT: Final = re.compile(r"/\*[^*]*\*+(?:[^/*][^*]*\*+)*/")
+_URL_ATTRIBUTES: Final = frozenset(
+    {
+        "href", "src", "action", "formaction", "data", "xlink:href", "poster", "background", "dynsrc", "lowsrc", "from",
+        "to", "values", "value", "code", "codebase", "srcdoc", "content", "folder", "manifest", "classid", "cite",
+        "longdesc", "usemap", "profile", "ping", "by", "begin", "filter", "handler", "xml:base", "srcset", "icon",
+        "implementation", "datasrc", "url", "archive", "base", "link", "style", "pluginspage", "movie", "onqt_error",
+    }
+)  # fmt: skip
+_RUNNING: Final = frozenset(
+    {"script", "applet", "object", "embed", "xss", "isindex", "bgsound", "layer", "ilayer", "frameset", "frame", "base",
+     "implementation", "handler", "listener", "eval", "vmlframe", "import", "foreignobject", "xml", "comment"}
+)  # fmt: skip
+_ANIMATIONS: Final = frozenset({"set", "animate", "animatetransform", "animatemotion", "animatecolor"})
+_BREAKOUT: Final = re.compile(r"[\"'`\s/>\x00]")
+_SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][\s)\]}]*(?=[-+*/%^<>=,|&~!?;:)\]}]|\n)|</script|\$\{|^[\s)\]}]*[;)\]}]+")
+_BARE_HANDLER: Final = re.compile(r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL)
+_FULL_URL: Final = re.compile(r"[\x00-\x20'\"]*(?:javascript|vbscript|livescript):(?=\S)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def judge(value: str) -> Verdict | None:
+    """The verdict on one reading of a text; None when no browser would run anything in it.
+
+    >>> judge('<img src=x onerror=alert(1)>').reason
+    'the img tag has an event handler (onerror)'
+    >>> judge("a < b and c > d"), judge("I love <b>bold</b> <3")
+    (None, None)
+    """
+    if "<" in value:
+        for tag in tags(value):
+            verdict = _judge_tag(tag, value)
+            if verdict is not None:
+                return verdict
+    return _judge_attribute(value) or _judge_url(value) or _judge_script_string(value) or _judge_style(value)
+
+
+def _judge_tag(tag: Tag, text: str) -> Verdict | None:
+    local = tag.name.rpartition(":")[2]
+    given = dict(tag.attributes)
+    for name, raw in tag.attributes:
+        if _HANDLER.fullmatch(name.rpartition(":")[2]) and raw:
+            return _verdict(f"the {local[:16]} tag has an event handler ({name[:24]})", 95)
+        if name == "srcdoc":
+            return _verdict(f"the {local[:16]} tag brings a document of its own", 90)
+        if name == "style" or local == "style":
+            verdict = _judge_style(raw)
+            if verdict is not None:
+                return verdict
+        if name in _URL_ATTRIBUTES and _is_script_url(raw):
+            return _verdict(f"the {local[:16]} tag has a script URL ({name})", 95)
+    if local == "script" or "script" in local:
+        return _judge_script_tag(tag, given, text)
+    if local in _RUNNING:
+        return None if local in {"base", "frame", "comment", "import", "eval", "xml"} and "src" not in given and "href" not in given else (
+            _verdict(f"the {local} tag runs or loads foreign code", 85)
+        )
+    if local in _ANIMATIONS and _HANDLER.match(given.get("attributename", "")):
+        return _verdict(f"the {local} tag sets an event handler", 95)
+    if local == "meta" and "refresh" in given.get("http-equiv", "").lower():
+        return _verdict("the meta tag leads to another page", 85)
+    if local == "meta" and given.get("http-equiv", "").lower() in {"set-cookie", "link", "content-type"} and ("utf-7" in text.lower() or "script" in text.lower()):
+        return _verdict("the meta tag changes how the page is read", 80)
+    if local == "link" and ("stylesheet" in given.get("rel", "").lower() or "import" in given.get("rel", "").lower()):
+        return _verdict("the link tag loads a foreign style sheet", 70)
+    if local == "style":
+        return _judge_style(text[tag.end :])
+    if local in {"xml-stylesheet", "entity", "attlist"}:
+        return _verdict("a declaration brings foreign content", 70)
+    if local == "iframe" and tag.attributes:
+        source = given.get("src", "").strip(" ").lower()
+        return None if source.startswith(("https://", "//")) and tag.is_closed else _verdict("the iframe tag brings a foreign page", 60)
+    if local in {"img", "image", "input", "video", "audio", "svg", "body", "div", "a", "x"} and not tag.is_closed and tag.attributes and "`" in text:
+        return None
+    return None
+
+
+def _judge_script_tag(tag: Tag, given: dict[str, str], text: str) -> Verdict | None:
+    """Any script element runs, except the empty shell of a page template that loads its own relative file."""
+    source = given.get("src", "")
+    if source and tag.is_closed and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}\.js", source):
+        return None
+    if not tag.is_closed and not tag.attributes and text[tag.end : tag.end + 1] not in {"", "<"}:
+        return None
+    return _verdict("a script tag", 95)
+
+
+def _judge_attribute(value: str) -> Verdict | None:
+    """Whether the text, put into an attribute, adds an event handler or a script URL to the tag."""
+    for count, match in enumerate(_BARE_HANDLER.finditer(value)):
+        body = match[2]
+        resolved = markup_reading(body) or body
+        leads = value[: match.start() + 1]
+        if runs_code(resolved) or _is_script_url(resolved.strip("\"'` ")):
+            return _verdict(f"adds an event handler ({match[1].lower()})", 90)
+        if any(quote in leads for quote in "\"'`") and match.start() < 256 and re.match(r"[\"'`]?[\w$.]{1,64}[(`=]", resolved):
+            return _verdict(f"leaves an attribute and adds an event handler ({match[1].lower()})", 85)
+        if count >= 32:
+            break
+    quote = value[:1]
+    if quote in {'"', "'", "`"} or value[:2] in {'">', "'>"}:
+        found, _ = attributes(value, 1, min(len(value), 2_048))
+        for name, raw in found:
+            if name in _URL_ATTRIBUTES and _is_script_url(raw):
+                return _verdict(f"leaves an attribute and adds a script URL ({name})", 90)
+            if name == "style" and _judge_style(raw):
+                return _verdict("leaves an attribute and adds a style that runs", 85)
+    return None
+
+
+def _judge_url(value: str) -> Verdict | None:
+    """Whether the whole text is a URL that runs."""
+    match = _FULL_URL.match(value)
+    if match is None:
+        compact = _IGNORED_IN_SCHEME.sub("", value[:256])
+        match = _FULL_URL.match(compact) if ":" in compact else None
+        if match is None or "script:" not in compact.lower()[:32] or value[:12].isalpha():
+            return _verdict("a data URL that runs", 85) if _DATA.match(value) and re.search(r"script|svg|on[a-z]+=|base64,\s*(?:PHN|PHNj|PD9|PGh)", value, re.IGNORECASE) else None
+    body = match[1]
+    if runs_code(body) or re.search(r"[\w$\])]\s?[(`=]|//|[%&\\][\w#]", body[:256]):
+        return _verdict("a script URL", 90)
+    return None
+
+
+def _judge_script_string(value: str) -> Verdict | None:
+    """Whether the text, put into a script's string, ends it and goes on as code."""
+    match = _SCRIPT_BREAK.search(value)
+    if match is not None:
+        position = match.end()
+        if match[0].startswith("${"):
+            return _verdict("runs an expression in a template string", 85) if runs_code(value, position) else None
+        if match[0].lower() == "</script":
+            return _verdict("ends the script it stands in", 85) if len(value) < 64 else None
+        if runs_code(value, position) and (ends_neutral(value) or match.start() <= 2):
+            return _verdict("leaves a script's string and runs code", 90)
+    if is_single_call(value):
+        return _verdict("is a call of a script function", 70)
+    return None
+
+
+def _judge_style(value: str) -> Verdict | None:
+    if not _STYLE_HINT.search(value):
+        return None
+    plain = _CSS_COMMENT.sub("", _CSS_ESCAPE.sub(_css_character, value))
+    for reading in (value, plain):
+        match = _STYLE.search(reading)
+        if match is not None and (":" in reading[: match.start()] or "@" in match[0] or "{" in reading):
+            return _verdict("a style that runs code", 80)
+    return None
+
+
+_STYLE_HINT: Final = re.compile(r"\\|/\*|expression|binding|behavi|@import|script|data:|xss:", re.IGNORECASE)
+
+
+def _css_character(match: re.Match[str]) -> str:
+    if match[1]:
+        code = int(match[1], 16)
+        return chr(code) if code < 0x110000 else ""
+    return match[2]
+
+
+def _is_script_url(raw: str) -> bool:
+    raw = markup_reading(raw) or raw
+    compact = _IGNORED_IN_SCHEME.sub("", raw[:512])
+    return bool(_SCHEME.match(compact) or _SCHEME.match(raw) or _DATA.match(compact)) or "javascript:" in compact[:64].lower()
+
+
+def _verdict(reason: str, score: int) -> Verdict:
+    return Verdict("xss", reason, score)
