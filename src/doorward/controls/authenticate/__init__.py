@@ -14,11 +14,12 @@ from doorward.controls.authenticate.credentials import (
     RevokedKind,
     credentials_data,
 )
-from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.controls.authenticate.policy import LOCAL_AUDIENCE, AuthenticatePolicy, IssuerPolicy, local_issuer
 from doorward.controls.authenticate.security import compile_check
 
 __all__ = [
     "API_KEY_ISSUER",
+    "LOCAL_AUDIENCE",
     "ApiKeyRecord",
     "AuthenticatePolicy",
     "Credentials",
@@ -26,4 +27,5 @@ __all__ = [
     "RevokedKind",
     "compile_check",
     "credentials_data",
+    "local_issuer",
 ]

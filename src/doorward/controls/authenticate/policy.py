@@ -1,10 +1,13 @@
 """What an operator may write about proving who calls."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from doorward.jose import ALGORITHMS, Algorithm
+
+LOCAL_AUDIENCE: Final = "urn:doorward:api"
+"""`aud` of the tokens of Doorward's own identity provider. Their keys are of one installation, so it need not vary."""
 
 
 class IssuerPolicy(BaseModel):
@@ -57,3 +60,8 @@ class AuthenticatePolicy(BaseModel):
         if len(set(names)) != len(names):
             raise ValueError("an issuer is listed twice: it could be judged by two rules")
         return self
+
+
+def local_issuer(url: str) -> IssuerPolicy:
+    """The policy of Doorward's own identity provider at `url`: what `issuers: [local]` stands for."""
+    return IssuerPolicy(issuer=url, audience=LOCAL_AUDIENCE, token_types=("at+jwt",))

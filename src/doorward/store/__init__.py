@@ -1,0 +1,10 @@
+"""What Doorward keeps of callers: users, clients, API keys, revocations, as SQL tables.
+
+SQLite by default, PostgreSQL by URL; the statements are the same. Only the control process and the command line open
+it: workers live from snapshots. Nothing here decides; `identity` does.
+"""
+
+from doorward.store.opening import Store, open_store
+from doorward.store.tables import METADATA, api_keys, clients, principals, revocations, users
+
+__all__ = ["METADATA", "Store", "api_keys", "clients", "open_store", "principals", "revocations", "users"]

@@ -1,0 +1,1 @@
+"""Alembic's scripts; `doorward.store.opening` runs them."""

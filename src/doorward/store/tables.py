@@ -1,0 +1,81 @@
+"""The tables. A change here needs a migration beside it in `migrations/versions`; a test compares the two.
+
+Times are Unix seconds. No column holds a secret: passwords are Argon2id hashes, client secrets and API keys, which
+have 256 random bits, SHA-256 hashes.
+"""
+
+from typing import Final
+
+from sqlalchemy import JSON, CheckConstraint, Column, Float, ForeignKey, MetaData, String, Table
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+principals: Final = Table(
+    "principals",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("kind", String(16), CheckConstraint("kind IN ('user', 'client', 'api_key')", name="kind"), nullable=False),
+)
+"""Every subject once, whatever its kind: a client named like a user would own that user's objects (RFC 9068
+section 5). The primary key makes it hold under races too."""
+
+users: Final = Table(
+    "users",
+    METADATA,
+    Column("name", String(64), ForeignKey("principals.name"), primary_key=True),
+    Column("password_hash", String(256)),
+    Column("roles", JSON, nullable=False),
+    Column("claims", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("disabled_at", Float),
+)
+
+clients: Final = Table(
+    "clients",
+    METADATA,
+    Column("name", String(64), ForeignKey("principals.name"), primary_key=True),
+    Column("secret_hash", String(64), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("claims", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("disabled_at", Float),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), ForeignKey("principals.name"), nullable=False, index=True),
+    Column("hash", String(64), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("claims", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+revocations: Final = Table(
+    "revocations",
+    METADATA,
+    Column(
+        "kind",
+        String(16),
+        CheckConstraint("kind IN ('token', 'subject', 'client', 'key')", name="kind"),
+        primary_key=True,
+    ),
+    Column("issuer", String(1024), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("revoked_at", Float, nullable=False),
+    Column("expires_at", Float),
+)
+"""What was revoked before its time. After `expires_at` it is void by itself; NULL: revoked for good."""

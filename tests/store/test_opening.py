@@ -1,0 +1,65 @@
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from doorward.errors import PolicyError
+from doorward.store import METADATA, Store, open_store, principals
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"sqlite:///{tmp_path / 'store.db'}")
+
+
+def test_the_file_and_its_log_are_readable_by_their_owner_alone(store: Store, tmp_path: Path) -> None:
+    with store.begin() as connection:
+        connection.execute(insert(principals).values(name="a", kind="user"))
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {0o600}
+
+
+def test_a_file_that_was_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch(0o644)
+    path.chmod(0o644)
+    open_store(f"sqlite:///{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_commit_waits_for_the_disk(store: Store) -> None:
+    with store.begin() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
+    with store.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_opening_again_keeps_what_was_stored(store: Store, tmp_path: Path) -> None:
+    with store.begin() as connection:
+        connection.execute(insert(principals).values(name="alice", kind="user"))
+    store.close()
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}").begin() as connection:
+        assert connection.execute(select(principals.c.name)).scalars().all() == ["alice"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    rows = [{"name": "alice", "kind": "user"}, {"name": "bob", "kind": "burglar"}]
+    with pytest.raises(IntegrityError), store.begin() as connection:
+        connection.execute(insert(principals), rows)
+    with store.begin() as connection:
+        assert connection.execute(select(principals)).all() == []
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:////no/such/directory/store.db", "not a url"])
+def test_a_store_that_cannot_be_opened_is_the_operators_mistake(url: str) -> None:
+    with pytest.raises(PolicyError):
+        open_store(url)
