@@ -10,8 +10,8 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from doorward.controls.audit.policy import AuditPolicy
-from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
-from doorward.controls.authorize.policy import AuthorizePolicy
+from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy, local_issuer
+from doorward.controls.authorize.policy import AuthorizePolicy, OwnerRule
 from doorward.controls.forward.policy import ForwardPolicy
 from doorward.controls.inspect.policy import InspectPolicy
 from doorward.controls.limits.policy import LimitsPolicy
@@ -133,7 +133,7 @@ class Policy(BaseModel):
     """Who may vouch for a caller: `local`, or an external issuer."""
     roles: dict[str, tuple[str, ...]] = {}
     """Role to grants (`"*"`, `GET *`, `POST /orders`, `GET /orders/*`). What no role grants, nobody may do."""
-    owners: dict[str, str] = {}
+    owners: dict[str, str | OwnerRule] = {}
     """Path template to the caller's claim that must equal its last parameter: `/accounts/{id}: caller.account_id`."""
     public: tuple[OperationKey, ...] = ()
     """Operations that need no credential."""
@@ -167,12 +167,14 @@ class Policy(BaseModel):
     @property
     def authenticate(self) -> AuthenticatePolicy:
         """How callers prove who they are, the accepted issuers included."""
-        return self.authenticate_.model_copy(update={"issuers": self.issuers})
+        issuers = tuple(local_issuer(self.issuer.url) if issuer == "local" else issuer for issuer in self.issuers)
+        return self.authenticate_.model_copy(update={"issuers": issuers})
 
     @property
     def authorize(self) -> AuthorizePolicy:
         """Roles and owners as the control takes them. Errors: PolicyError for a grant or owner rule it refuses."""
-        return _made(AuthorizePolicy, {"roles": self.roles, "owners": self.owners})
+        owners = {path: rule if isinstance(rule, str) else rule.model_dump() for path, rule in self.owners.items()}
+        return _made(AuthorizePolicy, {"roles": self.roles, "owners": owners})
 
     @property
     def forward(self) -> ForwardPolicy:
