@@ -28,6 +28,8 @@ class Ask:
     """For raw asks: time between the first half and the rest (slow clients)."""
     plain: bool = False
     """Over plain TCP instead of TLS."""
+    lab: str = ""
+    """Which stage of the laboratory takes it; only `Samples.lab` sets it. Empty: the target under attack."""
 
     def with_header(self, name: str, value: str) -> "Ask":
         """The same request with one more header field."""

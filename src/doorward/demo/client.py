@@ -11,8 +11,8 @@ import orjson
 
 from doorward.attack.wire import Answer, Connection, Target, request_bytes
 
-Person = Literal["alice", "bob", "carol", "root", "reporter", "expired", "revoked", "nobody"]
-"""alice, bob: customers; carol: support; root: administrator; reporter: a client that may read reports;
+Person = Literal["alice", "bob", "carol", "root", "reporter", "app", "expired", "revoked", "nobody"]
+"""alice, bob: customers; carol: support; root: administrator; reporter, app: clients of ours;
 expired, revoked: alice's tokens that are no longer good."""
 _JSON: Final = (("Content-Type", "application/json"),)
 

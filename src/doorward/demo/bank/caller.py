@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-IDENTITY_HEADER: Final = "doorward-identity"
+from doorward import wire
+
+IDENTITY_HEADER: Final = wire.IDENTITY_HEADER.decode()
 """Where the gateway names the caller. The bank believes that only the gateway can send it, and checks no signature."""
 _ANYBODY: Final = "bob"
 """Whose session a request without any credential gets: a default that once helped a developer."""

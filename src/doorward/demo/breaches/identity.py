@@ -38,7 +38,7 @@ def _support_code(answers: Answers) -> str | None:
 def _guess_pins(client: Client) -> Answers:
     answers: list[Answer] = []
     for number in range(_PIN_TRIES):
-        answers.append(client.send_json("POST", "/login", "nobody", {"username": "bob", "pin": f"{number:04d}"}))
+        answers.append(client.send_json("POST", "/login", "app", {"username": "bob", "pin": f"{number:04d}"}))
         if answers[-1].status != 401:
             break
     return tuple(answers)
@@ -156,7 +156,7 @@ BREACHES: Final = (
         code="limits.rate",
         attack=_guess_pins,
         evidence=_guessed,
-        twin=lambda client: (client.send_json("POST", "/login", "nobody", {"username": "alice", "pin": "4711"}),),
+        twin=lambda client: (client.send_json("POST", "/login", "app", {"username": "alice", "pin": "4711"}),),
         twin_works=found('"session"'),
     ),
 )

@@ -1,0 +1,64 @@
+"""What counts as stopped, and what as passed. Pure: it looks at answers and sends nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from doorward.attack.case import Attack
+from doorward.attack.wire import NO_ANSWER, Answer
+
+Verdict = Literal["held", "got_through", "twin_refused", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one attack and its twin."""
+
+    attack: Attack
+    verdict: Verdict
+    answer: Answer = NO_ANSWER
+    twin_answer: Answer = NO_ANSWER
+    note: str = ""
+    """What was expected and what came instead; empty when it held."""
+
+    @property
+    def is_failure(self) -> bool:
+        """It got through, or its harmless twin was refused."""
+        return self.verdict in {"got_through", "twin_refused"}
+
+
+def is_stopped(attack: Attack, answers: Sequence[Answer]) -> bool:
+    """Whether one of the answers is the denial this attack must earn, or, where that counts, there is none at all."""
+    if any(answer.denial == attack.earns for answer in answers):
+        return True
+    return attack.earns_close and all(answer.status == 0 for answer in answers)
+
+
+def is_passed(answers: Sequence[Answer]) -> bool:
+    """Whether the gateway let it through: there is an answer, and it is neither a denial nor a fault of ours."""
+    return bool(answers) and all(answer.status and not answer.problem.startswith("urn:doorward:") for answer in answers)
+
+
+def described(answers: Sequence[Answer]) -> str:
+    """What came back, in a few words: `403 authorize.role`, `200`, `no answer`.
+
+    >>> described([Answer(status=200)]), described([])
+    ('200', 'no answer')
+    """
+    answer = answers[-1] if answers else NO_ANSWER
+    if not answer.status:
+        return "no answer"
+    code = answer.problem.rpartition(":")[2]
+    return f"{answer.status} {code}".strip()
+
+
+def judge(attack: Attack, attack_answers: Sequence[Answer], twin_answers: Sequence[Answer]) -> Outcome:
+    """The outcome of one attack and its twin."""
+    last, twin = (answers[-1] if answers else NO_ANSWER for answers in (attack_answers, twin_answers))
+    if not is_stopped(attack, attack_answers):
+        note = f"expected {attack.earns}, got {described(attack_answers)}"
+        return Outcome(attack=attack, verdict="got_through", answer=last, twin_answer=twin, note=note)
+    if not is_passed(twin_answers):
+        note = f"the twin must pass, got {described(twin_answers)}"
+        return Outcome(attack=attack, verdict="twin_refused", answer=last, twin_answer=twin, note=note)
+    return Outcome(attack=attack, verdict="held", answer=last, twin_answer=twin)

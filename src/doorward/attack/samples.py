@@ -1,0 +1,205 @@
+"""Requests to any API, valid but for what an attack changes: made from its description and policy."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from doorward.attack.asking import Draft, draft, is_json
+from doorward.attack.case import Ask, Who
+from doorward.attack.credentials import TokenSource
+from doorward.attack.roles import Cast
+from doorward.attack.values import NoSampleError, another, is_free_text, kind_of
+from doorward.operation import ApiDescription, Operation, Schema
+from doorward.policy.document import Policy
+
+_FREE_TEXT: Final = "a few plain words"
+UNDECLARED: Final = "doorward_undeclared"
+"""Name of the member that no description declares."""
+
+
+class DescribedSamples:
+    """Samples for one API. `lab` answers for the laboratory's misbehaving upstream; outside it there is none."""
+
+    def __init__(
+        self,
+        description: ApiDescription,
+        policy: Policy,
+        cast: Cast,
+        tokens: TokenSource,
+        *,
+        api_keys: Mapping[str, str] | None = None,
+        lab: Callable[[str], Ask | None] = lambda _behaviour: None,
+    ) -> None:
+        self._description, self._policy, self._cast, self._tokens = description, policy, cast, tokens
+        self._api_keys, self._lab = api_keys or {}, lab
+        self._drafts = [
+            made for operation in description.operations if (made := _drafted(operation, description)) is not None
+        ]
+
+    def read(self) -> Ask | None:
+        """A request that a reader may make and that changes nothing."""
+        return self._first("reader", lambda each: not each.changes_state and not _scopes(each))
+
+    def write(self) -> Ask | None:
+        """A state-changing request with a JSON body, by a caller who may make it."""
+        made = self._write_draft(lambda _schema: True)
+        return made.ask("writer") if made else None
+
+    def privileged(self, who: Who) -> Ask | None:
+        """A request that needs a role the reader lacks, made by `who`; a harmless one where there is a choice."""
+        for made in sorted(self._drafts, key=lambda each: each.operation.changes_state):
+            operation = made.operation
+            closed = not self._policy.is_public(operation) and not _scopes(operation)
+            if closed and not self._cast.may("reader", operation) and self._cast.may("admin", operation):
+                return self._as_own(made).ask(who)
+        return None
+
+    def protected(self) -> Ask | None:
+        """A request, made with a reader's credential, to an operation that asks for one."""
+        return self._first(
+            "reader", lambda each: not each.changes_state and not _scopes(each) and not self._policy.is_public(each)
+        )
+
+    def scoped(self, *, has_scope: bool) -> Ask | None:
+        """A request to an operation that demands a scope, with or without it, by a caller whose role would do."""
+        token = self._tokens.token("admin", scopes=has_scope)
+        for made in self._drafts:
+            if token and _scopes(made.operation) and self._cast.may("admin", made.operation):
+                return self._as_own(made).ask("anonymous").with_header("Authorization", f"Bearer {token}")
+        return None
+
+    def owned(self, *, own: bool) -> Ask | None:
+        """A request for an object with an owner rule: the caller's own, or another's."""
+        for made in self._allowed("reader"):
+            rule = self._cast.owner_rule(made.operation)
+            if rule and not made.operation.changes_state:
+                parameter, value = rule
+                path_values = {**made.path_values, parameter: value if own else str(another(value))}
+                return replace(made, path_values=path_values).ask("reader")
+        return None
+
+    def text(self, value: str) -> Ask | None:
+        """A valid request that carries `value` in a free text field of its body or, failing that, a parameter."""
+        for made in self._json_drafts("writer"):
+            for name, schema in self._members(made):
+                if is_free_text(schema, value):
+                    return replace(made, body={**made.body, name: value}).ask("writer")
+        return self.query_text(value)
+
+    def query_text(self, value: str) -> Ask | None:
+        """A valid request that carries `value` in a free text query parameter."""
+        for made in self._allowed("reader"):
+            for parameter in made.operation.parameters:
+                schema = self._description.resolve(parameter.schema)
+                if parameter.location == "query" and is_free_text(schema, value) and not made.operation.changes_state:
+                    return replace(made, query={**made.query, parameter.name: value}).ask("reader")
+        return None
+
+    def body_value(self, pointer_kind: Literal["number", "string", "extra"], value: object) -> Ask | None:
+        """The valid write request with one member of that kind replaced by `value` (`extra`: an undeclared one)."""
+        for made in self._json_drafts("writer"):
+            name = self._member_of_kind(made, pointer_kind)
+            if name is not None:
+                return replace(made, body={**made.body, name: value}).ask("writer")
+        return None
+
+    def bodiless(self) -> Ask | None:
+        """A request to an operation that declares no body."""
+        return self._first("reader", lambda each: each.request_body is None and not each.changes_state)
+
+    def streamed(self) -> Ask | None:
+        """A request whose declared body no control reads (binary upload)."""
+        kinds = {"application/octet-stream", "application/pdf", "*/*"}
+        for made in self._allowed("writer"):
+            if made.media_type in kinds or made.media_type.startswith(("image/", "video/", "audio/")):
+                return made.ask("writer")
+        return None
+
+    def token(self, who: Who) -> str | None:
+        """A valid compact JWT of that caller."""
+        return self._tokens.token(who)
+
+    def forge(self, *, header: dict[str, object], claims: dict[str, object], valid_signature: bool) -> str | None:
+        """The reader's token with header and claims changed."""
+        return self._tokens.forge(header, claims, valid_signature=valid_signature)
+
+    def api_key(self, kind: Literal["valid", "expired", "revoked", "unknown"]) -> Ask | None:
+        """A request by API key of that kind, to an operation that takes one."""
+        key = self._api_keys.get(kind)
+        for made in self._drafts:
+            schemes = [each for one in made.operation.security if len(one) == 1 for each in one]
+            scheme = next((each for each in schemes if each.kind == "apiKey"), None)
+            if key and scheme and scheme.location in {"header", "query"} and self._cast.may("reader", made.operation):
+                ask = made.ask("anonymous")
+                if scheme.location == "header":
+                    return ask.with_header(scheme.parameter, key)
+                joint = "&" if "?" in ask.target else "?"
+                return replace(ask, target=f"{ask.target}{joint}{scheme.parameter}={quote(key, safe='')}")
+        return None
+
+    def lab(self, behaviour: str) -> Ask | None:
+        """A request to the laboratory's misbehaving upstream; None outside the laboratory."""
+        return self._lab(behaviour)
+
+    def _allowed(self, who: Who) -> Iterator[Draft]:
+        """What `who` may ask; protected operations before public ones, which show less."""
+        for made in sorted(self._drafts, key=lambda each: self._policy.is_public(each.operation)):
+            if self._policy.is_public(made.operation) or self._cast.may(who, made.operation):
+                yield self._as_own(made)
+
+    def _first(self, who: Who, fits: Callable[[Operation], bool]) -> Ask | None:
+        found = [made for made in self._allowed(who) if fits(made.operation)]
+        # The fewer parts a request has, the fewer reasons there are for something else to refuse it.
+        found.sort(key=lambda each: len(each.operation.parameters))
+        found.sort(key=lambda each: self._policy.is_public(each.operation))
+        return found[0].ask(who) if found else None
+
+    def _as_own(self, made: Draft) -> Draft:
+        """The request for the caller's own object, where an owner rule asks whose it is."""
+        rule = self._cast.owner_rule(made.operation)
+        return made if rule is None else replace(made, path_values={**made.path_values, rule[0]: rule[1]})
+
+    def _json_drafts(self, who: Who) -> Iterator[Draft]:
+        for made in self._allowed(who):
+            is_object = is_json(made.media_type) and isinstance(made.body, dict)
+            if is_object and made.operation.changes_state and not _scopes(made.operation):
+                yield made
+
+    def _write_draft(self, fits: Callable[[Schema], bool]) -> Draft | None:
+        return next((made for made in self._json_drafts("writer") if fits(self._body_schema(made))), None)
+
+    def _body_schema(self, made: Draft) -> Schema:
+        body = made.operation.request_body
+        media = body.content.get(made.media_type) if body else None
+        return self._description.resolve(media.schema) if media and media.schema else {}
+
+    def _members(self, made: Draft) -> Iterator[tuple[str, Schema]]:
+        for name, schema in self._body_schema(made).get("properties", {}).items():
+            yield name, self._description.resolve(schema)
+
+    def _member_of_kind(self, made: Draft, kind: str) -> str | None:
+        if kind == "extra":
+            takes_others = self._body_schema(made).get("additionalProperties", False)
+            return UNDECLARED if takes_others is False else None
+        for name, schema in self._members(made):
+            is_number = kind_of(schema) in {"integer", "number"} and not {"enum", "const"} & set(schema)
+            if (kind == "number" and is_number) or (kind == "string" and is_free_text(schema, _FREE_TEXT)):
+                return name
+        return None
+
+
+def _drafted(operation: Operation, description: ApiDescription) -> Draft | None:
+    try:
+        return draft(operation, description)
+    except NoSampleError:
+        return None
+
+
+def _scopes(operation: Operation) -> bool:
+    """Whether every way in demands a scope."""
+    return bool(operation.security) and all(any(_names(one)) for one in operation.security)
+
+
+def _names(requirement: Mapping[Any, tuple[str, ...]]) -> list[str]:
+    return [scope for scopes in requirement.values() for scope in scopes]
