@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    _register()
+    register_commands()
     try:
         app()
     except PolicyError as error:
@@ -54,11 +54,14 @@ def error_lines(error: PolicyError) -> list[str]:
     return lines
 
 
-def _register() -> None:
+def register_commands() -> None:
+    """Add every command group to `app`, once."""
+    if app.registered_commands:
+        return
     for name in COMMAND_MODULES:
         try:
             module = importlib.import_module(f"doorward.cli.{name}")
-        except ModuleNotFoundError:
+        except ImportError:
             continue
         module.register(app)
 

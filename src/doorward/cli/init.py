@@ -77,8 +77,7 @@ def make_state(state: Path) -> None:
         ("server.key", made_certificates.server_key),
     ):
         write_new(state / "tls" / name, content, 0o600)
-    open_store(f"sqlite:///{(state / 'store.db').resolve()}")
-    (state / "store.db").chmod(0o600)
+    open_store(f"sqlite:///{(state / 'store.db').resolve()}").close()
 
 
 def write_new(path: Path, content: bytes, mode: int) -> None:

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import msgspec
 import typer
@@ -90,7 +90,7 @@ class _Listeners:
             self._open.close()
             raise
 
-    def __enter__(self) -> "_Listeners":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -42,11 +42,18 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     credentials: dict[str, Any]
     """Issuers' public keys, API-key records and revocations, as `controls.authenticate.Credentials` reads them."""
 
+    issuer_keys_at: dict[str, int] = {}
+    """When the keys of each external issuer were fetched: Unix seconds, to the hour."""
+
     @property
     def version(self) -> str:
         """A short hash of policy and API description: the same text gives the same version on every machine."""
         encoded = msgspec.json.encode([self.policy, self.description], order="sorted")
         return hashlib.sha256(encoded).hexdigest()[:12]
+
+    def same_content(self, other: "Snapshot") -> bool:
+        """Whether both differ in nothing but their number."""
+        return msgspec.structs.replace(self, number=other.number) == other
 
     def parsed_policy(self) -> Policy:
         """The policy as the controls take it. Errors: pydantic's ValidationError when another version wrote it."""
