@@ -1,0 +1,161 @@
+"""`doorward explain`: everything the trail knows about one exchange, and what could be done about its refusal."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from doorward.audit.describing import describe
+from doorward.audit.reading import read_trail
+from doorward.cli.audit import AsJson, Directory, PolicyFile, find_trail
+from doorward.denial import DENIALS
+from doorward.errors import PolicyError
+from doorward.policy.loading import load_policy
+from doorward.policy.openapi import load_description
+
+_HEX: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_RELAX: Final = {
+    "transport": "not for one client: what it sends could be read in two ways. Correct the client",
+    "limits": 'raise the limit for this operation alone: `operations: {"%s": {limits: {...}}}`',
+    "authenticate": "the client needs a valid credential. Only if anybody may call it: `public: [%s]`",
+    "authorize": "grant it to a role the caller has: `roles: {<role>: [%s]}`; or correct the rule under `owners`",
+    "validate": 'correct the API description; meanwhile `operations: {"%s": {modes: {validate: observe}}}`',
+    "inspect": 'if it was harmless: `operations: {"%s": {modes: {inspect: observe}}}`',
+    "forward": "nothing to relax: the upstream did not answer as HTTP asks",
+    "minimise": 'correct the response schema; meanwhile `operations: {"%s": {modes: {minimise: observe}}}`',
+    "audit": "nothing to relax: make room on the disk of the trail, or repair it",
+}
+"""The narrowest change that lets such a request pass, by control; `%s` is the operation as the policy names it."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doorward explain`."""
+    app.command("explain")(explain)
+
+
+def explain(
+    request_id: Annotated[str, typer.Argument(help="as in the answer's `instance`: urn:uuid:... or its 32 hex digits")],
+    directory: Directory = None,
+    policy: PolicyFile = Path("doorward.yaml"),
+    as_json: AsJson = False,
+) -> None:
+    """Tell what happened to one request and why."""
+    wanted = bytes.fromhex(_normal_id(request_id))
+    trail = find_trail(directory, policy)
+    records = [
+        record
+        for record in (describe(located) for located in read_trail(trail.directory) if wanted in located.payload)
+        if record.get("request_id") == wanted.hex()
+    ]
+    if not records:
+        print(f"no record of {wanted.hex()} in {trail.directory}", file=sys.stderr)
+        raise typer.Exit(1)
+    end = next((record for record in records if "status" in record), records[0])
+    operation = _operation_key(end, policy)
+    if as_json:
+        print(json.dumps({"request_id": wanted.hex(), "refusal": _refusal(end, operation), "records": records}))
+    else:
+        print("\n".join(_lines(records, end, operation)))
+
+
+def _normal_id(text: str) -> str:
+    digits = text.lower().removeprefix("urn:uuid:").replace("-", "")
+    if not _HEX.fullmatch(digits):
+        hint = "the answer's `instance` member, or the X-Request-Id header"
+        raise PolicyError(f"{text!r} is not a request id", key="explain", hint=hint)
+    return digits
+
+
+def _operation_key(end: dict[str, Any], policy: Path) -> str:
+    """The operation as a policy names it (`GET /accounts/{id}`), or the nearest to it where there is no policy."""
+    known = end.get("operation", "")
+    try:
+        description = load_description(load_policy(policy).api)
+    except PolicyError:
+        return f"{end.get('method', '')} {end.get('path', '')}"
+    for operation in description.operations:
+        if operation.id == known:
+            return f"{operation.method} {operation.template}"
+    return f"{end.get('method', '')} {end.get('path', '')}"
+
+
+def _refusal(end: dict[str, Any], operation: str) -> dict[str, str] | None:
+    code = end.get("code", "")
+    denial = DENIALS.get(code)
+    if denial is None:
+        return None
+    control = code.partition(".")[0]
+    relax = _RELAX[control]
+    return {
+        "code": code,
+        "title": denial.title,
+        "severity": denial.severity,
+        "owasp": denial.owasp,
+        "detail": end.get("detail", ""),
+        "relax": relax % operation if "%s" in relax else relax,
+        "page": f"docs/controls/{control}.md",
+    }
+
+
+def _lines(records: list[dict[str, Any]], end: dict[str, Any], operation: str) -> list[str]:
+    refusal = _refusal(end, operation)
+    rows = [("request", f"{end['request_id']}"), ("result", _result(end, refusal))]
+    if "path" in end:
+        rows.append(("asked", f"{end['method']} {end['path']}"))
+        rows.append(("operation", f"{operation} ({end['operation']})" if end["operation"] else "none matched"))
+        rows.append(("caller", _caller(end)))
+        port = f" port {end['port']}" if end.get("port") else ""
+        tls = f", {end['tls_version']}" if end.get("tls_version") else ""
+        rows.append(("from", f"{end['address']}{port}{tls}"))
+        rows.append(("at", f"{end['at']}{_durations(end)}"))
+    if refusal is None and end.get("detail"):
+        rows.append(("fault", end["detail"]))
+    if refusal is not None:
+        rows.append(("why", refusal["detail"]))
+        rows.append(("threat", f"{refusal['owasp']}, severity {refusal['severity']}"))
+    if end.get("findings"):
+        rows.append(("findings", ", ".join(end["findings"])))
+    if end.get("user_agent"):
+        rows.append(("client", end["user_agent"]))
+    if "bytes_in" in end:
+        rows.append(("bytes", f"{end['bytes_in']} in, {end['bytes_out']} out"))
+    if end.get("policy_version"):
+        rows.append(("policy", end["policy_version"]))
+    rows += [
+        ("record", f"{record['kind']}: {record['shard']} #{record['seq']}, {record['segment']}, {record['time']}")
+        for record in records
+    ]
+    if refusal is not None:
+        rows += [("relax", refusal["relax"]), ("page", refusal["page"])]
+    return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _result(end: dict[str, Any], refusal: dict[str, str] | None) -> str:
+    if refusal is not None:
+        return f"refused, {refusal['code']}: {end['status']} {refusal['title']}"
+    if end["kind"] == "recovered":
+        return f"unknown: {end['reason']}"
+    if end["kind"] == "intent":
+        return "under way, or lost: there is an intent and no outcome yet"
+    if end["kind"] == "refused":
+        return f"fault: {end['status']}"
+    return f"answered: {end['status']}" if "status" in end else end["kind"]
+
+
+def _caller(end: dict[str, Any]) -> str:
+    if not end["caller"]:
+        return "anonymous"
+    facts = [end.get("caller_kind", ""), f"credential {end['credential_id']}" if end.get("credential_id") else ""]
+    if end.get("roles"):
+        facts.append(f"roles {', '.join(end['roles'])}")
+    known = "; ".join(fact for fact in facts if fact)
+    return f"{end['caller']} ({known})" if known else end["caller"]
+
+
+def _durations(end: dict[str, Any]) -> str:
+    if "total_ms" not in end:
+        return ""
+    return f", decided after {end['total_ms']} ms, {end['upstream_us'] / 1000} ms of it the upstream's"
