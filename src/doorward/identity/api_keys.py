@@ -1,0 +1,130 @@
+"""API keys: made, listed, revoked. The gateway checks them (`controls.authenticate`), by the same format."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any, Final
+
+from sqlalchemy import Row, insert, select, update
+
+from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, hash_api_key, make_api_key
+from doorward.errors import PolicyError
+from doorward.identity.names import register_principal, require_claims, require_name, require_words
+from doorward.store import Store, api_keys
+
+DAY_S: Final = 86_400.0
+LIFETIME_S: Final = 90 * DAY_S
+"""Default life of a key. There is no key that never expires."""
+LIFETIME_MOST_S: Final = 366 * DAY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What is known of a key; the key itself only its holder has."""
+
+    id: str
+    """The part of the key between the first two underscores after `dw`; no secret."""
+    name: str
+    """Subject of the calls made with it."""
+    roles: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    """Networks it may be used from (CIDR); empty: any."""
+    created_at: float
+    expires_at: float
+    revoked_at: float | None = None
+
+
+def add_api_key(
+    store: Store,
+    name: str,
+    *,
+    now: float,
+    roles: Iterable[str] = (),
+    scopes: Iterable[str] = (),
+    claims: Mapping[str, Any] | None = None,
+    networks: Iterable[str] = (),
+    lifetime_s: float = LIFETIME_S,
+) -> tuple[ApiKey, str]:
+    """What is kept, and the key itself, which can be had only now. One name may have several keys (rotation).
+
+    Errors: PolicyError for a name of a user or client, a lifetime over a year, a network that is none.
+    """
+    require_name(name, "key")
+    if not 0 < lifetime_s <= LIFETIME_MOST_S:
+        raise PolicyError("a key lives up to 366 days", key="expires", hint="90d")
+    key_id, key = make_api_key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
+    row = {
+        "id": key_id,
+        "name": name,
+        "hash": hash_api_key(key.encode()).hex(),
+        "roles": require_words(roles, "role"),
+        "scopes": require_words(scopes, "scope"),
+        "claims": require_claims(claims or {}),
+        "networks": [_network(network) for network in networks],
+        "created_at": now,
+        "expires_at": now + lifetime_s,
+    }
+    with store.begin() as connection:
+        register_principal(connection, name, "api_key")
+        connection.execute(insert(api_keys).values(row))
+    return get_api_key(store, key_id), key
+
+
+def get_api_key(store: Store, key_id: str) -> ApiKey:
+    """The key of that id. Errors: PolicyError when there is none."""
+    with store.begin() as connection:
+        row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
+    if row is None:
+        raise PolicyError(f"there is no key {key_id!r}", key="key", hint="doorward key list")
+    return _api_key(row)
+
+
+def list_api_keys(store: Store) -> list[ApiKey]:
+    """All keys, by name and age."""
+    with store.begin() as connection:
+        rows = connection.execute(select(api_keys).order_by(api_keys.c.name, api_keys.c.created_at, api_keys.c.id))
+        return [_api_key(row) for row in rows]
+
+
+def list_hashed_api_keys(store: Store) -> list[tuple[ApiKey, str]]:
+    """All keys with the hash each is checked by, in hexadecimal: for the snapshot."""
+    with store.begin() as connection:
+        return [(_api_key(row), row.hash) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
+
+
+def revoke_api_key(store: Store, name_or_id: str, *, now: float) -> list[ApiKey]:
+    """The keys revoked by it: one, by its id, or all of a name.
+
+    Errors: PolicyError when there is none. Revoking twice keeps the first time.
+    """
+    chosen = (api_keys.c.id == name_or_id) | (api_keys.c.name == name_or_id)
+    with store.begin() as connection:
+        connection.execute(update(api_keys).where(chosen, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
+        revoked = [_api_key(row) for row in connection.execute(select(api_keys).where(chosen).order_by(api_keys.c.id))]
+    if not revoked:
+        raise PolicyError(f"there is no key {name_or_id!r}", key="key", hint="doorward key list")
+    return revoked
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise PolicyError(f"{text!r} is not a network: {error}", key="network", hint="10.1.0.0/16") from error
+
+
+def _api_key(row: Row[Any]) -> ApiKey:
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        roles=tuple(row.roles),
+        scopes=tuple(row.scopes),
+        claims=row.claims,
+        networks=tuple(row.networks),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

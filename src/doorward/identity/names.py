@@ -1,0 +1,73 @@
+"""What callers may be called, and what may be said of them: checked once, before anything is stored."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from doorward.errors import PolicyError
+from doorward.exchange import CallerKind
+from doorward.store import principals
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_WORD: Final = re.compile(r"[!#-\[\]-~]{1,64}")
+"""scope-token of RFC 6749 section 3.3; roles are held to it too."""
+_CLAIM: Final = re.compile(r"[A-Za-z0-9_:/.-]{1,128}")
+CLAIMS_COUNT: Final = 32
+"""Most claims of one caller: every token carries them."""
+_RESERVED: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "roles", "client_id", "azp", "typ", "cnf", "act"}
+    | {"nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "subject"}
+)
+"""Claims that only the minting of tokens sets, or that would make a token look like one of another purpose."""
+
+
+def require_name(name: str, what: str) -> None:
+    """Nothing, for a name that may be given. Errors: PolicyError."""
+    if _NAME.fullmatch(name) is None:
+        raise PolicyError(
+            f"{name!r} is not a name for a {what}", key=what, hint="up to 64 of A-Z a-z 0-9 . _ @ -, as alice"
+        )
+
+
+def require_words(words: Iterable[str], what: str) -> list[str]:
+    """The roles or scopes, sorted, each once. Errors: PolicyError."""
+    found = sorted(set(words))
+    for word in found:
+        if _WORD.fullmatch(word) is None:
+            raise PolicyError(f"{word!r} is not a {what}", key=what, hint="one printable word, as orders:read")
+    return found
+
+
+def require_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims, for names that are free. Errors: PolicyError."""
+    for name in claims:
+        if _CLAIM.fullmatch(name) is None or name in _RESERVED:
+            raise PolicyError(f"{name!r} is not a claim that may be set", key="claim", hint="as account_id=a-1")
+    if len(claims) > CLAIMS_COUNT:
+        raise PolicyError(f"{len(claims)} claims, {CLAIMS_COUNT} allowed", key="claim")
+    return dict(claims)
+
+
+def register_principal(connection: Connection, name: str, kind: CallerKind) -> None:
+    """Nothing; the name is now a caller of that kind. Names are given once over all kinds, keys may share theirs.
+
+    Errors: PolicyError when it is taken.
+    """
+    existing = connection.execute(select(principals.c.kind).where(principals.c.name == name)).scalar()
+    if existing is not None and (kind, existing) == ("api_key", "api_key"):
+        return
+    if existing is None:
+        try:
+            connection.execute(insert(principals).values(name=name, kind=kind))
+        except IntegrityError:
+            existing = "caller"
+        else:
+            return
+    raise PolicyError(
+        f"there is a {existing.replace('_', ' ')} {name!r} already",
+        key=kind.replace("_", " "),
+        hint="every caller needs a name of its own: two that share one would own each other's objects",
+    )

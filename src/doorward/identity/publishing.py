@@ -1,0 +1,44 @@
+"""What the workers need to know of callers, as plain data for the snapshot. No secret and no private key is in it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from doorward.controls.authenticate import credentials_data
+from doorward.identity.api_keys import ApiKey, list_hashed_api_keys
+from doorward.identity.revoking import revoked
+from doorward.jose import PrivateKey
+from doorward.store import Store
+
+
+def published_credentials(
+    store: Store,
+    keys: Iterable[PrivateKey],
+    *,
+    issuer: str,
+    now: float,
+    external: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+) -> dict[str, Any]:
+    """The data that `controls.authenticate.Credentials.from_data` reads.
+
+    `issuer` is the local one, which signs with `keys`; `external` holds the public JWKs of the others. Keys that have
+    expired are left out, revoked ones stay as long as they would have lived.
+    """
+    return credentials_data(
+        issuers={issuer: [key.public.jwk() for key in keys], **(external or {})},
+        api_keys=[_record(key, key_hash) for key, key_hash in list_hashed_api_keys(store) if key.expires_at > now],
+        revoked=revoked(store, issuer, now=now),
+    )
+
+
+def _record(key: ApiKey, key_hash: str) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "hash": key_hash,
+        "subject": key.name,
+        "roles": list(key.roles),
+        "scopes": list(key.scopes),
+        "claims": dict(key.claims),
+        "networks": list(key.networks),
+        "expires_at": key.expires_at,
+        "revoked": key.revoked_at is not None,
+    }

@@ -1,0 +1,99 @@
+"""Users: added, listed, disabled, their password checked."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from doorward.errors import PolicyError
+from doorward.identity.names import register_principal, require_claims, require_name, require_words
+from doorward.identity.passwords import hash_password, is_password
+from doorward.store import Store, users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who may call."""
+
+    name: str
+    """Becomes `sub` of their tokens."""
+    roles: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """Put into their tokens as they are: what owner rules compare (`account_id`)."""
+    has_password: bool = False
+    created_at: float = 0.0
+    disabled_at: float | None = None
+
+
+def add_user(
+    store: Store,
+    name: str,
+    *,
+    now: float,
+    roles: Iterable[str] = (),
+    claims: Mapping[str, Any] | None = None,
+    password: str | None = None,
+) -> User:
+    """The new user. Errors: PolicyError for a name that is taken or no name, a weak password, a reserved claim."""
+    require_name(name, "user")
+    row = {
+        "name": name,
+        "password_hash": None if password is None else hash_password(password),
+        "roles": require_words(roles, "role"),
+        "claims": require_claims(claims or {}),
+        "created_at": now,
+    }
+    with store.begin() as connection:
+        register_principal(connection, name, "user")
+        connection.execute(insert(users).values(row))
+    return get_user(store, name)
+
+
+def get_user(store: Store, name: str) -> User:
+    """The user of that name. Errors: PolicyError when there is none."""
+    with store.begin() as connection:
+        row = connection.execute(select(users).where(users.c.name == name)).one_or_none()
+    if row is None:
+        raise PolicyError(f"there is no user {name!r}", key="user", hint="doorward user list")
+    return _user(row)
+
+
+def list_users(store: Store) -> list[User]:
+    """All users, by name."""
+    with store.begin() as connection:
+        return [_user(row) for row in connection.execute(select(users).order_by(users.c.name))]
+
+
+def disable_user(store: Store, name: str, *, now: float) -> User:
+    """The user, who may no longer call: their tokens are void once the workers have the next snapshot.
+
+    Errors: PolicyError when there is none. Disabling twice keeps the first time.
+    """
+    with store.begin() as connection:
+        connection.execute(
+            update(users).where(users.c.name == name, users.c.disabled_at.is_(None)).values(disabled_at=now)
+        )
+    return get_user(store, name)
+
+
+def check_password(store: Store, name: str, password: str) -> User | None:
+    """The user, if the password is theirs and they may call. Unknown, disabled and wrong cost the same.
+
+    Blocks for the time of one Argon2id hash: call it from a thread.
+    """
+    with store.begin() as connection:
+        row = connection.execute(select(users).where(users.c.name == name)).one_or_none()
+    matches = is_password(password, None if row is None else row.password_hash)
+    return None if row is None or row.disabled_at is not None or not matches else _user(row)
+
+
+def _user(row: Row[Any]) -> User:
+    return User(
+        name=row.name,
+        roles=tuple(row.roles),
+        claims=row.claims,
+        has_password=row.password_hash is not None,
+        created_at=row.created_at,
+        disabled_at=row.disabled_at,
+    )
