@@ -1,0 +1,42 @@
+"""Answers as bytes: status line, fields, framing. The framing is always ours, never the upstream's."""
+
+from http import HTTPStatus
+from typing import Final
+
+from doorward.exchange import Header
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
+BODILESS: Final = frozenset({204, 304})
+"""Statuses whose answer has no body and no Content-Length (RFC 9110 sections 15.3.5 and 15.4.5)."""
+
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_CLOSE: Final = b"connection: close\r\n"
+_OURS: Final = frozenset({b"connection", b"content-length", b"transfer-encoding", b"x-request-id"})
+
+
+def answer_head(
+    status: int, headers: list[Header], more: list[Header], request_id: str, framing: bytes, *, closes: bool
+) -> bytes:
+    """The head of an answer, final empty line included. `framing` is a whole line, or empty for none."""
+    parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+    for name, value in headers:
+        if name not in _OURS:
+            parts += (name, b": ", value, b"\r\n")
+    for name, value in more:
+        parts += (name, b": ", value, b"\r\n")
+    parts += (b"x-request-id: ", request_id.encode("ascii"), b"\r\n", framing)
+    if closes:
+        parts.append(_CLOSE)
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def chunk(data: bytes) -> bytes:
+    r"""One chunk of the chunked transfer coding. An empty one would end the body: it gives no bytes.
+
+    >>> chunk(b"abc"), chunk(b"")
+    (b'3\r\nabc\r\n', b'')
+    """
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

@@ -1,0 +1,489 @@
+"""One exchange from its head to its answer: the order of pipeline, records, upstream and answer, as callbacks.
+
+Every entry from outside (client, audit writer, upstream) ends in `refuse` or `fail` when something is raised: no
+exchange is left without an answer or a record, and none of another connection is touched.
+"""
+
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Header, Response
+from doorward.gateway.answer import BODILESS, CHUNKED, LAST_CHUNK, answer_head, chunk
+from doorward.problem import denial_response, fault_response
+
+if TYPE_CHECKING:
+    from doorward.gateway.gateway import Gateway
+    from doorward.gateway.upstream_connection import UpstreamConnection
+    from doorward.pipeline import Plan
+
+SMALL_BYTES: Final = 64 * 1024
+"""A response up to this size is held whole even if no control reads it: then a broken one never reaches the client."""
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_log = structlog.get_logger()
+
+
+class Client(Protocol):
+    """What a run needs of the client's connection."""
+
+    http_1_1: bool
+    keeps_alive: bool
+    """The connection may serve another request after this one."""
+
+    def wants_body(self, run: "ExchangeRun") -> None:
+        """Begin reading the body."""
+
+    def hold_body(self, *, pauses: bool) -> None:
+        """Stop, or go on, reading a streamed body."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of an answer."""
+
+    def finished(self) -> None:
+        """The answer is all written."""
+
+    def abort(self) -> None:
+        """Break the connection off, so that a cut answer cannot be taken for a whole one."""
+
+
+class _Stage(Enum):
+    ADMIT = 1
+    INTENT = 2
+    UPSTREAM = 3
+    RECORD = 4
+    STREAM = 5
+    DONE = 6
+
+
+class ExchangeRun:
+    """The state of one exchange under way."""
+
+    __slots__ = (
+        "_body_bytes",
+        "_client",
+        "_collected",
+        "_collected_bytes",
+        "_connection",
+        "_framing",
+        "_gateway",
+        "_held_bytes",
+        "_pieces",
+        "_response_ended",
+        "_sent_at",
+        "_stage",
+        "_streams_response",
+        "_upload_ended",
+        "body",
+        "exchange",
+        "head",
+        "is_abandoned",
+        "is_head_request",
+        "may_retry",
+        "pipeline",
+        "plan",
+        "streams_body",
+        "was_retried",
+    )
+
+    def __init__(self, gateway: "Gateway", client: Client, exchange: Exchange) -> None:
+        self._gateway = gateway
+        self._client = client
+        self.exchange = exchange
+        self.pipeline = gateway.pipeline
+        """Kept from the start: a reload does not change the rules for an exchange under way."""
+        self.plan: Plan | None = None
+        self.head = b""
+        self.body = b""
+        self.is_head_request = exchange.request.method == "HEAD"
+        self.may_retry = False
+        self.was_retried = False
+        self.streams_body = False
+        self.is_abandoned = False
+        self._stage = _Stage.ADMIT
+        self._connection: UpstreamConnection | None = None
+        self._pieces: list[bytes] = []
+        self._collected: list[bytes] = []
+        self._collected_bytes = 0
+        self._body_bytes = 0
+        self._held_bytes = 0
+        self._framing = b""
+        self._streams_response = False
+        self._response_ended = False
+        self._upload_ended = False
+        self._sent_at = 0.0
+
+    @property
+    def is_done(self) -> bool:
+        """The answer was given, or nobody waits for it any more."""
+        return self._stage is _Stage.DONE
+
+    # -- from the client ------------------------------------------------------------------------------------------
+
+    def admit(self) -> None:
+        """Run the checks that need only the head; then ask for the body, or go on without one."""
+        try:
+            answer = self._gateway.local_answer(self.exchange)
+            if answer is not None:
+                self._answer(answer)
+                return
+            plan = self.plan = self.pipeline.admit_head(self.exchange)
+            request = self.exchange.request
+            if not request.has_body:
+                self._admit_body(plan)
+                return
+            if plan.body_mode == "stream":
+                self.streams_body = True
+                self._admit_body(plan)
+                return
+            announced = request.headers.get(b"content-length")
+            if announced is not None:
+                _require_within(plan.body_bytes, int(announced))
+            self._client.wants_body(self)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment: one exchange fails, closed; the worker lives on
+            self.fail(error)
+
+    def body_data(self, data: bytes, *, is_last: bool) -> None:
+        """Take some of the request's body."""
+        plan = self.plan
+        if plan is None or self.is_abandoned or self._stage in {_Stage.RECORD, _Stage.STREAM, _Stage.DONE}:
+            return
+        try:
+            self.exchange.bytes_in += len(data)
+            _require_within(plan.body_bytes, self.exchange.bytes_in)
+            if self.streams_body:
+                self._upload(data, is_last=is_last)
+                return
+            self._gateway.load.hold(len(data))
+            self._held_bytes += len(data)
+            self._pieces.append(data)
+            if is_last:
+                pieces, self._pieces = self._pieces, []
+                self.exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                self._admit_body(plan)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def client_gone(self) -> None:
+        """Nobody waits for the answer any more. The record is written all the same."""
+        if self._stage is _Stage.DONE or self.is_abandoned:
+            return
+        self.is_abandoned = True
+        self.exchange.findings.append("transport.client_gone")
+        self._drop_upstream()
+        if self._stage is _Stage.STREAM:
+            self._close_stream(complete=False)
+        elif self._stage in {_Stage.ADMIT, _Stage.UPSTREAM}:
+            self.exchange.response = None
+            self._record()
+        # INTENT: its callback is under way and records the outcome. RECORD: the outcome is on its way already.
+
+    def refuse(self, denied: Denied) -> None:
+        """Answer with a denial, once it is recorded."""
+        if self.is_abandoned or self._stage in {_Stage.RECORD, _Stage.STREAM, _Stage.DONE}:
+            return
+        self._drop_upstream()
+        self.exchange.denied = denied
+        self._answer(denial_response(self.exchange, denied))
+
+    def fail(self, error: Exception) -> None:
+        """Answer with 500, once it is recorded: we broke, so nothing goes through."""
+        _log.error("fault", request=self.exchange.id, error=type(error).__name__, exc_info=error)
+        if self.is_abandoned or self._stage is _Stage.DONE:
+            return
+        self._drop_upstream()
+        self._client.keeps_alive = False
+        if self._stage in {_Stage.RECORD, _Stage.STREAM}:
+            self._break_off()
+            return
+        self.exchange.denied = None
+        self.exchange.fault = f"{type(error).__name__}: {error}"
+        self._answer(fault_response(self.exchange))
+
+    # -- towards the upstream -------------------------------------------------------------------------------------
+
+    def _admit_body(self, plan: "Plan") -> None:
+        self.pipeline.admit_body(self.exchange, plan)
+        if plan.records_intent:
+            self._stage = _Stage.INTENT
+            self._gateway.audit.append(self.pipeline.recorder.intent(self.exchange), self._intent_recorded)
+        else:
+            self._forward(plan)
+
+    def _intent_recorded(self, durable: bool) -> None:
+        plan = self.plan
+        self._stage = _Stage.ADMIT
+        if self.is_abandoned or plan is None:
+            self._record()
+            return
+        if not durable:
+            self.refuse(Denied("audit.unavailable", "the intent could not be recorded"))
+            return
+        try:
+            self._forward(plan)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def _forward(self, plan: "Plan") -> None:
+        self._stage = _Stage.UPSTREAM
+        request = self.exchange.request
+        self.head = plan.request_head(self.exchange)
+        if self.streams_body:
+            self.head = self._gateway.with_framing(self.head, request.headers)
+        self.body = request.body
+        self.may_retry = request.method in _IDEMPOTENT and not self.streams_body
+        self._sent_at = time.monotonic()
+        self._gateway.upstream.send(self)
+
+    def _upload(self, data: bytes, *, is_last: bool) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        framed = chunk(data) if self.exchange.request.headers.get(b"content-length") is None else data
+        if is_last and framed is not data:
+            framed += LAST_CHUNK
+        if framed:
+            connection.write(framed)
+        if is_last:
+            self._upload_ended = True
+            connection.finish_request()
+
+    def _drop_upstream(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+        elif self._stage is _Stage.UPSTREAM and not self._response_ended:
+            self._gateway.upstream.withdraw(self)
+
+    # -- from the upstream (upstream_connection.Asker) --------------------------------------------------------------
+
+    def upstream_ready(self, connection: "UpstreamConnection") -> None:
+        """The request head is sent; a streamed body may follow."""
+        self._connection = connection
+        if self.streams_body:
+            self._client.wants_body(self)
+
+    def upstream_pressure(self, *, pauses: bool) -> None:
+        """Slow the client down, or let it go on."""
+        self._client.hold_body(pauses=pauses)
+
+    def response_head(self, status: int, headers: list[Header], length: int | None) -> None:
+        """The response begins: hold it whole when a control reads it or it is small, else let it stream."""
+        plan = self.plan
+        if plan is None:
+            return
+        try:
+            response = self.exchange.response = Response(status, headers)
+            if self.streams_body and not self._upload_ended:
+                self._client.keeps_alive = False
+            if (length is not None and length <= SMALL_BYTES) or plan.release.reads_body(self.exchange, response):
+                if length is not None and length > self._gateway.response_bytes:
+                    self.refuse(_response_too_large(self._gateway.response_bytes))
+                return
+            self._streams_response = True
+            plan.release.apply(self.exchange)
+            self._note_time()
+            self._record()
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def response_data(self, data: bytes) -> None:
+        """Some of the response's body."""
+        if self.is_abandoned:
+            return
+        if self._stage is _Stage.STREAM:
+            self._send_piece(data)
+            return
+        if not self._streams_response and self._stage is not _Stage.UPSTREAM:
+            return
+        self._collected.append(data)
+        self._collected_bytes += len(data)
+        if self._streams_response:
+            # The status line waits for its record; until then the upstream waits too.
+            if self._connection is not None:
+                self._connection.pause()
+        elif self._collected_bytes > self._gateway.response_bytes:
+            self.refuse(_response_too_large(self._gateway.response_bytes))
+
+    def response_end(self) -> None:
+        """The response is complete."""
+        self._connection = None
+        self._response_ended = True
+        plan, response = self.plan, self.exchange.response
+        if self.is_abandoned or plan is None or response is None:
+            return
+        if self._stage is _Stage.STREAM:
+            self._end_stream()
+            return
+        if self._streams_response or self._stage is not _Stage.UPSTREAM:
+            return
+        try:
+            collected = self._collected
+            response.body = collected[0] if len(collected) == 1 else b"".join(collected)
+            plan.release.apply(self.exchange)
+            self._note_time()
+            self._answer(self.exchange.response or response)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def upstream_failed(self, denied: Denied) -> None:
+        """There will be no whole response: say so, or break off what has begun."""
+        self._connection = None
+        self._response_ended = True
+        if self._stage is _Stage.STREAM or (self._streams_response and self._stage is _Stage.RECORD):
+            self.exchange.findings.append(denied.code)
+            self._client.keeps_alive = False
+            self._break_off()
+            return
+        self._note_time()
+        self.refuse(denied)
+
+    # -- the record, then the answer ------------------------------------------------------------------------------
+
+    def _note_time(self) -> None:
+        if self._sent_at:
+            self.exchange.upstream_ms = (time.monotonic() - self._sent_at) * 1000
+
+    def _answer(self, response: Response) -> None:
+        self._streams_response = False
+        self.exchange.response = response
+        self.exchange.bytes_out = len(response.body) if response.body and not self.is_head_request else 0
+        self._record()
+
+    def _record(self) -> None:
+        self._stage = _Stage.RECORD
+        try:
+            record = self.pipeline.recorder.outcome(self.exchange)
+            self._gateway.audit.append(record, self._outcome_recorded)
+        except Exception as error:  # noqa: BLE001 - containment: what cannot be recorded is refused
+            _log.error("no record", request=self.exchange.id, error=type(error).__name__, exc_info=error)
+            self._drop_upstream()
+            self._outcome_recorded(durable=False)
+
+    def _outcome_recorded(self, durable: bool) -> None:
+        if self._stage is not _Stage.RECORD:
+            return
+        try:
+            self._give_answer(durable=durable)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def _give_answer(self, *, durable: bool) -> None:
+        if self.is_abandoned:
+            if self._streams_response:
+                self._close_stream(complete=False)
+            self._done()
+            return
+        response = self.exchange.response
+        if not durable or response is None:
+            self._drop_upstream()
+            self._streams_response = False
+            response = denial_response(self.exchange, Denied("audit.unavailable", "the outcome could not be recorded"))
+        if self._streams_response:
+            self._begin_stream(response)
+            return
+        self._send(response)
+
+    def _send(self, response: Response) -> None:
+        client, exchange = self._client, self.exchange
+        body = response.body or b""
+        if self.exchange.denied is not None and self.exchange.denied.denial.closes:
+            client.keeps_alive = False
+        bodiless = response.status in BODILESS
+        framing = b"" if bodiless or (self.is_head_request and not body) else b"content-length: %d\r\n" % len(body)
+        head = answer_head(
+            response.status,
+            response.headers,
+            exchange.answer_headers,
+            exchange.id,
+            framing,
+            closes=not client.keeps_alive,
+        )
+        client.write(head if bodiless or self.is_head_request else head + body)
+        self._done()
+        client.finished()
+
+    def _begin_stream(self, response: Response) -> None:
+        client, exchange = self._client, self.exchange
+        self._stage = _Stage.STREAM
+        self._framing = CHUNKED if client.http_1_1 else b""
+        if not client.http_1_1:
+            client.keeps_alive = False
+        head = answer_head(
+            response.status,
+            response.headers,
+            exchange.answer_headers,
+            exchange.id,
+            self._framing,
+            closes=not client.keeps_alive,
+        )
+        client.write(head)
+        collected, self._collected = self._collected, []
+        for piece in collected:
+            self._send_piece(piece)
+        if self._response_ended:
+            self._end_stream()
+        elif self._connection is not None:
+            self._connection.resume()
+
+    def _send_piece(self, data: bytes) -> None:
+        self.exchange.bytes_out += len(data)
+        self._client.write(chunk(data) if self._framing else data)
+
+    def _end_stream(self) -> None:
+        if self._framing:
+            self._client.write(LAST_CHUNK)
+        self._close_stream(complete=True)
+        self._client.finished()
+
+    def _break_off(self) -> None:
+        was_streaming = self._stage is _Stage.STREAM
+        self.is_abandoned = True
+        if was_streaming:
+            self._close_stream(complete=False)
+        self._client.abort()
+
+    def _close_stream(self, *, complete: bool) -> None:
+        self._done()
+        self._gateway.audit.append(self.pipeline.recorder.closed(self.exchange, complete), _ignore)
+
+    def client_pressure(self, *, pauses: bool) -> None:
+        """Slow the upstream down, or let it go on: the client reads slower than it sends."""
+        if self._connection is not None and self._stage is _Stage.STREAM:
+            if pauses:
+                self._connection.pause()
+            else:
+                self._connection.resume()
+
+    def _done(self) -> None:
+        self._stage = _Stage.DONE
+        if self._held_bytes:
+            self._gateway.load.release(self._held_bytes)
+            self._held_bytes = 0
+
+
+def _ignore(durable: bool) -> None:
+    """How a stream ended is told when its record is durable; no answer waits for it."""
+    if not durable:
+        _log.error("the end of a streamed answer could not be recorded")
+
+
+def _require_within(limit: int, size: int) -> None:
+    if size > limit:
+        raise Denied("limits.body_size", f"request body above {limit} bytes")
+
+
+def _response_too_large(limit: int) -> Denied:
+    return Denied("forward.upstream_framing", f"response above {limit} bytes")

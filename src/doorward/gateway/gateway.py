@@ -1,0 +1,134 @@
+"""What all connections of one worker share: the pipeline in force, the audit writer, the upstream, the limits."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from typing import Final, Literal, Protocol
+
+from doorward.controls.audit import Record, Recorder
+from doorward.controls.forward import ForwardPolicy, with_framing
+from doorward.controls.limits import LimitsPolicy, Load
+from doorward.controls.transport import METHODS
+from doorward.exchange import Exchange, Headers, Response
+from doorward.gateway.deadlines import Deadlines
+from doorward.gateway.upstream import UpstreamPool
+from doorward.pipeline import Plan
+
+_ID_BATCH: Final = 256
+_ALLOW: Final = b", ".join(sorted(METHODS))
+LocalAnswer = Callable[[Exchange], Response | None]
+
+
+class Audit(Protocol):
+    """Where records are made durable."""
+
+    def append(self, record: Record, done: Callable[[bool], None]) -> None:
+        """Call `done(True)` on the loop once the record is durable, `done(False)` when it could not be made so."""
+
+
+class Decides(Protocol):
+    """A pipeline, as the gateway sees it."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """Builds the records."""
+
+    def admit_head(self, exchange: Exchange) -> Plan:
+        """The plan, once everything that needs only the head agreed. Errors: Denied."""
+
+    def admit_body(self, exchange: Exchange, plan: Plan) -> None:
+        """Nothing, once everything that needs the body agreed. Errors: Denied."""
+
+
+class Gateway:
+    """Shared by every client connection. Its `pipeline` and `limits` may be replaced while it serves."""
+
+    def __init__(
+        self,
+        pipeline: Decides,
+        audit: Audit,
+        upstream: UpstreamPool,
+        *,
+        limits: LimitsPolicy,
+        forward: ForwardPolicy,
+        deadlines: Deadlines,
+        scheme: Literal["http", "https"] = "https",
+        local_answer: LocalAnswer | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.audit = audit
+        self.upstream = upstream
+        self.load = Load(limits)
+        self.limits = limits
+        self.response_bytes = forward.response_bytes
+        self.deadlines = deadlines
+        self.scheme: Literal["http", "https"] = scheme
+        self.local_answer: LocalAnswer = local_answer or answer_server_wide
+        self.is_draining = False
+        self.with_framing: Callable[[bytes, Headers], bytes] = with_framing
+        self.connections: set[Connection] = set()
+        self.turned_away_count = 0
+        """Connections refused because too many were open."""
+        self._ids = _request_ids()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def new_id(self) -> str:
+        """A request id: 32 hexadecimal digits nobody can guess."""
+        return next(self._ids)
+
+    def replace(self, pipeline: Decides, *, limits: LimitsPolicy, forward: ForwardPolicy) -> None:
+        """Serve what comes from now on by another policy; exchanges under way keep theirs."""
+        self.pipeline = pipeline
+        self.limits = self.load.policy = limits
+        self.response_bytes = forward.response_bytes
+
+    def opened(self, connection: "Connection") -> None:
+        """A client connection stands."""
+        self.connections.add(connection)
+        self._empty.clear()
+
+    def closed(self, connection: "Connection") -> None:
+        """A client connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    async def drain(self, within_s: float) -> None:
+        """Let every exchange under way finish, take no new ones, and break off what is left after `within_s`."""
+        self.is_draining = True
+        for connection in list(self.connections):
+            connection.drain()
+        try:
+            await asyncio.wait_for(self._empty.wait(), within_s)
+        except TimeoutError:
+            for connection in list(self.connections):
+                connection.abort()
+
+
+class Connection(Protocol):
+    """A client connection, as the gateway sees it."""
+
+    def drain(self) -> None:
+        """Close when idle; else after the answer under way."""
+
+    def abort(self) -> None:
+        """Break off."""
+
+
+def answer_server_wide(exchange: Exchange) -> Response | None:
+    """The answer to `OPTIONS *`, which is about the server and not about the API; None for everything else.
+
+    Source: RFC 9110 section 9.3.7; hostile input S23.
+    """
+    if exchange.request.target == b"*" and exchange.request.method == "OPTIONS" and not exchange.request.has_body:
+        return Response(204, [(b"allow", _ALLOW)], b"")
+    return None
+
+
+def _request_ids() -> Iterator[str]:
+    """Random ids, drawn from the kernel in batches: one system call for 256 requests."""
+    while True:
+        digits = os.urandom(16 * _ID_BATCH).hex()
+        for start in range(0, len(digits), 32):
+            yield digits[start : start + 32]

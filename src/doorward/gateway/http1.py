@@ -1,0 +1,432 @@
+"""HTTP/1.1 with clients: from bytes to one exchange after the other on a connection, and answers back to bytes."""
+
+import asyncio
+import re
+import time
+from enum import Enum
+from typing import Final, Literal, cast
+
+from doorward.controls.limits import check_head_size
+from doorward.controls.transport import ChunkedBody, check_head, without_upgrade
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Headers, Request, Source
+from doorward.gateway.answer import CONTINUE
+from doorward.gateway.exchange_run import ExchangeRun
+from doorward.gateway.gateway import Gateway
+from doorward.gateway.request_reader import RequestReader
+
+LINGER_S: Final = 2.0
+"""Time a refused client has to read the answer before the connection is cut, in seconds."""
+WRITE_S: Final = 30.0
+"""Time a client may leave answer bytes unread without taking any, in seconds (hostile input D2)."""
+_PIPELINED_BYTES: Final = 64 * 1024
+"""Bytes of further requests kept while one is under way; then reading stops."""
+_EMPTY_LINES: Final = 2
+"""Empty lines before a request that are no part of it; RFC 9112 section 2.2 asks for one, old clients send two."""
+_NEVER: Final = float("inf")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_BEGINS_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\r]")
+_METHODS: Final = {
+    method: method.decode("ascii") for method in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+}
+
+
+class _Part(Enum):
+    HEAD = 1
+    """Waiting for a head, or in one."""
+    BODY = 2
+    """In a body that is wanted."""
+    WAIT = 3
+    """An exchange is under way; what comes is kept for later."""
+    LINGER = 4
+    """The last answer is given; what comes is thrown away until the client closes."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client connection."""
+
+    __slots__ = (
+        "_buffer",
+        "_chunked",
+        "_empty_lines",
+        "_gateway",
+        "_holds_reading",
+        "_is_distrusted",
+        "_is_eof",
+        "_keeps_alive",
+        "_left",
+        "_part",
+        "_pumping",
+        "_reader",
+        "_run",
+        "_source",
+        "_transport",
+        "_write_paused",
+        "deadline",
+        "http_1_1",
+    )
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._transport: asyncio.Transport | None = None
+        self._source = Source(address="")
+        self._reader = RequestReader()
+        self._buffer = bytearray()
+        self._part = _Part.HEAD
+        self._run: ExchangeRun | None = None
+        self._chunked: ChunkedBody | None = None
+        self._left = 0
+        self._pumping = False
+        self._holds_reading = False
+        self._is_eof = False
+        self._is_distrusted = False
+        self._keeps_alive = True
+        self._empty_lines = 0
+        self._write_paused = False
+        self.deadline = _NEVER
+        self.http_1_1 = True
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Another request may follow: agreed with the client, and nothing of this request's body is left unread."""
+        return self._keeps_alive and self._chunked is None and not self._left
+
+    @keeps_alive.setter
+    def keeps_alive(self, keeps_alive: bool) -> None:
+        self._keeps_alive = keeps_alive
+
+    # -- asyncio.Protocol -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection, or turn it away."""
+        transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername") or ("", 0)
+        secure = transport.get_extra_info("ssl_object")
+        source = Source(
+            address=str(peer[0]).removeprefix("::ffff:"), port=peer[1], tls_version=secure.version() if secure else None
+        )
+        try:
+            self._gateway.load.connect(source.address)
+        except Denied:
+            self._gateway.turned_away_count += 1
+            transport.abort()
+            return
+        self._transport, self._source = transport, source
+        self._gateway.opened(self)
+        self._gateway.deadlines.add(self)
+        self._expect_head(self._gateway.limits.head_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol
+        """Give back what was counted; the exchange under way ends without an answer."""
+        if self._transport is None:
+            return
+        self._transport = None
+        self._gateway.deadlines.discard(self)
+        self._gateway.closed(self)
+        self._gateway.load.disconnect(self._source.address)
+        run, self._run = self._run, None
+        if run is not None:
+            run.client_gone()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; complete heads and bodies among them set off exchanges."""
+        if self._part is _Part.LINGER or self._transport is None:
+            return
+        self._buffer += data
+        if self._part is _Part.WAIT:
+            if len(self._buffer) > _PIPELINED_BYTES:
+                self._transport.pause_reading()
+                self._holds_reading = True
+            return
+        self._pump()
+
+    def eof_received(self) -> bool:
+        """Keep the way back open while an exchange is under way: a client may send, half-close and read."""
+        self._is_eof = True
+        self.keeps_alive = False
+        if self._part is _Part.BODY and self._run is not None:
+            code = "transport.chunk_data" if self._chunked is not None else "transport.cl_invalid"
+            self._run.refuse(Denied(code, "the stream ended before the body did"))
+        return self._run is not None and self._source.tls_version is None
+
+    def pause_writing(self) -> None:
+        """The client reads slower than it is answered."""
+        self.deadline = self._gateway.deadlines.now() + WRITE_S
+        self._write_paused = True
+        if self._run is not None:
+            self._run.client_pressure(pauses=True)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._write_paused = False
+        if self._part is _Part.WAIT:
+            self.deadline = _NEVER
+        if self._run is not None:
+            self._run.client_pressure(pauses=False)
+        elif self._buffer and not self._pumping:
+            self._pump()
+
+    def expire(self) -> None:
+        """Time is up for what is awaited: a head, a body, or that the client reads or closes."""
+        self.deadline = _NEVER
+        if self._part is _Part.HEAD and self._buffer:
+            self._refuse_head(
+                Denied("limits.slow_header", f"no whole head within {self._gateway.limits.head_s:g} s"), b""
+            )
+        elif self._part is _Part.BODY and self._run is not None:
+            self.keeps_alive = False
+            self._run.refuse(Denied("limits.slow_body", f"no whole body within {self._gateway.limits.body_s:g} s"))
+        else:
+            self.abort()
+
+    # -- used by the gateway and the run --------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Close when idle; else after the answer under way."""
+        self.keeps_alive = False
+        if self._part is _Part.HEAD and not self._buffer and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Break off."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def wants_body(self, run: ExchangeRun) -> None:
+        """Begin reading the body of the exchange under way."""
+        self._part = _Part.BODY
+        self.deadline = self._gateway.deadlines.now() + self._gateway.limits.body_s
+        if not self._buffer and self.http_1_1 and b"expect" in run.exchange.request.headers:
+            self.write(CONTINUE)
+        self._read_on()
+        if self._buffer and not self._pumping:
+            self._pump()
+
+    def hold_body(self, *, pauses: bool) -> None:
+        """Stop, or go on, reading a streamed body."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if pauses:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of an answer."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def finished(self) -> None:
+        """The answer is written: the next request's turn, or the end."""
+        self._run = None
+        transport = self._transport
+        if transport is None:
+            return
+        if not self.keeps_alive:
+            self._finish(transport)
+            return
+        self._expect_head(self._gateway.limits.idle_s)
+        self._read_on()
+        if self._buffer and not self._pumping:
+            self._pump()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def _expect_head(self, within_s: float) -> None:
+        self._part = _Part.HEAD
+        self.deadline = self._gateway.deadlines.now() + within_s
+
+    def _read_on(self) -> None:
+        if self._holds_reading and self._transport is not None and not self._transport.is_closing():
+            self._holds_reading = False
+            self._transport.resume_reading()
+
+    def _pump(self) -> None:
+        """Work off the buffer. A loop, not a recursion: a client may send ten thousand requests in one piece."""
+        self._pumping = True
+        try:
+            # While the client does not read its answers it gets no new ones: they would pile up here.
+            while self._buffer and not self._write_paused:
+                before = len(self._buffer), self._part
+                if self._part is _Part.HEAD:
+                    self._take_head()
+                elif self._part is _Part.BODY:
+                    self._take_body()
+                else:
+                    return
+                if (len(self._buffer), self._part) == before:
+                    return
+        except Exception as error:  # noqa: BLE001 - containment: this exchange fails, closed; the worker lives on
+            self._is_distrusted = True
+            run = self._run or self._start(self._new_exchange(_unreadable(b"", self._gateway.scheme)))
+            run.fail(error)
+        finally:
+            self._pumping = False
+
+    def _take_head(self) -> None:
+        buffer = self._buffer
+        while buffer[:2] == b"\r\n" and self._empty_lines < _EMPTY_LINES:
+            del buffer[:2]
+            self._empty_lines += 1
+        if not buffer:
+            return
+        limits = self._gateway.limits
+        end = buffer.find(b"\r\n\r\n", 0, limits.head_bytes)
+        if end < 0:
+            self._look_at_partial_head(limits.head_s)
+            return
+        head = bytes(buffer) if len(buffer) == end + 4 else bytes(buffer[: end + 4])
+        del buffer[: end + 4]
+        self._begin(head)
+
+    def _look_at_partial_head(self, head_s: float) -> None:
+        """Refuse early what cannot become a head, so that nobody waits for a deadline to be told."""
+        buffer = self._buffer
+        partial = bytes(buffer[: self._gateway.limits.head_bytes + 1])
+        if _BEGINS_TOKEN.match(partial) is None:
+            self._refuse_head(Denied("transport.start_line", f"no request begins with {partial[:8]!r}"), partial)
+            return
+        if _BARE_LF.search(partial) is not None:
+            self._refuse_head(Denied("transport.bare_lf", "bare LF in the head"), partial)
+            return
+        try:
+            line_end = partial.find(b"\r\n")
+            target_end = line_end if line_end >= 0 else len(partial)
+            check_head_size(
+                self._gateway.limits,
+                len(partial),
+                target_bytes=target_end - partial.find(b" ", 0, target_end) - 1 - len(b" HTTP/1.1"),
+            )
+        except Denied as denied:
+            self._refuse_head(denied, partial)
+            return
+        # The first bytes after an idle time: the head's own, shorter, total time begins. Later ones do not move it.
+        self.deadline = min(self.deadline, self._gateway.deadlines.now() + head_s)
+
+    def _begin(self, head: bytes) -> None:
+        reader = self._reader
+        try:
+            check_head(head)
+            whole = without_upgrade(head)
+            reader.read_head(whole)
+            check_head_size(
+                self._gateway.limits,
+                len(head),
+                target_bytes=len(reader.target),
+                header_count=len(reader.headers),
+            )
+        except Denied as denied:
+            self._refuse_head(denied, head)
+            return
+        headers = Headers(reader.headers)
+        path, _, query = reader.target.partition(b"?")
+        line_end = head.index(b"\r\n", 2)
+        self.http_1_1 = http_1_1 = head[line_end - 1] == 0x31
+        coding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
+        self._chunked = ChunkedBody() if coding is not None else None
+        self._left = int(length) if length is not None else 0
+        connection = headers.get(b"connection")
+        self.keeps_alive = (
+            http_1_1
+            and not self._is_eof
+            and not self._gateway.is_draining
+            and (connection is None or b"close" not in b",".join(headers.all(b"connection")).lower())
+        )
+        request = Request(
+            method=_METHODS[head[: head.index(b" ")].lstrip(b"\r\n")],
+            target=reader.target,
+            path=path,
+            query=query,
+            headers=headers,
+            scheme=self._gateway.scheme,
+            http_version="1.1" if http_1_1 else "1.0",
+            has_body=self._chunked is not None or self._left > 0,
+        )
+        exchange = self._new_exchange(request)
+        if whole is not head:
+            exchange.findings.append("transport.upgrade")
+        self._start(exchange).admit()
+
+    def _new_exchange(self, request: Request) -> Exchange:
+        return Exchange(
+            id=self._gateway.new_id(),
+            now=time.time(),
+            ticks=time.monotonic(),
+            source=self._source,
+            request=request,
+        )
+
+    def _start(self, exchange: Exchange) -> ExchangeRun:
+        self._part = _Part.WAIT
+        self._empty_lines = 0
+        self.deadline = _NEVER
+        self._run = run = ExchangeRun(self._gateway, self, exchange)
+        return run
+
+    def _refuse_head(self, denied: Denied, head: bytes) -> None:
+        """Answer a head that cannot be read. Where the next message begins is unknown: the connection ends."""
+        self.keeps_alive = False
+        self._is_distrusted = True
+        self._start(self._new_exchange(_unreadable(head, self._gateway.scheme))).refuse(denied)
+
+    def _take_body(self) -> None:
+        run = self._run
+        if run is None:
+            return
+        data = bytes(self._buffer)
+        try:
+            if self._chunked is not None:
+                piece = self._chunked.feed(data)
+                is_last = self._chunked.is_complete
+                used = len(data) - len(self._chunked.rest)
+            else:
+                piece = data[: self._left]
+                used = len(piece)
+                self._left -= used
+                is_last = self._left == 0
+            self._reader.read_body(data[:used], is_last=is_last)
+        except Denied as denied:
+            self.keeps_alive = False
+            self._is_distrusted = True
+            self._buffer.clear()
+            run.refuse(denied)
+            return
+        del self._buffer[:used]
+        if is_last:
+            if self._chunked is not None and self._chunked.has_trailers:
+                run.exchange.findings.append("transport.trailer")
+            self._chunked = None
+            self._part = _Part.WAIT
+            self.deadline = _NEVER
+        run.body_data(piece, is_last=is_last)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _finish(self, transport: asyncio.Transport) -> None:
+        """Close so that the answer arrives: a socket closed with unread bytes sends a reset that destroys it."""
+        may_have_more = self._is_distrusted or self._chunked is not None or self._left > 0 or bool(self._buffer)
+        self._buffer.clear()
+        if self._is_eof or not may_have_more:
+            transport.close()
+            return
+        self._part = _Part.LINGER
+        self.deadline = self._gateway.deadlines.now() + LINGER_S
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._holds_reading = True
+        self._read_on()
+
+
+def _unreadable(head: bytes, scheme: Literal["http", "https"]) -> Request:
+    """A request that could not be read, as far as it can be told for the record."""
+    method, _, rest = head.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r").partition(b" ")
+    target = rest.partition(b" ")[0]
+    return Request(
+        method=_METHODS.get(method, "?"),
+        target=target,
+        path=target.partition(b"?")[0],
+        query=b"",
+        headers=Headers([]),
+        scheme=scheme,
+    )

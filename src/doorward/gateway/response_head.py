@@ -1,0 +1,86 @@
+"""The upstream's response head, read as strictly as a client's request: an upstream is not trusted either."""
+
+import re
+from typing import Final, NamedTuple
+
+from doorward.denial import Denied
+from doorward.exchange import Header
+from doorward.wire import HOP_BY_HOP
+
+_HEAD: Final = re.compile(
+    rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+)
+_FIELD: Final = re.compile(rb"([^:\r\n]++):[\t ]*+([^\r]*+)\r\n")
+_LENGTH: Final = re.compile(rb"[0-9]{1,16}")
+_DROPPED: Final = HOP_BY_HOP | {b"content-length"}
+_BODILESS: Final = frozenset({204, 304})
+_HTTP_1_1: Final = b"1"
+
+
+class ResponseHead(NamedTuple):
+    """What a response head says."""
+
+    status: int
+    headers: list[Header]
+    """End-to-end fields, names in lower case: framing and hop-by-hop fields are gone."""
+    length: int | None
+    """Body length in bytes; None when chunked or ended by the connection's close."""
+    chunked: bool
+    keeps_alive: bool
+
+
+def read_response_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
+    """The response head in `head` (up to and with CRLFCRLF).
+
+    Errors: Denied `forward.upstream_framing` for anything two readers could take differently.
+    Source: RFC 9112 sections 4-6; hostile input S25.
+    """
+    match = _HEAD.fullmatch(head)
+    if match is None:
+        raise framing_fault("malformed response head")
+    minor, status_digits, lines = match.groups()
+    status = int(status_digits)
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    options: list[bytes] = []
+    headers: list[Header] = []
+    for raw_name, raw_value in _FIELD.findall(lines):
+        name: bytes = raw_name.lower()
+        value: bytes = raw_value.rstrip(b" \t")
+        if name not in _DROPPED:
+            headers.append((name, value))
+        elif name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value.lower())
+        elif name == b"connection":
+            options += [option.strip(b" \t").lower() for option in value.split(b",")]
+    if options:
+        headers = [field for field in headers if field[0] not in options]
+    keeps_alive = b"close" not in options and (minor == _HTTP_1_1 or b"keep-alive" in options)
+    length = _framing(lengths, codings, http_1_1=minor == _HTTP_1_1)
+    if to_head_request or status in _BODILESS or status < 200:
+        return ResponseHead(status, headers, 0, False, keeps_alive)
+    if length is None and not codings:
+        keeps_alive = False
+    return ResponseHead(status, headers, length, bool(codings), keeps_alive)
+
+
+def framing_fault(detail: str) -> Denied:
+    """The denial for a response whose extent cannot be trusted."""
+    return Denied("forward.upstream_framing", detail)
+
+
+def _framing(lengths: list[bytes], codings: list[bytes], *, http_1_1: bool) -> int | None:
+    if codings:
+        if lengths:
+            raise framing_fault("Content-Length and Transfer-Encoding in one response")
+        if codings != [b"chunked"] or not http_1_1:
+            raise framing_fault(f"Transfer-Encoding {codings[:4]!r}")
+        return None
+    if not lengths:
+        return None
+    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+        raise framing_fault(f"Content-Length {lengths[:4]!r}")
+    return int(lengths[0])
