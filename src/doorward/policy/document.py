@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -125,7 +125,8 @@ class Policy(BaseModel):
     """Address that answers plain HTTP with 308 to https for GET and HEAD, and refuses the rest. None: no such port."""
     workers: int = Field(default=1, ge=1, le=256)
     """Number of worker processes. One serves thousands of requests a second; more than the CPU cores slow it down."""
-    state: PolicyPath = Field(default=Path(".doorward"), validate_default=True)
+    # A text, not a Path: the default is validated like the rest, as JSON, where strict mode takes texts only.
+    state: PolicyPath = Field(default=cast("Path", ".doorward"), validate_default=True)
     """Directory for keys, store and audit trail (mode 0700)."""
     issuer: IssuerSettings = IssuerSettings()
     """Doorward's own identity provider."""
