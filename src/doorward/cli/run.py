@@ -15,7 +15,7 @@ import typer
 
 from doorward import logs
 from doorward.errors import PolicyError
-from doorward.gateway.publisher import load_checked
+from doorward.gateway.publisher import SNAPSHOT_NAME, load_checked
 from doorward.gateway.supervisor import Plan, Supervisor, open_listener, python_module, worker_command
 from doorward.policy.document import Policy
 
@@ -40,8 +40,8 @@ def run(
     _require_state(settings.state)
     with _only_one(settings.state), _Listeners(settings) as listeners:
         plan = Plan(
-            control=_control_command(policy, listeners.issuer),
-            worker=worker_command(settings.state / "snapshot.json", listeners.gateway, listeners.plain),
+            control=_control_command(policy, settings.state, listeners.issuer),
+            worker=worker_command(settings.state.resolve() / SNAPSHOT_NAME, listeners.gateway, listeners.plain),
             worker_count=settings.workers,
             control_sockets=(listeners.issuer,),
             worker_sockets=tuple(one for one in (listeners.gateway, listeners.plain) if one is not None),
@@ -71,9 +71,12 @@ def run(
                 ready_file.unlink(missing_ok=True)
 
 
-def _control_command(policy: Path, issuer: socket.socket) -> tuple[str, ...]:
+def _control_command(policy: Path, state: Path, issuer: socket.socket) -> tuple[str, ...]:
     return python_module(
-        "doorward.gateway.control_process", "--policy", str(policy.resolve()), "--issuer-fd", str(issuer.fileno())
+        "doorward.gateway.control_process",
+        *("--policy", str(policy.resolve())),
+        *("--state", str(state.resolve())),
+        *("--issuer-fd", str(issuer.fileno())),
     )
 
 

@@ -10,6 +10,7 @@ import structlog
 from doorward.controls.authenticate import IssuerPolicy
 from doorward.jose import JoseError, public_key_from_jwk
 from doorward.outbound import OutboundClient, OutboundRefused
+from doorward.policy.snapshot import Snapshot
 
 FETCH_EVERY_S: Final = 60.0
 """Time between two fetches from one issuer, whatever they bring, in seconds."""
@@ -62,6 +63,16 @@ class ExternalKeys:
             if issuer.jwks_url:
                 found[issuer.issuer] = kept.keys if kept is not None and now - kept.fetched_at <= KEEP_S else ()
         return found
+
+
+def kept_sets(snapshot: Snapshot) -> dict[str, KeySet]:
+    """The last good sets as an earlier run published them, with their age."""
+    issuers = snapshot.credentials.get("issuers", {})
+    return {
+        issuer: KeySet(tuple(issuers[issuer]), fetched_at)
+        for issuer, fetched_at in snapshot.issuer_keys_at.items()
+        if issuers.get(issuer)
+    }
 
 
 def parse_key_set(document: bytes, issuer: IssuerPolicy) -> tuple[Mapping[str, Any], ...]:

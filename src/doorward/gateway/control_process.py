@@ -1,0 +1,278 @@
+"""The control process: keeps the store, runs the identity provider, publishes snapshots. No request passes through it.
+
+Workers live without it: they serve, and restart, from the last good snapshot.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sqlite3
+import ssl
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from doorward import logs
+from doorward.controls.authenticate import IssuerPolicy
+from doorward.errors import PolicyError, PolicyErrors
+from doorward.gateway.external_keys import ExternalKeys, kept_sets
+from doorward.gateway.liveness import Heartbeat
+from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published, load_checked
+from doorward.gateway.tls import server_context
+from doorward.identity.app import IdentitySettings, create_app
+from doorward.identity.publishing import published_credentials
+from doorward.jose import JoseError, load_private_keys
+from doorward.outbound import OutboundClient
+from doorward.policy.document import Policy, TlsSettings
+from doorward.store import open_store
+
+WATCH_S: Final = 0.1
+"""Time between two looks at the store, in seconds: with the worker's own 0.2 a revocation is everywhere in 0.4."""
+KEYS_S: Final = 5.0
+"""Time between two looks whether an issuer's keys are due, in seconds."""
+REFRESH_S: Final = 60.0
+"""Longest time between two comparisons of what is published with what should be, in seconds: things expire."""
+_HOUR_S: Final = 3600
+
+_log = structlog.get_logger()
+
+
+class ControlProcess:
+    """Everything that goes on beside the requests.
+
+    Errors: PolicyError when nothing can be started from: no good policy, and no good snapshot of an earlier run.
+    """
+
+    def __init__(self, policy_file: Path, state: Path) -> None:
+        """`policy_file` and `state` are absolute."""
+        self._policy_file, self._state = policy_file, state
+        path = state / SNAPSHOT_NAME
+        last = last_published(path)
+        try:
+            checked = load_checked(policy_file)
+        except PolicyError as error:
+            # A policy that broke while we ran (and were restarted) must not take the gateway down.
+            if last is None:
+                raise
+            log_policy_error(error, "policy refused, going on with the one in force")
+            checked = last[0]
+        self._publisher = Publisher(path, policy_file, checked, last[1] if last else None)
+        try:
+            self._issuer_keys = load_private_keys(state / "keys" / "issuer.json")
+        except (JoseError, OSError) as error:
+            raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
+        self._store = open_store(f"sqlite:///{state / 'store.db'}")
+        self._watch = StoreWatch(state / "store.db")
+        self._keys = ExternalKeys(OutboundClient(), kept_sets(last[1]) if last else {})
+        self._reload_asked = asyncio.Event()
+        self._tls: ssl.SSLContext | None = None
+
+    async def run(self, listener: socket.socket, status: int) -> None:
+        """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
+        loop = asyncio.get_running_loop()
+        self.publish()
+        server = self._server()
+
+        def stop() -> None:
+            server.should_exit = True
+
+        loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        heart = Heartbeat(status, loop, stop)
+        async with asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(work)
+                for work in (self._follow_store(), self._follow_issuers(), self._follow_policy())
+            ]
+            heart.ready()
+            await server.serve(sockets=[listener])
+            heart.stop()
+            for task in beside:
+                task.cancel()
+        self._watch.close()
+        self._store.close()
+
+    def publish(self) -> None:
+        """Publish a snapshot if anything in it changed. Errors: OSError, SQLAlchemyError."""
+        now = time.time()
+        credentials = published_credentials(
+            self._store,
+            self._issuer_keys,
+            issuer=self._policy.issuer.url,
+            now=now,
+            external=self._keys.current(_external(self._policy), now),
+        )
+        fetched = {name: int(kept.fetched_at) // _HOUR_S * _HOUR_S for name, kept in self._keys.sets.items()}
+        self._publisher.publish(credentials, fetched)
+
+    async def _follow_store(self) -> None:
+        """Publish within a tenth of a second of any change: a revocation that waits is a door left open."""
+        published_at = time.monotonic()
+        published = self._watch.version()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                found = self._watch.version()
+                if found != published or time.monotonic() - published_at > REFRESH_S:
+                    self.publish()
+                    published, published_at = found, time.monotonic()
+            except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+                # `published` stays: the change goes out once store and disk are well again.
+                _log.error("changes of the store cannot be published", reason=str(error))
+                await asyncio.sleep(1)
+
+    async def _follow_issuers(self) -> None:
+        while True:
+            before = dict(self._keys.sets)
+            await self._keys.refresh(_external(self._policy), time.time())
+            if self._keys.sets != before:
+                self._publish_or_log()
+            await asyncio.sleep(KEYS_S)
+
+    async def _follow_policy(self) -> None:
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            try:
+                # Compiling takes long enough to be noticed by somebody who asks for a token meanwhile.
+                checked = await asyncio.to_thread(load_checked, self._policy_file)
+            except PolicyError as error:
+                log_policy_error(error, "policy refused, the one in force stays")
+                continue
+            self._publisher.adopt(checked)
+            self._take_up_certificate()
+            if self._publish_or_log():
+                _log.info("policy reloaded", file=str(self._policy_file))
+
+    def _publish_or_log(self) -> bool:
+        try:
+            self.publish()
+        except (SQLAlchemyError, OSError) as error:
+            _log.error("the snapshot cannot be published", reason=str(error))
+            return False
+        return True
+
+    def _take_up_certificate(self) -> None:
+        tls = self._policy.tls
+        if self._tls is not None and tls is not None:
+            self._tls.load_cert_chain(tls.certificate, tls.key)
+
+    @property
+    def _policy(self) -> Policy:
+        return self._publisher.checked.policy
+
+    def _server(self) -> "_Server":
+        app = Starlette(
+            routes=[
+                Route("/livez", _alive),
+                Route("/readyz", self._ready),
+                Mount(
+                    "/", create_app(self._store, self._issuer_keys, IdentitySettings(issuer=self._policy.issuer.url))
+                ),
+            ]
+        )
+        tls = self._policy.tls
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            timeout_graceful_shutdown=3,
+            ssl_context_factory=None if tls is None else lambda _config, _default: self._context(tls),
+        )
+        return _Server(config)
+
+    def _context(self, tls: TlsSettings) -> ssl.SSLContext:
+        self._tls = server_context(tls.certificate, tls.key)
+        return self._tls
+
+    async def _ready(self, _request: Request) -> Response:
+        try:
+            self._watch.version()
+        except sqlite3.Error:
+            return PlainTextResponse("the store does not answer\n", status_code=503)
+        return PlainTextResponse("ready\n")
+
+
+class StoreWatch:
+    """Notices that somebody else wrote to a SQLite store: SQLite itself counts, no row is read."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, path: Path) -> None:
+        # A connection of its own, kept open: the count is one of this connection against all others.
+        self._connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
+
+    def version(self) -> int:
+        """A number that is another one after every write to the store.
+
+        Source: sqlite.org/pragma.html#pragma_data_version.
+        """
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._connection.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: ours also end the tasks beside it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _alive(_request: Request) -> Response:
+    return PlainTextResponse("alive\n")
+
+
+def _external(policy: Policy) -> Sequence[IssuerPolicy]:
+    return [issuer for issuer in policy.authenticate.issuers if issuer.jwks_url]
+
+
+def log_policy_error(error: PolicyError, outcome: str) -> None:
+    """Log an operator's mistake so that it can be found in the file it stands in."""
+    for mistake in error.errors if isinstance(error, PolicyErrors) else [error]:
+        place = f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
+        _log.error(outcome, key=mistake.key, problem=mistake.problem, place=place, hint=mistake.hint)
+
+
+def main() -> None:
+    """The program, as `doorward run` starts it."""
+    parser = argparse.ArgumentParser(prog="doorward-control")
+    parser.add_argument("--policy", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--issuer-fd", type=int, required=True)
+    parser.add_argument("--status-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    logs.configure("control")
+    try:
+        asyncio.run(_run(arguments))
+    except PolicyError as error:
+        log_policy_error(error, "the control process cannot start")
+        sys.exit(2)
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    listener = socket.socket(fileno=arguments.issuer_fd)
+    await ControlProcess(arguments.policy, arguments.state).run(listener, arguments.status_fd)
+
+
+if __name__ == "__main__":
+    main()
