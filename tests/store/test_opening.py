@@ -63,3 +63,20 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 def test_a_store_that_cannot_be_opened_is_the_operators_mistake(url: str) -> None:
     with pytest.raises(PolicyError):
         open_store(url)
+
+
+def test_a_change_by_another_connection_shows_in_the_version(store: Store, tmp_path: Path) -> None:
+    before = store.data_version()
+    assert store.data_version() == before
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}").begin() as connection:
+        connection.execute(insert(principals).values(name="alice", kind="user"))
+    assert store.data_version() != before
+    store.close()
+
+
+def test_a_change_through_the_same_store_shows_in_the_version(store: Store) -> None:
+    before = store.data_version()
+    with store.begin() as connection:
+        connection.execute(insert(principals).values(name="alice", kind="user"))
+    assert store.data_version() != before
+    store.close()

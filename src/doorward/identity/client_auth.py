@@ -1,4 +1,4 @@
-"""Who asks the token endpoint: exactly one of `client_secret_basic` and `client_secret_post` (RFC 6749 section 2.3.1)."""
+"""Who asks the token endpoint, by one of `client_secret_basic` and `client_secret_post` (RFC 6749 section 2.3.1)."""
 
 import base64
 import binascii

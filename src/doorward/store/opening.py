@@ -8,7 +8,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -18,22 +18,40 @@ from doorward.errors import PolicyError
 
 _BUSY_MS: Final = 5_000
 """How long a writer waits for another one, in milliseconds: the command line and the control process share the file."""
+_VERSION_OF: Final = {
+    "sqlite": "PRAGMA data_version",
+    "postgresql": "SELECT pg_snapshot_xmax(pg_current_snapshot())::text",
+}
 
 
 class Store:
     """An open store. `begin` gives one transaction: committed at its end, undone when it raises."""
 
-    __slots__ = ("_engine",)
+    __slots__ = ("_engine", "_watching")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._watching: Connection | None = None
 
     def begin(self) -> AbstractContextManager[Connection]:
         """A transaction of its own."""
         return self._engine.begin()
 
+    def data_version(self) -> int:
+        """A number that differs from the last one when anybody, in any process, has committed a change since.
+
+        It may differ without one. Cheap enough to ask ten times a second, always from one thread.
+        """
+        if self._watching is None:
+            # SQLite compares with what this very connection saw before, so it is kept
+            self._watching = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return int(self._watching.execute(text(_VERSION_OF[self._engine.dialect.name])).scalar_one())
+
     def close(self) -> None:
         """Nothing; connections kept open are closed."""
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
         self._engine.dispose()
 
 
