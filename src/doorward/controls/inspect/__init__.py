@@ -1,4 +1,4 @@
-"""Inspect: is anything in the request meant to do harm?
+"""Inspect: whether anything in the request is meant to do harm.
 
 Threat:   text that the API hands on to SQL, a browser, a shell or the file system and that changes what those do
           (OWASP API8:2023, CWE-89, CWE-79, CWE-78, CWE-22).

@@ -1,14 +1,14 @@
 """Compiles one operation into the check that gathers its free texts, filters them fast and has the rest judged."""
 
-import datetime
-from typing import Any, Final
+import datetime as dt
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from doorward.controls.inspect import command, sql, traversal, xss
 from doorward.controls.inspect.fields import Fields, pins_text, texts
 from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
 from doorward.controls.inspect.policy import InspectPolicy
-from doorward.controls.inspect.prefilter import ALL, BIT, DECODE, Prefilter, json_prefilter, text_prefilter
+from doorward.controls.inspect.prefilter import BIT, DECODE, Prefilter, json_prefilter, text_prefilter
 from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Check, Exchange
@@ -59,7 +59,7 @@ class Judging:
         self._excluded: dict[tuple[Threat, str], float] = {}
         for exclusion in policy.exclude:
             if exclusion.operation == operation:
-                ends = datetime.datetime.combine(exclusion.until, datetime.time(), tzinfo=datetime.UTC)
+                ends = dt.datetime.combine(exclusion.until, dt.time(), tzinfo=dt.UTC)
                 self._excluded[exclusion.threat, exclusion.field] = ends.timestamp() + _DAY_S
 
     def judge(self, field: str, text: str, exchange: Exchange, spent: int) -> int:

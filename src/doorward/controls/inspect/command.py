@@ -1,4 +1,4 @@
-"""Shell injection: would a shell run a second command, if the text were put into a command line?
+r"""Shell injection: whether a shell would run a second command, if the text were put into a command line.
 
 Threat: CWE-77, CWE-78, CWE-94. The text is read by the grammar of Unix shells and of cmd.exe: where can a command
 begin, which word stands there once quoting tricks are undone (`c'a't`, `c\\at`, `${IFS}`, `{cat,x}`, `w^hoami`), and do
@@ -14,22 +14,33 @@ from doorward.controls.inspect.verdict import Verdict
 _SEPARATOR: Final = re.compile(r"\|\||&&|[;|&`]|\$\(|[\r\n]+|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},)")
 _SPACE_TRICK: Final = re.compile(r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\t|\t", re.IGNORECASE)
 _QUOTING: Final = re.compile(r"""[\\^"']|\$[@*!]|\$\{[@*]\}|\$\d|``|\$\(\)""")
-_LEAD: Final = re.compile(r"[\s\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?")
+_LEAD: Final = re.compile(
+    r"[\s\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?"
+)
 _WORD: Final = re.compile(r"[^\s;|&<>()`]{1,128}")
 _ARGUMENT: Final = re.compile(r"[^;|&`\r\n]{0,128}")
 _CODE_CALL: Final = re.compile(
     r"(?:^|[;&|{(=\s\"'@.:])(?:shell_exec|system|passthru|popen|proc_open|pcntl_exec|exec|spawn|execSync|spawnSync|check_output|getoutput"
     r"|Kernel\.exec|Kernel\.system|os\.system|os\.popen|subprocess\.\w{1,20}|getRuntime\(\)\.exec|ProcessBuilder|phpinfo|backticks)"
-    r"\s*\(\s*(.{0,128})", re.DOTALL,
+    r"\s*\(\s*(.{0,128})",
+    re.DOTALL,
 )
-_CODE_ARGUMENT: Final = re.compile(r"""[\[\s]*["'`](.{0,120})|\$_(?:GET|POST|REQUEST|COOKIE|SERVER)\b|base64_decode|\)""", re.DOTALL)
-_PHP: Final = re.compile(r"<\?(?:php|=)?\s.{0,256}?(?:system|exec|passthru|eval|phpinfo|\$_(?:GET|POST|REQUEST)|include|echo)", re.IGNORECASE | re.DOTALL)
+_CODE_ARGUMENT: Final = re.compile(
+    r"""[\[\s]*["'`](.{0,120})|\$_(?:GET|POST|REQUEST|COOKIE|SERVER)\b|base64_decode|\)""", re.DOTALL
+)
+_PHP: Final = re.compile(
+    r"<\?(?:php|=)?\s.{0,256}?(?:system|exec|passthru|eval|phpinfo|\$_(?:GET|POST|REQUEST)|include|echo)",
+    re.IGNORECASE | re.DOTALL,
+)
 _SHELLSHOCK: Final = re.compile(r"\(\)\s*\{\s*[:_\w]?[^}]{0,32}\}?\s*;")
 _INTERPRETED: Final = re.compile(
     r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
-    r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)", re.IGNORECASE,
+    r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)",
+    re.IGNORECASE,
 )
-_NETWORK: Final = re.compile(r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?!\w)|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d")
+_NETWORK: Final = re.compile(
+    r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?!\w)|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d"
+)
 _PROSE_WORD: Final = re.compile(r"[A-Za-z][a-z']{1,24}(?=[\s,.!?:]|$)")
 
 
@@ -89,7 +100,9 @@ def _judge_separators(value: str) -> Verdict | None:
         if is_line_break and (before >= 1 or match.start() > 64):
             # Every line of honest text begins after a line break: only a bare value before it makes it an injection.
             continue
-        name = _names_command(rest, is_strong=is_strong or (is_line_break and starts), prose_before=before, glued=separator + rest[:1])
+        name = _names_command(
+            rest, is_strong=is_strong or (is_line_break and starts), prose_before=before, glued=separator + rest[:1]
+        )
         if name:
             return _verdict(f"a command ({name}) after a separator", 85)
         if before < 4 and _NETWORK.search(rest[:128]):
@@ -137,7 +150,15 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     follows = tail[len(given) : len(given) + 2]
     is_bare = not given.strip(" \t\"')};")
     if has_evidence:
-        return name if prose_before < 6 or name in INTERPRETERS or not raw[:1].isupper() and prose_before < 8 and glued[:1] != "\n" else ""
+        return (
+            name
+            if prose_before < 6
+            or name in INTERPRETERS
+            or not raw[:1].isupper()
+            and prose_before < 8
+            and glued[:1] != "\n"
+            else ""
+        )
     if is_disguised and is_bare:
         return name
     if prose_before >= 3:

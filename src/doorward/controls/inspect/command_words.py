@@ -6,41 +6,81 @@ from typing import Final
 INTERPRETERS: Final = frozenset(
     {
         "bash", "sh", "zsh", "ksh", "csh", "dash", "python", "python2", "python3", "perl", "ruby", "php", "node", "lua",
-        "cmd", "powershell", "pwsh", "nc", "ncat", "netcat", "wget", "curl", "telnet", "socat", "mshta", "certutil", "rundll32",
+        "cmd", "powershell", "pwsh", "nc", "ncat", "netcat", "wget", "curl", "telnet", "socat", "mshta",
+        "certutil", "rundll32",
     }
 )  # fmt: skip
 ENGLISH: Final = frozenset(
     {
-        "at", "cat", "copy", "cut", "date", "del", "echo", "env", "export", "find", "finger", "fold", "free", "groups", "head", "help",
-        "history", "host", "id", "join", "kill", "last", "less", "look", "mail", "make", "man", "mount", "more", "move", "net", "nice",
-        "nl", "node", "paste", "ping", "print", "ps", "read", "reboot", "replace", "reset", "ruby", "set", "shutdown", "sleep", "sort", "source",
-        "split", "start", "tail", "tee", "telnet", "test", "time", "top", "touch", "tree", "type", "uniq", "users", "ver", "vol", "w", "wall", "watch", "where",
-        "which", "who", "write", "yes", "perl", "python", "route", "arp", "dig", "rev", "sh", "strings", "tar", "zip", "cp", "mv", "rm", "dd",
+        "at", "cat", "copy", "cut", "date", "del", "echo", "env", "export", "find", "finger", "fold", "free",
+        "groups", "head", "help",
+        "history", "host", "id", "join", "kill", "last", "less", "look", "mail", "make", "man", "mount", "more",
+        "move", "net", "nice",
+        "nl", "node", "paste", "ping", "print", "ps", "read", "reboot", "replace", "reset", "ruby", "set",
+        "shutdown", "sleep", "sort", "source",
+        "split", "start", "tail", "tee", "telnet", "test", "time", "top", "touch", "tree", "type", "uniq", "users",
+        "ver", "vol", "w", "wall", "watch", "where",
+        "which", "who", "write", "yes", "perl", "python", "route", "arp", "dig", "rev", "sh", "strings", "tar",
+        "zip", "cp", "mv", "rm", "dd",
     }
 )  # fmt: skip
 """Of `WORDS`: those that honest text also uses where a separator stands before them."""
 WORDS: Final = INTERPRETERS | ENGLISH | frozenset(
     {
-        "awk", "apt", "apt-get", "base64", "chmod", "chown", "chroot", "crontab", "cscript", "df", "dir", "dmesg", "du", "expr", "ftp",
-        "gawk", "gcc", "getent", "getfacl", "grep", "egrep", "gzip", "gunzip", "hexdump", "hostname", "ifconfig", "ipconfig", "iptables", "insmod",
-        "killall", "ln", "ls", "lsb_release", "lsmod", "lsof", "mkdir", "mkfifo", "mknod", "mysql", "nano", "netsh", "netstat", "nmap",
-        "nohup", "nslookup", "od", "openssl", "passwd", "pgrep", "pkill", "printenv", "printf", "psql", "pwd", "reg", "rmdir", "rsync", "schtasks",
-        "scp", "sed", "shred", "ss", "ssh", "stat", "su", "sudo", "systeminfo", "systemctl", "taskkill", "tasklist", "tcpdump", "tftp", "tracert",
-        "traceroute", "uname", "unzip", "uptime", "useradd", "usermod", "vi", "vim", "whoami", "wmic", "wscript", "xargs", "xxd", "xterm",
-        "get-process", "get-content", "invoke-expression", "iex", "invoke-webrequest", "gci", "get-childitem", "start-process",
-        "bitsadmin", "regsvr32", "attrib", "cacls", "icacls", "fsutil", "vssadmin", "bcdedit", "diskpart", "mimikatz", "busybox", "ip", "tac", "sha1sum", "md5sum",
+        "awk", "apt", "apt-get", "base64", "chmod", "chown", "chroot", "crontab", "cscript", "df", "dir", "dmesg",
+        "du", "expr", "ftp",
+        "gawk", "gcc", "getent", "getfacl", "grep", "egrep", "gzip", "gunzip", "hexdump", "hostname", "ifconfig",
+        "ipconfig", "iptables", "insmod",
+        "killall", "ln", "ls", "lsb_release", "lsmod", "lsof", "mkdir", "mkfifo", "mknod", "mysql", "nano",
+        "netsh", "netstat", "nmap",
+        "nohup", "nslookup", "od", "openssl", "passwd", "pgrep", "pkill", "printenv", "printf", "psql", "pwd",
+        "reg", "rmdir", "rsync", "schtasks",
+        "scp", "sed", "shred", "ss", "ssh", "stat", "su", "sudo", "systeminfo", "systemctl", "taskkill",
+        "tasklist", "tcpdump", "tftp", "tracert",
+        "traceroute", "uname", "unzip", "uptime", "useradd", "usermod", "vi", "vim", "whoami", "wmic", "wscript",
+        "xargs", "xxd", "xterm",
+        "get-process", "get-content", "invoke-expression", "iex", "invoke-webrequest", "gci", "get-childitem",
+        "start-process",
+        "bitsadmin", "regsvr32", "attrib", "cacls", "icacls", "fsutil", "vssadmin", "bcdedit", "diskpart",
+        "mimikatz", "busybox", "ip", "tac", "sha1sum", "md5sum",
         "lynx", "fetch", "phpinfo", "getmac", "driverquery", "quser", "qwinsta", "arp", "tnsping", "sc", "at.exe",
     }
 )  # fmt: skip
 
-_PATH: Final = re.compile(r"(?:^|[\s<>=\"'@:])(?:/[\w?*.$\[\]{}-]|\.{1,2}/|~|[A-Za-z]:(?:[\\/]|$|%)|\\\\|\$\(|%[A-Za-z]+%|\$[A-Z{]|\*)")
+_PATH: Final = re.compile(
+    r"(?:^|[\s<>=\"'@:])(?:/[\w?*.$\[\]{}-]|\.{1,2}/|~|[A-Za-z]:(?:[\\/]|$|%)|\\\\|\$\(|%[A-Za-z]+%|\$[A-Z{]|\*)"
+)
 _OPTION: Final = re.compile(r"(?:^|\s)(?:-{1,2}[A-Za-z]|/[A-Za-z?]{1,3}(?:\s|$))")
 _NUMBER: Final = re.compile(r"\d+[smhd]?(?:\s|$|[)};])")
-_ADDRESS: Final = re.compile(r"(?:https?|ftp)://|\d{1,3}(?:\.\d{1,3}){3}|[\w-]+\.(?:com|net|org|io|ru|cn|oast|[a-z]{2,6})\b|localhost")
-_FILE: Final = re.compile(r"[\w-]+\.(?:txt|php|ini|conf|log|sh|py|pl|exe|bat|ps1|html?|sql|jsp|aspx?|bak|env|key|pem)\b|\betc/|\bpasswd\b")
+_ADDRESS: Final = re.compile(
+    r"(?:https?|ftp)://|\d{1,3}(?:\.\d{1,3}){3}|[\w-]+\.(?:com|net|org|io|ru|cn|oast|[a-z]{2,6})\b|localhost"
+)
+_FILE: Final = re.compile(
+    r"[\w-]+\.(?:txt|php|ini|conf|log|sh|py|pl|exe|bat|ps1|html?|sql|jsp|aspx?|bak|env|key|pem)\b|\betc/|\bpasswd\b"
+)
 _QUOTED: Final = re.compile(r"[\"'$`<>\\]")
 _NUMBERED: Final = frozenset({"sleep", "timeout", "kill", "ping"})
-_ADDRESSED: Final = frozenset({"ping", "curl", "wget", "nslookup", "host", "dig", "telnet", "nc", "ncat", "netcat", "ssh", "ftp", "tftp", "traceroute", "tracert", "lynx", "fetch"})
+_ADDRESSED: Final = frozenset(
+    {
+        "ping",
+        "curl",
+        "wget",
+        "nslookup",
+        "host",
+        "dig",
+        "telnet",
+        "nc",
+        "ncat",
+        "netcat",
+        "ssh",
+        "ftp",
+        "tftp",
+        "traceroute",
+        "tracert",
+        "lynx",
+        "fetch",
+    }
+)
 _SUBCOMMANDS: Final[dict[str, frozenset[str]]] = {
     "net": frozenset({"user", "users", "view", "localgroup", "group", "share", "start", "stop", "use", "accounts"}),
     "ip": frozenset({"a", "addr", "route", "link"}),

@@ -66,7 +66,9 @@ class Fields:
         key = "." + name if declared else ""
         found = self._children.get(key)
         if found is None:
-            found = self._children[key] = Fields(tuple(self._member_schemas(name if declared else None)), self._description)
+            found = self._children[key] = Fields(
+                tuple(self._member_schemas(name if declared else None)), self._description
+            )
         return found
 
     def items(self) -> "Fields":

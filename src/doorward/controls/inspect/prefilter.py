@@ -13,7 +13,6 @@ from doorward.controls.inspect.verdict import THREATS, Threat
 
 DECODE: Final = 1 << 8
 """The text holds something that has further readings (`%41`, `\\u0041`, `&lt;`, full-width letters)."""
-ALL: Final = DECODE | 0b1111
 BIT: Final[dict[Threat, int]] = {threat: 1 << index for index, threat in enumerate(THREATS)}
 
 _S: Final = r"(?:\s|/\*.{0,64}\*/|[()+~!@-])*"
@@ -24,46 +23,85 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (DECODE, r"\xef[\xbc\xbd]"),
     (DECODE, r"\xe2\x80[\x98\x99]|\xca\xbc|\xe2\x88[\x95\x96]|\xe2\x81\x84"),
     # SQL: out of a single-quoted string and on
-    (BIT["sql"], r"['`]" + _S + r"(?:x?or|and|union|like|in|is|not|having|group|order|limit|div|mod|rlike|regexp|into"
-     r"|between|exec|execute|select|where|procedure|waitfor|if|then|end|returning|offset|collate|sounds)\b"),
+    (
+        BIT["sql"],
+        r"['`]" + _S + r"(?:x?or|and|union|like|in|is|not|having|group|order|limit|div|mod|rlike|regexp|into"
+        r"|between|exec|execute|select|where|procedure|waitfor|if|then|end|returning|offset|collate|sounds)\b",
+    ),
     (BIT["sql"], r"['`][\s()]*(?:--|#|/\*|;|\|\||&&|[-+*/%^<>=,|&~!])"),
     # SQL: as it stands
-    (BIT["sql"], r"\b(?:x?or|and|having|when|where)\b" + _S + r"['`\x22\w.]{1,64}['`\x22]?" + _S
-     + r"(?:=|<|>|!=|like\b|between\b|in\b|is\b|rlike\b|regexp\b)"),
-    (BIT["sql"], r"\b(?:union|select|insert|delete|update|drop|truncate|alter|create|exec|execute|declare|waitfor"
-     r"|shutdown|merge|grant|revoke|replace|copy|call|handler|load)\b.{0,256}[^\w\s.,!?:'-]"),
+    (
+        BIT["sql"],
+        r"\b(?:x?or|and|having|when|where)\b"
+        + _S
+        + r"['`\x22\w.]{1,64}['`\x22]?"
+        + _S
+        + r"(?:=|<|>|!=|like\b|between\b|in\b|is\b|rlike\b|regexp\b)",
+    ),
+    (
+        BIT["sql"],
+        r"\b(?:union|select|insert|delete|update|drop|truncate|alter|create|exec|execute|declare|waitfor"
+        r"|shutdown|merge|grant|revoke|replace|copy|call|handler|load)\b.{0,256}[^\w\s.,!?:'-]",
+    ),
     (BIT["sql"], r"\bunion\b[\s(]*(?:all|distinct|select|/)|\bselect\b.{0,256}\bfrom\b|\bdrop\s+(?:table|database)"),
     (BIT["sql"], r"\b(?:order|group)\s+by\s+\d|\bhaving\s+\d|\bwaitfor\s+(?:delay|time)\b|\binto\s+(?:out|dump)file\b"),
-    (BIT["sql"], r"\b(?:sleep|benchmark|pg_sleep|load_file|extractvalue|updatexml|randomblob|dbms_\w{1,32}|utl_\w{1,32}"
-     r"|xp_\w{1,32}|sp_\w{1,32}|char|chr|concat|ascii|substr|substring|convert|cast|if|ifnull|elt|version|database|user"
-     r"|current_user|system_user|exists|case|sqlite_version|ctxsys|ordsys|xmltype|make_set|lower|hex|unhex|len|length"
-     r"|count|password|md5|sha1|mid|bin|ord)\s*[(.]"),
+    (
+        BIT["sql"],
+        r"\b(?:sleep|benchmark|pg_sleep|load_file|extractvalue|updatexml|randomblob|dbms_\w{1,32}|utl_\w{1,32}"
+        r"|xp_\w{1,32}|sp_\w{1,32}|char|chr|concat|ascii|substr|substring|convert|cast|if|ifnull|elt|version|database|user"
+        r"|current_user|system_user|exists|case|sqlite_version|ctxsys|ordsys|xmltype|make_set|lower|hex|unhex|len|length"
+        r"|count|password|md5|sha1|mid|bin|ord)\s*[(.]",
+    ),
     (BIT["sql"], r"@@\w|/\*!|\binformation_schema\b|\bsysobjects\b|\bsyscolumns\b|\bpg_catalog\b|\bsqlite_master\b"),
-    (BIT["sql"], r"^[\s)'`\x22]*(?:;|--|#|/\*|,\s*\(?\s*(?:null|select))|;\s*(?:--|#|/\*)|--\s*$|#\s*$|\*/|\b(?:or|and)\s+(?:true|1|not|exists)\b"),
+    (
+        BIT["sql"],
+        r"^[\s)'`\x22]*(?:;|--|#|/\*|,\s*\(?\s*(?:null|select))|;\s*(?:--|#|/\*)|--\s*$|#\s*$|\*/|\b(?:or|and)\s+(?:true|1|not|exists)\b",
+    ),
     # markup and script
     (BIT["xss"], r"<[\s\x00/!?a-z%&]"),
     (BIT["xss"], r"\bon[a-z]{3,32}[\s\x00/]*="),
-    (BIT["xss"], r"(?:j\s*a\s*v\s*a|v\s*b|l\s*i\s*v\s*e)\s*s\s*c\s*r\s*i\s*p\s*t\s*:|data\s*:[^,]{0,64}(?:html|xml|svg|script|base64)"),
-    (BIT["xss"], r"\b(?:alert|prompt|confirm|eval|atob|fetch|import|require|settimeout|setinterval|setimmediate|function"
-     r"|execscript|escape|unescape|fromcharcode|write|writeln|constructor|open|print|location|src)\s*(?:[(`=\[?]|\.\s*(?:call|apply|bind))"),
+    (
+        BIT["xss"],
+        r"(?:j\s*a\s*v\s*a|v\s*b|l\s*i\s*v\s*e)\s*s\s*c\s*r\s*i\s*p\s*t\s*:|data\s*:[^,]{0,64}(?:html|xml|svg|script|base64)",
+    ),
+    (
+        BIT["xss"],
+        r"\b(?:alert|prompt|confirm|eval|atob|fetch|import|require|settimeout|setinterval|setimmediate|function"
+        r"|execscript|escape|unescape|fromcharcode|write|writeln|constructor|open|print|location|src)\s*(?:[(`=\[?]|\.\s*(?:call|apply|bind))",
+    ),
     (BIT["xss"], r"\b(?:document|window|self|top|parent|this|frames|globalthis|location|cookie)\s*[.\[]|\$\{.{0,64}\}"),
     (BIT["xss"], r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import"),
     # shells
-    (BIT["command"], r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php"
-     r"|node|nc|ncat|netcat|curl|wget)(?:\.exe|[0-9.]{0,4})?\s+[-/]|\^\w"),
-    (BIT["command"], r"^[\s'\x22]*(?:/bin/|/usr/|/sbin/|system|exec|passthru|shell_exec|popen|proc_open|phpinfo|kernel|"
-     r"import|os\.|subprocess|require|__import__|runtime|\()|\b(?:system|exec|passthru|popen|spawn|shell_exec|getruntime)\s*[(\x22'\[{]"),
+    (
+        BIT["command"],
+        r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php"
+        r"|node|nc|ncat|netcat|curl|wget)(?:\.exe|[0-9.]{0,4})?\s+[-/]|\^\w",
+    ),
+    (
+        BIT["command"],
+        r"^[\s'\x22]*(?:/bin/|/usr/|/sbin/|system|exec|passthru|shell_exec|popen|proc_open|phpinfo|kernel|"
+        r"import|os\.|subprocess|require|__import__|runtime|\()|\b(?:system|exec|passthru|popen|spawn|shell_exec|getruntime)\s*[(\x22'\[{]",
+    ),
     # paths
     (BIT["traversal"], r"\.[\s\x00-\x1f]?[./\\]|\.\.|\x00|[/\\]\.|\b[0-9]f(?:etc|boot|win)|\.\.[0-9c]"),
-    (BIT["traversal"], r"(?:^|[\s=:'\x22(,;|\\/])[/\\]{1,3}(?:etc|proc|root|var|usr|home|opt|dev|sys|boot|bin|sbin|tmp|lib|srv|mnt|www|"
-     r"apache|apache2|private|library|volumes|system|windows|winnt|program|xampp|inetpub|logs|log|nginx|httpd|mysql|web|local|www2)\b"),
-    (BIT["traversal"], r"[a-z]:[/\\]{1,4}\w|\\\\[\w.?]{1,64}\\|\b(?:file|php|zip|phar|expect|jar|netdoc|glob|ogg|rar|zlib|compress\.zlib"
-     r"|data|input|filter|gopher|dict|ldap|tftp|sftp|ssh2)\s?:/?/?|boot\.ini|win\.ini|web-inf|meta-inf|passwd|\.htaccess|\.ssh"),
+    (
+        BIT["traversal"],
+        r"(?:^|[\s=:'\x22(,;|\\/])[/\\]{1,3}(?:etc|proc|root|var|usr|home|opt|dev|sys|boot|bin|sbin|tmp|lib|srv|mnt|www|"
+        r"apache|apache2|private|library|volumes|system|windows|winnt|program|xampp|inetpub|logs|log|nginx|httpd|mysql|web|local|www2)\b",
+    ),
+    (
+        BIT["traversal"],
+        r"[a-z]:[/\\]{1,4}\w|\\\\[\w.?]{1,64}\\|\b(?:file|php|zip|phar|expect|jar|netdoc|glob|ogg|rar|zlib|compress\.zlib"
+        r"|data|input|filter|gopher|dict|ldap|tftp|sftp|ssh2)\s?:/?/?|boot\.ini|win\.ini|web-inf|meta-inf|passwd|\.htaccess|\.ssh",
+    ),
 )
 _OUTSIDE_JSON: Final[tuple[tuple[int, str], ...]] = (
     # A double quote is structure in JSON text; inside a JSON string it is always escaped.
-    (BIT["sql"], r"\x22" + _S + r"(?:x?or|and|union|like|in|is|not|having|group|order|limit|div|mod|rlike|regexp|into"
-     r"|between|exec|execute|select|where|procedure|waitfor|if|collate)\b"),
+    (
+        BIT["sql"],
+        r"\x22" + _S + r"(?:x?or|and|union|like|in|is|not|having|group|order|limit|div|mod|rlike|regexp|into"
+        r"|between|exec|execute|select|where|procedure|waitfor|if|collate)\b",
+    ),
     (BIT["sql"], r"\x22[\s()]*(?:--|#|/\*|;|\|\||&&|[-+*/%^<>=,|&~!])"),
     (BIT["xss"], r"[\x22'`\\][\s)\]}]*[-+*/%^<>=,|&~!?;:]"),
 )

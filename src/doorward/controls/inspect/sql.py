@@ -1,4 +1,4 @@
-"""SQL injection: does the text leave the place where SQL expects a value, and go on as SQL?
+"""SQL injection: whether the text leaves the place where SQL expects a value, and goes on as SQL.
 
 Threat: CWE-89. The text is read in the places where an API could put it: as it stands (a number, a name, a whole
 statement) and inside each kind of quote. In a quote it is harmless until it closes that quote, and what follows must
@@ -21,7 +21,9 @@ from doorward.controls.inspect.sql_lexer import Token, breakout, tokens
 from doorward.controls.inspect.verdict import Verdict
 
 _CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", "for", "returning", "offset"})
-_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"})
+_ARITHMETIC = frozenset(
+    {"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"}
+)
 _COMPARING = frozenset({"like", "in", "is", "between", "rlike", "regexp", "not", "div", "mod", "sounds", "collate"})
 
 
@@ -77,13 +79,20 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
     if first.kind == "operator" and first.text in _ARITHMETIC | {"~", "!"} and _expression(tail):
         if calls_dangerous(tail, 1) or subselect(tail, 1):
             return _verdict(left + "computes with a function or query", 90)
-        if _ends_open(tail, quote) and any(token.kind in {"number", "variable"} or token.text == "(" for token in tail[1:]):
+        if _ends_open(tail, quote) and any(
+            token.kind in {"number", "variable"} or token.text == "(" for token in tail[1:]
+        ):
             return _verdict(left + "computes a value", 70)
         if first.text in {"=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "-", "^", "&", "*"} and _ends_open(tail, quote):
             return _verdict(left + "compares it", 70)
-    if first.kind == "," and tail[-1].kind == "comment" and all(
-        token.kind in {",", "string", "number", "(", ")", "comment", "variable"} or is_word(token, {"null", "default"})
-        for token in tail
+    if (
+        first.kind == ","
+        and tail[-1].kind == "comment"
+        and all(
+            token.kind in {",", "string", "number", "(", ")", "comment", "variable"}
+            or is_word(token, {"null", "default"})
+            for token in tail
+        )
     ):
         return _verdict(left + "completes a list of values", 85)
     return None
@@ -145,7 +154,9 @@ def _condition(tail: list[Token], left: str) -> Verdict | None:
         return _verdict(left + "adds a condition that calls a function or query", 90)
     # `' or 1 -- `, `' || '1`: a bare value is true by itself, and needs the API's closing quote dealt with.
     position = 1
-    while position < len(tail) and (tail[position].kind in {"(", "operator"} or is_word(tail[position], {"not", "binary"})):
+    while position < len(tail) and (
+        tail[position].kind in {"(", "operator"} or is_word(tail[position], {"not", "binary"})
+    ):
         position += 1
     if position < len(tail):
         operand, rest = tail[position], tail[position + 1 :]
@@ -194,7 +205,9 @@ def _expression(tail: list[Token]) -> bool:
             wants_operand = token.kind in {"(", ",", "."}
         elif token.kind == "operator" or (token.kind == "word" and token.text in LOGIC | _COMPARING):
             wants_operand = True
-        elif wants_operand or (token.kind == "word" and token.text in {"from", "where", "union", "as", "all", "distinct"}):
+        elif wants_operand or (
+            token.kind == "word" and token.text in {"from", "where", "union", "as", "all", "distinct"}
+        ):
             wants_operand = token.text in {"select", "case", "when", "then", "else", "from", "where", "distinct", "not"}
         else:
             return False

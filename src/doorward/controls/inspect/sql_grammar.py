@@ -10,7 +10,9 @@ COMMENT_END: Final = 12
 """Longest comment, in characters, that is taken for a cut even with a blank before it (`-- -`, `--+`, `#`)."""
 _LITERALS: Final = frozenset({"number", "string", "open", "variable"})
 _COMPARATORS: Final = frozenset({"=", "<", ">", "<=", ">=", "<>", "!=", "<=>", ":=", "!<", "!>", "^=", "~"})
-_WORD_COMPARATORS: Final = frozenset({"like", "in", "is", "between", "rlike", "regexp", "sounds", "ilike", "glob", "similar"})
+_WORD_COMPARATORS: Final = frozenset(
+    {"like", "in", "is", "between", "rlike", "regexp", "sounds", "ilike", "glob", "similar"}
+)
 _PREFIXES: Final = frozenset({"not", "binary", "exists", "all", "any", "some"})
 _REACH: Final = 48
 """Tokens looked at for the end of a parenthesis or a statement's telling part."""
@@ -19,8 +21,10 @@ _REACH: Final = 48
 _RARE_CALLS: Final = frozenset(
     {
         "pg_sleep", "benchmark", "extractvalue", "updatexml", "load_file", "xmltype", "randomblob", "make_set", "elt",
-        "xp_cmdshell", "xp_dirtree", "xp_regread", "sp_executesql", "sp_password", "sp_makewebtask", "sp_oacreate", "openrowset", "opendatasource",
-        "pg_read_file", "lo_import", "lo_export", "dbms_pipe", "utl_http", "utl_inaddr", "ctxsys", "dbms_lock", "dbms_ldap",
+        "xp_cmdshell", "xp_dirtree", "xp_regread", "sp_executesql", "sp_password", "sp_makewebtask", "sp_oacreate",
+        "openrowset", "opendatasource",
+        "pg_read_file", "lo_import", "lo_export", "dbms_pipe", "utl_http", "utl_inaddr", "ctxsys", "dbms_lock",
+        "dbms_ldap",
         "dbms_xmlgen", "dbms_utility", "dbms_java", "httpuritype", "sqlite_version", "group_concat", "row_count",
         "get_host_address", "current_database", "to_number", "pg_ls_dir", "dblink", "query_to_xml", "database_to_xml",
         "name_const", "gtid_subset", "st_latfromgeohash", "polygon", "multipoint", "load_extension", "writefile",
@@ -29,17 +33,24 @@ _RARE_CALLS: Final = frozenset(
 # Functions that other languages and prose know too: they count in an expression only.
 _COMMON_CALLS: Final = _RARE_CALLS | frozenset(
     {
-        "sleep", "char", "chr", "concat", "ascii", "substr", "substring", "mid", "convert", "cast", "if", "ifnull", "iif",
-        "version", "database", "schema", "user", "current_user", "session_user", "system_user", "exists", "case", "lower",
-        "upper", "hex", "unhex", "len", "length", "count", "md5", "sha1", "sha2", "bin", "ord", "left", "right", "reverse",
-        "coalesce", "nullif", "greatest", "least", "rand", "random", "power", "abs", "db_name", "host_name", "user_name",
-        "password", "conv", "instr", "locate", "position", "strcmp", "floor", "round", "sqrt", "connection_id", "bitand", "raise_error", "procedure",
-        "last_insert_id", "is_srvrolemember", "object_id", "cot", "crc32", "exp", "json_keys", "interval", "sys_context",
+        "sleep", "char", "chr", "concat", "ascii", "substr", "substring", "mid", "convert", "cast", "if", "ifnull",
+        "iif",
+        "version", "database", "schema", "user", "current_user", "session_user", "system_user", "exists", "case",
+        "lower",
+        "upper", "hex", "unhex", "len", "length", "count", "md5", "sha1", "sha2", "bin", "ord", "left", "right",
+        "reverse",
+        "coalesce", "nullif", "greatest", "least", "rand", "random", "power", "abs", "db_name", "host_name",
+        "user_name",
+        "password", "conv", "instr", "locate", "position", "strcmp", "floor", "round", "sqrt", "connection_id",
+        "bitand", "raise_error", "procedure",
+        "last_insert_id", "is_srvrolemember", "object_id", "cot", "crc32", "exp", "json_keys", "interval",
+        "sys_context",
     }
 )  # fmt: skip
 _SYSTEM_WORDS: Final = frozenset(
     {
-        "information_schema", "sysobjects", "syscolumns", "sysdatabases", "pg_catalog", "pg_user", "pg_shadow", "sqlite_master",
+        "information_schema", "sysobjects", "syscolumns", "sysdatabases", "pg_catalog", "pg_user", "pg_shadow",
+        "sqlite_master",
         "msysobjects", "sysibm", "syscat", "all_tables", "all_users", "user_tables", "dba_users", "sys", "mysql",
     }
 )  # fmt: skip
@@ -126,7 +137,16 @@ def has_construct(tokens: list[Token]) -> str:
         if token.kind == "(" and index < last and tokens[index + 1].text == "select" and subselect(tokens, index):
             return "asks a query inside an expression"
         if token.kind == "variable" and token.text.startswith("@@") and len(token.text) > 4:
-            if token.text[2:].lower() in {"version", "hostname", "datadir", "basedir", "servername", "global", "identity", "microsoftversion"}:
+            if token.text[2:].lower() in {
+                "version",
+                "hostname",
+                "datadir",
+                "basedir",
+                "servername",
+                "global",
+                "identity",
+                "microsoftversion",
+            }:
                 return "reads a server variable"
             continue
         if token.kind != "word" or index == last:
@@ -134,7 +154,12 @@ def has_construct(tokens: list[Token]) -> str:
         after = tokens[index + 1]
         if token.text == "union" and _union(tokens, index + 1):
             return "joins a second query"
-        if token.text == "waitfor" and is_word(after, {"delay", "time"}) and index + 2 <= last and tokens[index + 2].kind in {"string", "open"}:
+        if (
+            token.text == "waitfor"
+            and is_word(after, {"delay", "time"})
+            and index + 2 <= last
+            and tokens[index + 2].kind in {"string", "open"}
+        ):
             return "delays the database"
         if token.text == "into" and is_word(after, {"outfile", "dumpfile"}):
             return "writes a file"
@@ -146,8 +171,12 @@ def has_construct(tokens: list[Token]) -> str:
             return "runs a stored procedure"
         if token.text in _RARE_CALLS and after.kind in {"(", "."} and index + 2 <= last:
             return "calls a database function"
-        if token.text in _SYSTEM_WORDS and after.kind == "." and index + 2 <= last and tokens[index + 2].kind == "word" and (
-            index > 0 and is_word(tokens[index - 1], {"from", "join", "into", "update"})
+        if (
+            token.text in _SYSTEM_WORDS
+            and after.kind == "."
+            and index + 2 <= last
+            and tokens[index + 2].kind == "word"
+            and (index > 0 and is_word(tokens[index - 1], {"from", "join", "into", "update"}))
         ):
             return "reads the system catalogue"
     return ""
@@ -155,17 +184,27 @@ def has_construct(tokens: list[Token]) -> str:
 
 def _union(tokens: list[Token], position: int) -> bool:
     """Whether a plausible query follows `union`."""
-    while position < len(tokens) and (tokens[position].kind in {"(", "hint", "comment", "number"} or is_word(tokens[position], {"all", "distinct", "distinctrow"})):
+    while position < len(tokens) and (
+        tokens[position].kind in {"(", "hint", "comment", "number"}
+        or is_word(tokens[position], {"all", "distinct", "distinctrow"})
+    ):
         position += 1
     if position >= len(tokens) or not is_word(tokens[position], _SELECT_STARTS):
         # `union all selectchar(73)`: a sloppy generator, no prose
-        return position < len(tokens) and tokens[position].text.startswith("select") and position + 1 < len(tokens) and tokens[position + 1].kind == "("
+        return (
+            position < len(tokens)
+            and tokens[position].text.startswith("select")
+            and position + 1 < len(tokens)
+            and tokens[position + 1].kind == "("
+        )
     return _select_list(tokens, position + 1)
 
 
 def _select_list(tokens: list[Token], position: int) -> bool:
     """Whether what follows `select` is a list of expressions rather than prose."""
-    while position < len(tokens) and (tokens[position].kind in {"(", "hint"} or is_word(tokens[position], {"all", "distinct", "top", "sql_no_cache"})):
+    while position < len(tokens) and (
+        tokens[position].kind in {"(", "hint"} or is_word(tokens[position], {"all", "distinct", "top", "sql_no_cache"})
+    ):
         position += 1
     if position >= len(tokens):
         return False
@@ -196,7 +235,12 @@ def _has_from(tokens: list[Token], position: int) -> bool:
         if token.kind not in {"word", ",", "operator", "(", ")", ".", "variable"}:
             return False
         # Expressions in a list alternate with commas; two words in a row are prose (or an alias, rare in attacks).
-        if token.kind == "word" and index > position and tokens[index - 1].kind == "word" and not is_word(tokens[index - 1], {"as", "distinct"}):
+        if (
+            token.kind == "word"
+            and index > position
+            and tokens[index - 1].kind == "word"
+            and not is_word(tokens[index - 1], {"as", "distinct"})
+        ):
             return is_word(token, {"as"})
     return False
 
@@ -222,14 +266,35 @@ def _from_ends_well(tokens: list[Token], position: int) -> bool:
         return token.kind != "."
     if token.kind in {"comment", ")", ";"}:
         return True
-    return is_word(token, {"where", "limit", "order", "group", "having", "union", "join", "inner", "left", "procedure", "into", "as", "for"}) and after + 1 < len(tokens)
+    return is_word(
+        token,
+        {
+            "where",
+            "limit",
+            "order",
+            "group",
+            "having",
+            "union",
+            "join",
+            "inner",
+            "left",
+            "procedure",
+            "into",
+            "as",
+            "for",
+        },
+    ) and after + 1 < len(tokens)
 
 
 def subselect(tokens: list[Token], start: int) -> bool:
     """Whether a query in parentheses stands at `start` (signs and parentheses before it skipped)."""
     position = start
     opened = False
-    while position < len(tokens) and position < start + 8 and (tokens[position].kind in {"(", "operator", "hint"} or is_word(tokens[position], _PREFIXES)):
+    while (
+        position < len(tokens)
+        and position < start + 8
+        and (tokens[position].kind in {"(", "operator", "hint"} or is_word(tokens[position], _PREFIXES))
+    ):
         opened = opened or tokens[position].kind == "("
         position += 1
     if not opened or position >= len(tokens) or tokens[position].text != "select" or position + 1 >= len(tokens):
@@ -237,7 +302,10 @@ def subselect(tokens: list[Token], start: int) -> bool:
     first = tokens[position + 1]
     if first.kind in {"number", "string"} and start == 0:
         # "(select 1)" alone is a form's label; with a `from`, a comment or an operator around it is not
-        return any(is_word(token, {"from", "union", "where"}) or token.kind in {"comment", "operator"} for token in tokens[position : position + _REACH])
+        return any(
+            is_word(token, {"from", "union", "where"}) or token.kind in {"comment", "operator"}
+            for token in tokens[position : position + _REACH]
+        )
     return _select_list(tokens, position + 1)
 
 
@@ -247,7 +315,7 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
     for index in range(position, min(len(tokens) - 1, position + 6)):
         token, after = tokens[index], tokens[index + 1]
         if token.kind == "word" and after.kind == "(" and token.text in _COMMON_CALLS:
-            return index == 0 or tokens[index - 1].kind != "." 
+            return index == 0 or tokens[index - 1].kind != "."
         if token.kind == "word" and token.text in {"case"} and is_word(after, {"when"}):
             return True
         if token.kind == "word" and after.kind == "word":
@@ -256,7 +324,9 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
 
 
 def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
-    """Whether a clause of positions or constants stands at `start`: `order by 5`, `group by 1,2`, `having 1=1`, `limit 1,1`."""
+    ""
+    "Whether a clause of positions or constants stands at `start`: `order by 5`, `group by 1,2`, `having 1=1`, `limit 1,1`."
+    ""
     first = tokens[start].text
     position = start + 1
     if first == "having":
@@ -271,7 +341,8 @@ def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
         return False
     seen = 0
     while position < len(tokens) and (
-        tokens[position].kind in {"number", ",", ")", "("} or (seen and is_word(tokens[position], {"asc", "desc", "offset", "into"}))
+        tokens[position].kind in {"number", ",", ")", "("}
+        or (seen and is_word(tokens[position], {"asc", "desc", "offset", "into"}))
         or (not needs_end and first != "limit" and tokens[position].kind in {"word", "."})
     ):
         seen += 1
@@ -280,12 +351,16 @@ def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
         return False
     if position == len(tokens):
         return True
-    return tokens[position].kind in {"comment", ";"} and (tokens[position].kind == ";" or len(tokens[position].text) <= COMMENT_END * 4)
+    return tokens[position].kind in {"comment", ";"} and (
+        tokens[position].kind == ";" or len(tokens[position].text) <= COMMENT_END * 4
+    )
 
 
 def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     """Whether a statement begins at `start`. `strict`: nothing stood before it, so it must be SQL beyond doubt."""
-    while start < len(tokens) and (tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then", "do"})):
+    while start < len(tokens) and (
+        tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then", "do"})
+    ):
         start += 1
     if start >= len(tokens) or tokens[start].kind != "word":
         return False
@@ -301,9 +376,15 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb in {"drop", "create", "alter", "truncate"}:
         if not is_word(first, _OBJECTS):
             return verb == "truncate" and not strict and first.kind == "word"
-        return second is not None and second.kind == "word" and (not strict or ends or len(rest) == 2 or any(t.kind == "(" for t in rest))
+        return (
+            second is not None
+            and second.kind == "word"
+            and (not strict or ends or len(rest) == 2 or any(t.kind == "(" for t in rest))
+        )
     if verb == "insert":
-        return is_word(first, {"into"}) and any(is_word(token, {"values", "select"}) or token.kind == "(" for token in rest)
+        return is_word(first, {"into"}) and any(
+            is_word(token, {"values", "select"}) or token.kind == "(" for token in rest
+        )
     if verb == "replace":
         return is_word(first, {"into"}) and any(is_word(token, {"values", "select"}) for token in rest)
     if verb == "delete":
@@ -313,7 +394,9 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb == "update":
         return any(is_word(token, {"set"}) for token in rest[1:6]) and any(t.text == "=" for t in rest)
     if verb in {"exec", "execute", "call"}:
-        return first.kind in {"(", "variable"} or (first.kind == "word" and (not strict or first.text.startswith(("xp_", "sp_", "master", "immediate"))))
+        return first.kind in {"(", "variable"} or (
+            first.kind == "word" and (not strict or first.text.startswith(("xp_", "sp_", "master", "immediate")))
+        )
     if verb == "declare":
         return first.kind == "variable"
     if verb == "set":
@@ -321,11 +404,17 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb == "waitfor":
         return is_word(first, {"delay", "time"})
     if verb in {"grant", "revoke"}:
-        return any(is_word(t, {"on"}) for t in rest) and any(is_word(t, {"to", "from"}) for t in rest) and (ends or not strict)
+        return (
+            any(is_word(t, {"on"}) for t in rest)
+            and any(is_word(t, {"to", "from"}) for t in rest)
+            and (ends or not strict)
+        )
     if verb == "shutdown":
         return not strict and (is_word(first, {"with"}) or first.kind in {"comment", ";"})
     if verb == "copy":
-        return any(is_word(t, {"program", "stdin"}) for t in rest) or (not strict and any(t.kind in {"string", "open"} for t in rest))
+        return any(is_word(t, {"program", "stdin"}) for t in rest) or (
+            not strict and any(t.kind in {"string", "open"} for t in rest)
+        )
     if verb in {"merge", "bulk"}:
         return is_word(first, {"into", "insert"}) and (not strict or ends)
     if verb == "backup":
@@ -341,7 +430,9 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
 
 def _whole_select(rest: list[Token]) -> bool:
     """Whether the tokens after a leading `select` are a query and not a sentence."""
-    signs = sum(token.kind in {"operator", ".", "(", "variable", "number"} or token.text in {"*", "null"} for token in rest)
+    signs = sum(
+        token.kind in {"operator", ".", "(", "variable", "number"} or token.text in {"*", "null"} for token in rest
+    )
     for index, token in enumerate(rest):
         if is_word(token, {"from"}):
             if not index or not _from_ends_well(rest, index):
@@ -349,7 +440,8 @@ def _whole_select(rest: list[Token]) -> bool:
             if rest[0].text == "*" or rest[-1].kind == ";":
                 return True
             words_in_row = any(
-                rest[i].kind == "word" and rest[i + 1].kind == "word" and not is_word(rest[i], {"as", "distinct"}) for i in range(index - 1)
+                rest[i].kind == "word" and rest[i + 1].kind == "word" and not is_word(rest[i], {"as", "distinct"})
+                for i in range(index - 1)
             )
             return signs > 0 and not words_in_row
     first = rest[0]
@@ -357,7 +449,11 @@ def _whole_select(rest: list[Token]) -> bool:
         first.kind in {"variable"}
         or (first.kind == "word" and len(rest) > 1 and rest[1].kind == "(" and first.text in _COMMON_CALLS)
         or (first.kind == "(" and len(rest) > 1 and is_word(rest[1], {"select"}))
-        or (first.kind in {"string", "number"} and len(rest) == 1 or (len(rest) > 1 and rest[1].kind in {",", "comment", ";"} and first.kind in {"string", "number"}))
+        or (
+            first.kind in {"string", "number"}
+            and len(rest) == 1
+            or (len(rest) > 1 and rest[1].kind in {",", "comment", ";"} and first.kind in {"string", "number"})
+        )
     )
 
 
@@ -391,7 +487,11 @@ def _operand_end(tokens: list[Token], position: int) -> int:
         return position
     # arithmetic on it belongs to it: `1+1=2`, `'a'||'b'='ab'`
     reach = min(len(tokens) - 1, position + 12)
-    while position < reach and tokens[position].kind == "operator" and tokens[position].text in {"+", "-", "*", "/", "%", "||"}:
+    while (
+        position < reach
+        and tokens[position].kind == "operator"
+        and tokens[position].text in {"+", "-", "*", "/", "%", "||"}
+    ):
         if tokens[position + 1].kind not in _LITERALS | {"word"}:
             break
         position += 2

@@ -9,8 +9,11 @@ from typing import Final, NamedTuple
 
 
 class Token(NamedTuple):
-    """One token. `kind` is `word`, `number`, `string`, `open` (string without end), `variable`, `comment`,
-    `operator`, or the punctuation character itself (`( ) , ; .`)."""
+    """One token.
+
+    `kind` is `word`, `number`, `string`, `open` (a string without end), `variable`, `comment`, `operator`, or the
+    punctuation character itself (`( ) , ; .`).
+    """
 
     kind: str
     text: str

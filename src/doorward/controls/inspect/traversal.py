@@ -1,4 +1,4 @@
-r"""Path traversal and file inclusion: does the text, read as a path, leave its directory or name a system file?
+r"""Path traversal and file inclusion: whether the text, read as a path, leaves its place or names a system file.
 
 Threat: CWE-22, CWE-36, CWE-98. A path is read segment by segment as an operating system reads it, so that `..\`,
 `....//` (what is left when a filter removes `../` once), `.././` and `..;/` come out as what they are.
@@ -20,7 +20,8 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:[/\\]")
 _UNIX_AREAS: Final = frozenset({"etc", "proc", "root"})
 _TELLING_NAMES: Final = frozenset(
     {
-        "passwd", "shadow", "master.passwd", "group", "gshadow", "sudoers", "hosts", "boot.ini", "win.ini", "system.ini",
+        "passwd", "shadow", "master.passwd", "group", "gshadow", "sudoers", "hosts", "boot.ini", "win.ini",
+        "system.ini",
         "php.ini", "my.cnf", "my.ini", "httpd.conf", "apache2.conf", "nginx.conf", "web.xml", "web.config", ".htaccess",
         ".htpasswd", ".bash_history", ".mysql_history", ".ssh", "id_rsa", "id_dsa", "id_ed25519", "authorized_keys",
         "known_hosts", ".env", ".git", ".svn", ".aws", "environ", "cmdline", "sam", "ntuser.dat", "autoexec.bat",

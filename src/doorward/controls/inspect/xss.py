@@ -1,4 +1,4 @@
-"""Cross-site scripting: would a browser run something, if the text reached a page unescaped?
+"""Cross-site scripting: whether a browser would run something, if the text reached a page unescaped.
 
 Threat: CWE-79, CWE-80. The text is read in the places it could land: between tags, inside a quoted or bare attribute,
 inside a script's string, as a URL. Markup that cannot run anything (`<b>`, `<p>`, a link to https) passes.
@@ -13,12 +13,21 @@ from doorward.controls.inspect.script_lexer import ends_neutral, is_single_call,
 from doorward.controls.inspect.verdict import Verdict
 
 _HANDLER: Final = re.compile(r"on[a-z]{3,32}")
-_IGNORED_IN_SCHEME: Final = re.compile(r"[\s\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff\\]+")
-_SCHEME: Final = re.compile(r"[\x00-\x20\x7f-\xff\u0100-\uffff]*(?:javascript|vbscript|livescript|mocha|jar|mhtml|feed:javascript|view-source:javascript):", re.IGNORECASE)
-_DATA: Final = re.compile(r"\W*data:(?:text/(?:html|xml|javascript|css)|application/(?:xhtml|xml|javascript|x-)|image/svg|[^,a-z]*;base64|,|;|[^/,]*,)", re.IGNORECASE)
+_IGNORED_IN_SCHEME: Final = re.compile(
+    r"[\s\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff\\]+"
+)
+_SCHEME: Final = re.compile(
+    r"[\x00-\x20\x7f-\xff\u0100-\uffff]*(?:javascript|vbscript|livescript|mocha|jar|mhtml|feed:javascript|view-source:javascript):",
+    re.IGNORECASE,
+)
+_DATA: Final = re.compile(
+    r"\W*data:(?:text/(?:html|xml|javascript|css)|application/(?:xhtml|xml|javascript|x-)|image/svg|[^,a-z]*;base64|,|;|[^/,]*,)",
+    re.IGNORECASE,
+)
 _STYLE: Final = re.compile(
     r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:|url\s*\(\s*[\"']?\s*(?:java|vb)?script:"
-    r"|data:image/svg|xss:", re.IGNORECASE
+    r"|data:image/svg|xss:",
+    re.IGNORECASE,
 )
 _CSS_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})[ \t\n]?|(.))", re.DOTALL)
 _CSS_COMMENT: Final = re.compile(r"/\*[^*]*\*+(?:[^/*][^*]*\*+)*/")
@@ -37,8 +46,12 @@ _RUNNING: Final = frozenset(
 _ANIMATIONS: Final = frozenset({"set", "animate", "animatetransform", "animatemotion", "animatecolor"})
 _BREAKOUT: Final = re.compile(r"[\"'`\s/>\x00]")
 _SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][\s)\]}]*(?=[-+*/%^<>=,|&~!?;:)\]}]|\n)|</script|\$\{|^[\s)\]}]*[;)\]}]+")
-_BARE_HANDLER: Final = re.compile(r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL)
-_FULL_URL: Final = re.compile(r"[\x00-\x20'\"]*(?:javascript|vbscript|livescript):(?=\S)(.*)", re.IGNORECASE | re.DOTALL)
+_BARE_HANDLER: Final = re.compile(
+    r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
+)
+_FULL_URL: Final = re.compile(
+    r"[\x00-\x20'\"]*(?:javascript|vbscript|livescript):(?=\S)(.*)", re.IGNORECASE | re.DOTALL
+)
 
 
 def judge(value: str) -> Verdict | None:
@@ -74,14 +87,22 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
     if local == "script" or "script" in local:
         return _judge_script_tag(tag, given, text)
     if local in _RUNNING:
-        return None if local in {"base", "frame", "comment", "import", "eval", "xml"} and "src" not in given and "href" not in given else (
-            _verdict(f"the {local} tag runs or loads foreign code", 85)
+        return (
+            None
+            if local in {"base", "frame", "comment", "import", "eval", "xml"}
+            and "src" not in given
+            and "href" not in given
+            else (_verdict(f"the {local} tag runs or loads foreign code", 85))
         )
     if local in _ANIMATIONS and _HANDLER.match(given.get("attributename", "")):
         return _verdict(f"the {local} tag sets an event handler", 95)
     if local == "meta" and "refresh" in given.get("http-equiv", "").lower():
         return _verdict("the meta tag leads to another page", 85)
-    if local == "meta" and given.get("http-equiv", "").lower() in {"set-cookie", "link", "content-type"} and ("utf-7" in text.lower() or "script" in text.lower()):
+    if (
+        local == "meta"
+        and given.get("http-equiv", "").lower() in {"set-cookie", "link", "content-type"}
+        and ("utf-7" in text.lower() or "script" in text.lower())
+    ):
         return _verdict("the meta tag changes how the page is read", 80)
     if local == "link" and ("stylesheet" in given.get("rel", "").lower() or "import" in given.get("rel", "").lower()):
         return _verdict("the link tag loads a foreign style sheet", 70)
@@ -91,8 +112,17 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
         return _verdict("a declaration brings foreign content", 70)
     if local == "iframe" and tag.attributes:
         source = given.get("src", "").strip(" ").lower()
-        return None if source.startswith(("https://", "//")) and tag.is_closed else _verdict("the iframe tag brings a foreign page", 60)
-    if local in {"img", "image", "input", "video", "audio", "svg", "body", "div", "a", "x"} and not tag.is_closed and tag.attributes and "`" in text:
+        return (
+            None
+            if source.startswith(("https://", "//")) and tag.is_closed
+            else _verdict("the iframe tag brings a foreign page", 60)
+        )
+    if (
+        local in {"img", "image", "input", "video", "audio", "svg", "body", "div", "a", "x"}
+        and not tag.is_closed
+        and tag.attributes
+        and "`" in text
+    ):
         return None
     return None
 
@@ -115,7 +145,11 @@ def _judge_attribute(value: str) -> Verdict | None:
         leads = value[: match.start() + 1]
         if runs_code(resolved) or _is_script_url(resolved.strip("\"'` ")):
             return _verdict(f"adds an event handler ({match[1].lower()})", 90)
-        if any(quote in leads for quote in "\"'`") and match.start() < 256 and re.match(r"[\"'`]?[\w$.]{1,64}[(`=]", resolved):
+        if (
+            any(quote in leads for quote in "\"'`")
+            and match.start() < 256
+            and re.match(r"[\"'`]?[\w$.]{1,64}[(`=]", resolved)
+        ):
             return _verdict(f"leaves an attribute and adds an event handler ({match[1].lower()})", 85)
         if count >= 32:
             break
@@ -137,7 +171,12 @@ def _judge_url(value: str) -> Verdict | None:
         compact = _IGNORED_IN_SCHEME.sub("", value[:256])
         match = _FULL_URL.match(compact) if ":" in compact else None
         if match is None or "script:" not in compact.lower()[:32] or value[:12].isalpha():
-            return _verdict("a data URL that runs", 85) if _DATA.match(value) and re.search(r"script|svg|on[a-z]+=|base64,\s*(?:PHN|PHNj|PD9|PGh)", value, re.IGNORECASE) else None
+            return (
+                _verdict("a data URL that runs", 85)
+                if _DATA.match(value)
+                and re.search(r"script|svg|on[a-z]+=|base64,\s*(?:PHN|PHNj|PD9|PGh)", value, re.IGNORECASE)
+                else None
+            )
     body = match[1]
     if runs_code(body) or re.search(r"[\w$\])]\s?[(`=]|//|[%&\\][\w#]", body[:256]):
         return _verdict("a script URL", 90)
@@ -184,7 +223,10 @@ def _css_character(match: re.Match[str]) -> str:
 def _is_script_url(raw: str) -> bool:
     raw = markup_reading(raw) or raw
     compact = _IGNORED_IN_SCHEME.sub("", raw[:512])
-    return bool(_SCHEME.match(compact) or _SCHEME.match(raw) or _DATA.match(compact)) or "javascript:" in compact[:64].lower()
+    return (
+        bool(_SCHEME.match(compact) or _SCHEME.match(raw) or _DATA.match(compact))
+        or "javascript:" in compact[:64].lower()
+    )
 
 
 def _verdict(reason: str, score: int) -> Verdict:

@@ -1,0 +1,200 @@
+"""Compiles one operation into what its answers go through on their way out."""
+
+import http
+import json
+from typing import Any, Final
+
+import jiter
+import orjson
+
+from doorward.controls.minimise.headers import HeaderRules, set_body
+from doorward.controls.minimise.policy import MinimisePolicy
+from doorward.controls.minimise.shape import Shape, ShapeCompiler
+from doorward.controls.minimise.texts import CARDS, INTERNALS, Cleaner, scanner
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Response
+from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
+
+_CODE: Final = "minimise.response_schema"
+_PROBLEM: Final = b"application/problem+json"
+
+
+def compile_release(operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> "Release":
+    """What the answers to this operation go through."""
+    return Release(operation, policy, description)
+
+
+class Release:
+    """The compiled release of one operation: ask `reads_body` when the head is there, then `apply`, for every answer.
+
+    When `reads_body` says no, `apply` is called with `response.body` None, and the body is streamed after it.
+    """
+
+    __slots__ = ("_compiler", "_declared", "_header_rules", "_kinds", "_plans", "_policy", "_scanner")
+
+    def __init__(self, operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> None:
+        self._policy = policy
+        self._declared = operation.responses
+        self._compiler = ShapeCompiler(description)
+        self._header_rules = HeaderRules(policy)
+        self._kinds = (0 if policy.insecure_card_numbers else CARDS) | (0 if policy.insecure_internals else INTERNALS)
+        self._scanner = scanner()
+        self._plans: dict[tuple[int, bytes], _Plan] = {}
+
+    def reads_body(self, exchange: Exchange, response: Response) -> bool:
+        """Whether `apply` needs the whole body; else it may be streamed."""
+        return _has_body(exchange, response) and self._plan(response).reads_body
+
+    def apply(self, exchange: Exchange) -> None:
+        """Nothing; `exchange.response` holds what may leave, and the findings say what was taken out.
+
+        Errors: Denied `minimise.response_schema` when the answer is not one the description declares.
+        """
+        response = exchange.response
+        if response is None:
+            return
+        plan = self._plan(response)
+        if _has_body(exchange, response):
+            plan = self._body(exchange, response, plan)
+        self._header_rules.apply(exchange, response, is_json=plan.is_json, caching_is_declared=plan.caching_is_declared)
+
+    def _body(self, exchange: Exchange, response: Response, plan: "_Plan") -> "_Plan":
+        if plan.refusal:
+            if response.status < 400:
+                _refuse_or_empty(response, plan.refusal)
+                return plan
+            finding = "upstream_error" if response.status >= 500 else "undeclared_error"
+            exchange.findings.append(f"minimise.{finding}:{response.status}")
+            set_body(response, _problem(exchange, response.status), media_type=_PROBLEM)
+        elif plan.is_json and response.body:
+            self._json(exchange, response, response.body, plan.shape)
+        return plan
+
+    def _json(self, exchange: Exchange, response: Response, body: bytes, shape: Shape | None) -> None:
+        if any(name == b"content-encoding" and value != b"identity" for name, value in response.headers):
+            raise Denied(_CODE, "the answer is compressed although none was asked for")
+        try:
+            value = jiter.from_json(
+                body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="lossless-float"
+            )
+        except ValueError:
+            raise Denied(_CODE, "the answer is not valid JSON, or names a member twice") from None
+        dropped = shape.keep(value) if shape is not None else 0
+        kinds = self._scanner.kinds(body) & self._kinds
+        changed = dropped
+        if dropped:
+            exchange.findings.append(f"minimise.undeclared_field:{dropped}")
+        if kinds:
+            cleaner = Cleaner(kinds)
+            value = cleaner.clean(value) if isinstance(value, (str, dict, list)) else value
+            changed += cleaner.masked_count + cleaner.replaced_count
+            if cleaner.masked_count:
+                exchange.findings.append(f"minimise.masked:{cleaner.masked_count}")
+            if cleaner.replaced_count:
+                exchange.findings.append(f"minimise.internals:{cleaner.replaced_count}")
+        if changed:
+            set_body(response, _written(value))
+
+    def _plan(self, response: Response) -> "_Plan":
+        media_type = b""
+        for name, value in response.headers:
+            if name == b"content-type":
+                media_type = value
+                break
+        key = (response.status, media_type)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._compiled(response.status, media_type)
+            if len(self._plans) < 64:  # an upstream that invents media types must not fill the memory
+                self._plans[key] = plan
+        return plan
+
+    def _compiled(self, status: int, content_type: bytes) -> "_Plan":
+        media_type = content_type.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
+        is_json = media_type in {"application/json", "text/json"} or media_type.endswith("+json")
+        declared = declared_response(self._declared, status)
+        if status >= 500 and not (self._policy.insecure_upstream_errors and declared):
+            return _Plan(is_json=True, refusal="an error of the upstream", declared=declared)
+        if declared is None:
+            return self._undeclared(is_json, f"status {status} is not declared", declared)
+        content = declared_content(declared, media_type)
+        if content is None:
+            what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"
+            return self._undeclared(is_json, what, declared)
+        shape = self._compiler.shape((content.schema,)) if is_json and content.schema is not None else None
+        return _Plan(is_json=is_json, shape=shape, declared=declared)
+
+    def _undeclared(self, is_json: bool, problem: str, declared: ResponseDescription | None) -> "_Plan":
+        if self._policy.insecure_undeclared_responses:
+            return _Plan(is_json=is_json, declared=declared)
+        return _Plan(is_json=True, refusal=problem, declared=declared)
+
+
+class _Plan:
+    """What is done with answers of one status and media type."""
+
+    __slots__ = ("caching_is_declared", "is_json", "reads_body", "refusal", "shape")
+
+    def __init__(
+        self,
+        *,
+        is_json: bool,
+        declared: ResponseDescription | None,
+        shape: Shape | None = None,
+        refusal: str = "",
+    ) -> None:
+        self.is_json, self.shape, self.refusal = is_json, shape, refusal
+        self.reads_body = is_json or bool(refusal)
+        self.caching_is_declared = declared is not None and "cache-control" in declared.headers
+
+
+def declared_response(declared: Any, status: int) -> ResponseDescription | None:
+    """What the description says about a status: the exact one, else its class (`2XX`), else `default`."""
+    for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):
+        if key in declared:
+            found: ResponseDescription = declared[key]
+            return found
+    return None
+
+
+def declared_content(declared: ResponseDescription, media_type: str) -> MediaType | None:
+    """The declared representation of a media type: the exact one, else the narrowest range that covers it."""
+    for key in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        if key in declared.content:
+            return declared.content[key]
+    return None
+
+
+def _has_body(exchange: Exchange, response: Response) -> bool:
+    return exchange.request.method != "HEAD" and response.status not in {204, 205, 304}
+
+
+def _refuse_or_empty(response: Response, problem: str) -> None:
+    """Nothing, when an undeclared answer says nothing, or is a redirect whose page nobody needs; else it is refused."""
+    if 300 <= response.status < 400:
+        set_body(response, b"")
+    elif response.body != b"":
+        raise Denied(_CODE, problem)
+
+
+def _written(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=_number)
+    except TypeError:
+        # An integer beyond 64 bits; the standard library writes those, digit for digit.
+        return json.dumps(value, default=float, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _number(value: Any) -> orjson.Fragment:
+    """A number with a fraction, in the digits the upstream wrote."""
+    return orjson.Fragment(bytes(value))
+
+
+def _problem(exchange: Exchange, status: int) -> bytes:
+    try:
+        title = http.HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"
+    return orjson.dumps(
+        {"type": "about:blank", "title": title, "status": status, "instance": f"urn:uuid:{exchange.id}"}
+    )
