@@ -1,0 +1,34 @@
+"""The servers that are compared. One file each: how it is configured as a plain proxy and started."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.peers import caddy, doorward, envoy, haproxy, nginx, traefik
+from bench.testbed import Command, Site, binary
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One row of the table."""
+
+    name: str
+    rung: str
+    program: str
+    command: Callable[[str, Site], Command]
+    """The command, given the program's path and the site."""
+
+    @property
+    def path(self) -> str | None:
+        """Where its program is; None when it is not installed."""
+        return binary(self.program)
+
+
+PEERS = (
+    Peer("nginx", "plain", "nginx", nginx.command),
+    Peer("haproxy", "plain", "haproxy", haproxy.command),
+    Peer("envoy", "plain", "envoy", envoy.command),
+    Peer("traefik", "plain", "traefik", traefik.command),
+    Peer("caddy", "plain", "caddy", caddy.command),
+    Peer("doorward", "bare", "doorward", doorward.bare),
+    Peer("doorward", "everything", "doorward", doorward.everything),
+)

@@ -1,0 +1,132 @@
+"""Doorward, bare (a proxy and nothing else) and with everything it has switched on."""
+
+import json
+import subprocess
+import time
+from typing import Any
+
+from bench.testbed import Command, Site, free_port
+from doorward.jose import load_private_keys, sign_jwt
+
+_TEXT = {"type": "string", "maxLength": 200}
+_ITEM: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["sku", "quantity", "price"],
+    "properties": {
+        "sku": {"type": "string", "maxLength": 20},
+        "quantity": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "price": {"type": "number", "minimum": 0},
+    },
+}
+_STATUS = {"type": "string", "enum": ["open", "paid", "sent"]}
+_NEW_ORDER: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["customer", "items"],
+    "properties": {
+        "customer": {"type": "string", "maxLength": 40},
+        "status": _STATUS,
+        "priority": {"type": "integer", "minimum": 1, "maximum": 5},
+        "note": _TEXT,
+        "items": {"type": "array", "maxItems": 50, "items": _ITEM},
+        "address": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": dict.fromkeys(("street", "city", "zip", "country"), _TEXT),
+        },
+        "tags": {"type": "array", "maxItems": 10, "items": _TEXT},
+        "contact": {"type": "string", "format": "email"},
+    },
+}
+_ORDER: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "status"],
+    "properties": {
+        "id": {"type": "string"},
+        "customer": {"type": "string"},
+        "status": _STATUS,
+        "total": {"type": "number"},
+        "items": {"type": "array", "items": _ITEM},
+    },
+}
+
+
+def bare(program: str, site: Site) -> Command:
+    """Every control that can be switched off is off."""
+    return _command(program, site, everything_on=False)
+
+
+def everything(program: str, site: Site) -> Command:
+    """Signed token, roles, limits and quota, schemas both ways, content inspection, durable record of everything."""
+    return _command(program, site, everything_on=True)
+
+
+def _command(program: str, site: Site, *, everything_on: bool) -> Command:
+    home = site.directory / "home"
+    api = site.write("openapi.json", json.dumps(_description()))
+    upstream = f"http://127.0.0.1:{site.upstream_port}"
+    arguments = [program, "init", "--openapi", api, "--upstream", upstream, "--directory", str(home)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise RuntimeError(f"doorward init: {done.stderr[-500:]}")
+    issuer = f"https://127.0.0.1:{free_port()}"
+    policy: dict[str, Any] = {
+        "api": api,
+        "upstream": upstream,
+        "listen": f"127.0.0.1:{site.port}",
+        "issuer": {"listen": issuer.removeprefix("https://"), "url": issuer},
+        "roles": {"clerk": ["GET *", "POST /orders"]},
+        "limits": {
+            "per_address": "99999999/second",
+            "per_caller": "99999999/second",
+            "quota": {"clerk": "999999999/day"},
+        },
+    }
+    if site.tls:
+        tls = home / ".doorward" / "tls"
+        policy["tls"] = {"certificate": str(tls / "server.pem"), "key": str(tls / "server.key")}
+    else:
+        policy["insecure_plain_http"] = True
+    if not everything_on:
+        controls = ("transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise", "audit")
+        policy["modes"] = dict.fromkeys(controls, "off")
+    (home / "doorward.yaml").write_text(json.dumps(policy), encoding="utf-8")  # JSON is YAML too
+    key = load_private_keys(home / ".doorward" / "keys" / "issuer.json")[0]
+    now = int(time.time())
+    claims = {
+        "iss": issuer,
+        "aud": "urn:doorward:api",
+        "sub": "bench",
+        "client_id": "bench",
+        "roles": ["clerk"],
+        "iat": now,
+        "exp": now + 3600,
+        "jti": "bench-1",
+    }
+    token = sign_jwt(key, claims, "at+jwt")
+    return Command(
+        [program, "run", "--policy", str(home / "doorward.yaml")],
+        headers=(f"Authorization: Bearer {token}",) if everything_on else (),
+    )
+
+
+def _description() -> dict[str, Any]:
+    answer = {"200": {"description": "an order", "content": {"application/json": {"schema": _ORDER}}}}
+    query = [
+        {"name": "status", "in": "query", "schema": _STATUS},
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100}},
+    ]
+    body = {"required": True, "content": {"application/json": {"schema": _NEW_ORDER}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Orders", "version": "1"},
+        "paths": {
+            "/orders": {
+                "get": {"operationId": "listOrders", "parameters": query, "responses": answer},
+                "post": {"operationId": "createOrder", "requestBody": body, "responses": answer},
+            }
+        },
+        "security": [{"bearer": []}],
+        "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}},
+    }
