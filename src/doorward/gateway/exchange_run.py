@@ -71,6 +71,7 @@ class ExchangeRun:
         "_gateway",
         "_held_bytes",
         "_pieces",
+        "_pool",
         "_response_ended",
         "_sent_at",
         "_stage",
@@ -105,6 +106,7 @@ class ExchangeRun:
         self._stage = _Stage.ADMIT
         self._connection: UpstreamConnection | None = None
         self._pieces: list[bytes] = []
+        self._pool = gateway.upstream
         self._collected: list[bytes] = []
         self._collected_bytes = 0
         self._body_bytes = 0
@@ -241,7 +243,7 @@ class ExchangeRun:
         self.body = request.body
         self.may_retry = request.method in _IDEMPOTENT and not self.streams_body
         self._sent_at = time.monotonic()
-        self._gateway.upstream.send(self)
+        self._pool.send(self)
 
     def _upload(self, data: bytes, *, is_last: bool) -> None:
         connection = self._connection
@@ -261,7 +263,7 @@ class ExchangeRun:
         if connection is not None:
             connection.abandon()
         elif self._stage is _Stage.UPSTREAM and not self._response_ended:
-            self._gateway.upstream.withdraw(self)
+            self._pool.withdraw(self)
 
     # -- from the upstream (upstream_connection.Asker) --------------------------------------------------------------
 

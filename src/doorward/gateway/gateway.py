@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from doorward.controls.audit import Record, Recorder
 from doorward.controls.forward import ForwardPolicy, with_framing
@@ -12,7 +12,9 @@ from doorward.controls.transport import METHODS
 from doorward.exchange import Exchange, Headers, Response
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.upstream import UpstreamPool
-from doorward.pipeline import Plan
+
+if TYPE_CHECKING:
+    from doorward.pipeline import Plan
 
 _ID_BATCH: Final = 256
 _ALLOW: Final = b", ".join(sorted(METHODS))
@@ -33,10 +35,10 @@ class Decides(Protocol):
     def recorder(self) -> Recorder:
         """Builds the records."""
 
-    def admit_head(self, exchange: Exchange) -> Plan:
+    def admit_head(self, exchange: Exchange) -> "Plan":
         """The plan, once everything that needs only the head agreed. Errors: Denied."""
 
-    def admit_body(self, exchange: Exchange, plan: Plan) -> None:
+    def admit_body(self, exchange: Exchange, plan: "Plan") -> None:
         """Nothing, once everything that needs the body agreed. Errors: Denied."""
 
 

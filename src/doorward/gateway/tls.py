@@ -54,3 +54,12 @@ def upstream_context(policy: ForwardPolicy) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def renew_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Have new handshakes use what the files hold now; connections that stand keep theirs.
+
+    Errors: PolicyError, and then the context goes on with the certificate it had.
+    """
+    server_context(certificate, key)  # tried on the side first: a failed load would leave the live context half changed
+    context.load_cert_chain(certificate, key)

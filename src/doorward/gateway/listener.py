@@ -1,0 +1,49 @@
+"""Listening for clients: over TLS, in the clear where the policy says so, and the port that only sends to https."""
+
+import asyncio
+import socket
+import ssl
+
+from doorward.controls.transport import TransportPolicy, compile_check
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Response
+from doorward.gateway.gateway import Gateway, LocalAnswer
+from doorward.gateway.http1 import ClientConnection
+from doorward.gateway.tls import HANDSHAKE_S
+
+
+async def listen(
+    gateway: Gateway, listener: socket.socket, context: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop
+) -> asyncio.Server:
+    """A server that accepts on a listening socket and hands every connection to `gateway`."""
+    listener.setblocking(False)
+    return await loop.create_server(
+        lambda: ClientConnection(gateway),
+        sock=listener,
+        ssl=context,
+        ssl_handshake_timeout=None if context is None else HANDSHAKE_S,
+        backlog=1024,
+    )
+
+
+def redirect_to_https(policy: TransportPolicy, port: int) -> LocalAnswer:
+    """What answers a request on the plain port: 308 to the same place over https for GET and HEAD.
+
+    A request of another kind has already sent its secrets in the clear, so it is refused and not repeated:
+    Denied `transport.tls_plaintext`. The place is built from the checked Host and the canonical path.
+    """
+    check = compile_check(policy)
+    suffix = b"" if port == 443 else b":%d" % port
+
+    def answer(exchange: Exchange) -> Response:
+        request = exchange.request
+        check(exchange)
+        if request.method not in {"GET", "HEAD"} or request.has_body or b"authorization" in request.headers:
+            raise Denied("transport.tls_plaintext", f"{request.method} over plain HTTP")
+        host = request.headers.get(b"host") or b""
+        name = host.partition(b"]")[0] + b"]" if host[:1] == b"[" else host.partition(b":")[0]
+        query = b"?" + request.query if request.query else b""
+        place = b"https://" + name.lower() + suffix + request.path + query
+        return Response(308, [(b"location", place), (b"cache-control", b"no-store")], b"")
+
+    return answer

@@ -1,0 +1,82 @@
+"""What a worker serves by, made from its snapshot: replaced by a new good one, kept when a bad one comes."""
+
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from doorward.controls.authenticate import Credentials
+from doorward.controls.forward import IdentitySigner
+from doorward.controls.limits import Counters
+from doorward.errors import Fault, PolicyError
+from doorward.jose import load_private_keys
+from doorward.pipeline import Pipeline, compile_pipeline
+from doorward.policy.document import Policy
+from doorward.policy.openapi import description_from_document
+from doorward.policy.snapshot import Snapshot
+
+_log: Final = structlog.get_logger()
+Stamp = tuple[int, int, int]
+
+
+class Serving:
+    """The policy, the pipeline and the credentials in force in this worker, read from the snapshot at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        """Errors: SnapshotRefused, PolicyError: without one good snapshot nothing can be served."""
+        self._path = path
+        self._stamp = stamp(path)
+        self._keys = path.parent / "keys"
+        self._snapshot = Snapshot.read(path)
+        self.policy = self._snapshot.parsed_policy()
+        self.credentials = Credentials.from_data(self._snapshot.credentials)
+        self.counters = Counters(self.policy.workers)
+        self.pipeline = self._compiled(self._snapshot, self.policy)
+
+    def refresh(self) -> bool:
+        """Whether a new policy came into force. New credentials take effect in place, without new plans.
+
+        A snapshot that cannot be used is logged, and everything stays as it was.
+        """
+        now = stamp(self._path)
+        if now == self._stamp:
+            return False
+        self._stamp = now
+        try:
+            snapshot = Snapshot.read(self._path)
+            policy = snapshot.parsed_policy()
+            if snapshot.version == self._snapshot.version:
+                self.credentials.apply(snapshot.credentials)
+                self._snapshot = snapshot
+                return False
+            pipeline = self._compiled(snapshot, policy)
+            self.credentials.apply(snapshot.credentials)
+        except (Fault, PolicyError, OSError, ValueError, KeyError, TypeError) as error:
+            _log.error("snapshot refused, the one in force stays", reason=f"{type(error).__name__}: {error}")
+            return False
+        self._snapshot, self.policy, self.pipeline = snapshot, policy, pipeline
+        _log.info("policy in force", version=snapshot.version, number=snapshot.number)
+        return True
+
+    def _compiled(self, snapshot: Snapshot, policy: Policy) -> Pipeline:
+        keys = load_private_keys(self._keys / "upstream.json")
+        if not keys:
+            raise PolicyError(f"{self._keys / 'upstream.json'} holds no key", key="state")
+        return compile_pipeline(
+            policy,
+            description_from_document(snapshot.description),
+            version=snapshot.version,
+            credentials=self.credentials,
+            signer=IdentitySigner(keys[0], policy.forward),
+            counters=self.counters,
+            record_key=(self._keys / "record.key").read_bytes(),
+        )
+
+
+def stamp(path: Path) -> Stamp:
+    """What changes when a file is replaced: inode, size, time of change; zeros when there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (facts.st_ino, facts.st_size, facts.st_mtime_ns)

@@ -1,0 +1,153 @@
+"""One worker process: serves from the snapshot, follows its changes, drains on SIGTERM.
+
+Started by the supervisor as `python -m doorward.gateway.worker --snapshot FILE --listen-fd FD [--plain-fd FD]
+--slot N --status-fd FD`. It reads no policy file and asks nobody: with the control process down it serves on.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+
+from doorward import logs
+from doorward.audit.writer import AuditWriter
+from doorward.errors import Fault, PolicyError
+from doorward.gateway.deadlines import Deadlines
+from doorward.gateway.gateway import Gateway
+from doorward.gateway.listener import listen, redirect_to_https
+from doorward.gateway.liveness import Heartbeat
+from doorward.gateway.serving import Serving, Stamp, stamp
+from doorward.gateway.tls import renew_certificate, server_context
+from doorward.gateway.upstream import UpstreamPool
+
+POLL_S: Final = 0.2
+"""Time between two looks at snapshot and certificate, in seconds; a revocation must be in force within 1 s."""
+DRAIN_S: Final = 25.0
+"""Time exchanges have to finish after SIGTERM, in seconds; less than the supervisor waits."""
+_log = structlog.get_logger()
+
+
+class Worker:
+    """The pieces of one worker, put together from its snapshot."""
+
+    def __init__(self, snapshot: Path, slot: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Errors: SnapshotRefused, PolicyError, OSError (the trail is in use or cannot be read)."""
+        self._loop = loop
+        self._serving = Serving(snapshot)
+        policy = self._serving.policy
+        self._context: ssl.SSLContext | None = None
+        self._certificate_stamps: tuple[Stamp, ...] = ()
+        if policy.tls is not None:
+            self._certificate_stamps = (stamp(policy.tls.certificate), stamp(policy.tls.key))
+            self._context = server_context(policy.tls.certificate, policy.tls.key)
+        self._deadlines = Deadlines(loop)
+        self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
+        self._audit = AuditWriter.open(snapshot.parent, slot, policy.audit, loop=loop)
+        self._gateways = [self._gateway("http" if policy.tls is None else "https")]
+
+    async def run(self, listener: socket.socket, plain: socket.socket | None, status_fd: int) -> None:
+        """Serve until SIGTERM, then finish what is under way."""
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, stopping.set)
+        servers = [await listen(self._gateways[0], listener, self._context, self._loop)]
+        if plain is not None:
+            port = listener.getsockname()[1]
+            redirecting = self._gateway("http", redirects_to=port)
+            self._gateways.append(redirecting)
+            servers.append(await listen(redirecting, plain, None, self._loop))
+        heartbeat = Heartbeat(status_fd, self._loop, stopping.set)
+        heartbeat.ready()
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), POLL_S)
+            self._follow()
+        for server in servers:
+            server.close()
+        await asyncio.gather(*(gateway.drain(DRAIN_S) for gateway in self._gateways))
+        await self._upstream.close()
+        self._deadlines.close()
+        self._audit.close()
+        heartbeat.stop()
+
+    def _gateway(self, scheme: str, *, redirects_to: int = 0) -> Gateway:
+        policy = self._serving.policy
+        return Gateway(
+            self._serving.pipeline,
+            self._audit,
+            self._upstream,
+            limits=policy.limits,
+            forward=policy.forward,
+            deadlines=self._deadlines,
+            scheme="https" if scheme == "https" else "http",
+            local_answer=redirect_to_https(policy.transport, redirects_to) if redirects_to else None,
+        )
+
+    def _follow(self) -> None:
+        self._renew()
+        forward_before = self._serving.policy.forward
+        if not self._serving.refresh():
+            return
+        policy = self._serving.policy
+        if policy.forward != forward_before:
+            try:
+                upstream = UpstreamPool(policy.forward, self._deadlines, self._loop)
+            except PolicyError as error:
+                _log.error("upstream settings refused, the ones in force stay", reason=str(error))
+            else:
+                self._upstream.retire()
+                self._upstream = upstream
+        for gateway in self._gateways:
+            gateway.upstream = self._upstream
+            gateway.replace(self._serving.pipeline, limits=policy.limits, forward=policy.forward)
+
+    def _renew(self) -> None:
+        tls = self._serving.policy.tls
+        if tls is None or self._context is None:
+            return
+        stamps = (stamp(tls.certificate), stamp(tls.key))
+        if stamps == self._certificate_stamps:
+            return
+        self._certificate_stamps = stamps
+        try:
+            renew_certificate(self._context, tls.certificate, tls.key)
+        except PolicyError as error:
+            _log.error("certificate refused, the one in force stays", reason=str(error))
+        else:
+            _log.info("certificate renewed")
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="doorward-worker")
+    parser.add_argument("--snapshot", type=Path, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--plain-fd", type=int)
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--status-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    logs.configure(f"worker-{arguments.slot}")
+    try:
+        uvloop.run(_run(arguments))
+    except (Fault, PolicyError, OSError) as error:
+        _log.error("the worker cannot serve", reason=f"{type(error).__name__}: {error}")
+        sys.exit(2)
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    listener = socket.socket(fileno=arguments.listen_fd)
+    plain = None if arguments.plain_fd is None else socket.socket(fileno=arguments.plain_fd)
+    worker = Worker(arguments.snapshot, arguments.slot, asyncio.get_running_loop())
+    await worker.run(listener, plain, arguments.status_fd)
+
+
+if __name__ == "__main__":
+    main()
