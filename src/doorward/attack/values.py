@@ -159,5 +159,5 @@ def _string(schema: Schema) -> str:
         if text is None or (most is not None and len(text) > most):
             raise NoSampleError("no text could be made for the pattern")
         return text
-    plain = _FORMATS.get(schema.get("format", ""), "a" * max(least, 1))
+    plain: str = _FORMATS.get(schema.get("format", ""), "a" * max(least, 1))
     return plain if most is None else plain[:most]

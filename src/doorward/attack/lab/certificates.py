@@ -1,0 +1,84 @@
+"""Certificates for the misbehaving upstream: one authority, one right name, one wrong name. Good for a day."""
+
+import datetime as dt
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_LIFE: Final = dt.timedelta(days=1)
+_BACKDATED: Final = dt.timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class LabCertificates:
+    """What the upstream shows, and who vouches for it."""
+
+    ca_file: Path
+    right: ssl.SSLContext
+    wrong: ssl.SSLContext
+
+
+def make_certificates(directory: Path) -> LabCertificates:
+    """An authority in `directory`, and contexts for 127.0.0.1 and for somebody else's name."""
+    now = dt.datetime.now(dt.UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("Doorward laboratory CA")
+    ca = (
+        _builder(name, name, key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    ca_file = directory / "upstream-ca.pem"
+    ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    right = _context(directory / "right.pem", address, name, key, now)
+    wrong = _context(directory / "wrong.pem", x509.DNSName("elsewhere.example"), name, key, now)
+    return LabCertificates(ca_file, right, wrong)
+
+
+def _context(
+    path: Path, subject: x509.GeneralName, issuer: x509.Name, ca_key: ec.EllipticCurvePrivateKey, now: dt.datetime
+) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    certificate = (
+        _builder(_name("Doorward laboratory upstream"), issuer, key, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+        .add_extension(authority, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    path.touch(mode=0o600)
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + _LIFE)
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])

@@ -1,0 +1,219 @@
+"""Puts the laboratory up: upstreams, three gateways, credentials; and knows what each of its stages needs."""
+
+import contextlib
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+import orjson
+
+from doorward.attack.case import Ask
+from doorward.attack.credentials import MintedTokens
+from doorward.attack.gateway_process import GatewayProcess
+from doorward.attack.lab.certificates import make_certificates
+from doorward.attack.lab.upstream import LabUpstream
+from doorward.attack.operator import StateCredentials
+from doorward.attack.roles import all_scopes, cast_for
+from doorward.attack.samples import DescribedSamples
+from doorward.attack.wire import Answer, Connection, Target, request_bytes
+from doorward.identity.revoking import revoke
+from doorward.policy.loading import load_policy
+from doorward.policy.openapi import load_description
+from doorward.store import open_store
+
+MakeState = Callable[[Path], None]
+"""Makes a new state directory: what `doorward init` does."""
+
+_DESCRIPTION: Final = Path(__file__).with_name("openapi.yaml")
+_ABSENT_ISSUER: Final = "https://absent.example/"
+_REVOKED: Final = "attack-revoked"
+_CONNECTIONS: Final = 2
+_QUOTA: Final = 5
+_RECOVERY_S: Final = 15.0
+_LOOK_S: Final = 0.1
+_BROKEN: Final = {"refused", "issuer_unavailable", "overload", "disk_full"}
+"""Behaviours of which the second gateway is capable: its upstream is away, its memory small, its disk full."""
+
+_POLICY: Final[dict[str, Any]] = {
+    "api": "openapi.yaml",
+    "listen": "127.0.0.1:0",
+    "tls": {"certificate": ".doorward/tls/server.pem", "key": ".doorward/tls/server.key"},
+    "issuer": {"listen": "127.0.0.1:0"},
+    "roles": {
+        "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
+        "writer": ["GET /notes", "POST /notes", "PUT /files/*"],
+        "metered": ["GET /notes"],
+        "admin": ["*"],
+    },
+    "owners": {"/accounts/{account_id}": "caller.account_id"},
+    "public": ["GET /health"],
+    # Fast enough that a slow attack takes a second, slow enough that a busy machine passes the twin.
+    "limits": {
+        "head_s": 1.0,
+        "body_s": 1.0,
+        "per_address": "6000/minute",
+        "per_caller": "600/minute",
+        "quota": {"metered": f"{_QUOTA}/day"},
+    },
+    "forward": {"connections": _CONNECTIONS, "waiting": 0, "response_s": 1.5},
+}
+
+
+class Laboratory:
+    """The laboratory in `directory`, which must be empty. `with` puts it up and takes it down."""
+
+    def __init__(self, directory: Path, make_state: MakeState) -> None:
+        self._directory, self._make_state = directory, make_state
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as opening:
+            certificates = make_certificates(self._directory)
+            self._certificates = certificates
+            self._upstream = opening.enter_context(LabUpstream())
+            self._tls_upstream = opening.enter_context(LabUpstream(certificates.right))
+            main = self._site("main", upstream=f"http://127.0.0.1:{self._upstream.port}")
+            absent = {"issuer": _ABSENT_ISSUER, "audience": "lab", "jwks_url": f"{_ABSENT_ISSUER}jwks"}
+            broken = self._site(
+                "broken",
+                upstream="http://127.0.0.1:1",
+                issuers=["local", absent],
+                limits={**_POLICY["limits"], "buffered_bytes": 65_536},
+            )
+            secure = self._site(
+                "secure",
+                upstream=f"https://127.0.0.1:{self._tls_upstream.port}",
+                forward={"ca_file": str(certificates.ca_file)},
+            )
+            self.samples = self._make_samples(main)
+            # One issuer for all three: a token minted for one is good at the others.
+            for site in (broken, secure):
+                shutil.copy2(main / ".doorward/keys/issuer.json", site / ".doorward/keys/issuer.json")
+            started = [opening.enter_context(_stopping(site)) for site in (main, broken, secure)]
+            self._main, self._broken, self._secure = (opening.enter_context(process) for process in started)
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @property
+    def target(self) -> Target:
+        """The gateway that ordinary attacks go to."""
+        return self._main.target
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Target]:
+        """Where a behaviour's request goes, while what it needs holds."""
+        match name:
+            case "busy":
+                with self._all_connections_taken():
+                    yield self._main.target
+            case "disk_full":
+                with self._disk_full():
+                    yield self._broken.target
+            case "tls_right_name" | "tls_wrong_name":
+                right = name == "tls_right_name"
+                self._tls_upstream.tls = self._certificates.right if right else self._certificates.wrong
+                yield self._secure.target
+            case _:
+                yield self._broken.target if name in _BROKEN else self._main.target
+
+    def ask(self, behaviour: str) -> Ask:
+        """The request that brings a behaviour about."""
+        misbehave = Ask(target=f"/lab/{behaviour}", who="reader", lab=behaviour)
+        match behaviour:
+            case "quota":
+                claims: dict[str, object] = {"sub": "attack-metered", "roles": ["metered"]}
+                ask = replace(misbehave, target="/notes", who="anonymous", times=_QUOTA)
+                return ask.with_header("Authorization", self._bearer(claims))
+            case "token_revoked":
+                ask = replace(misbehave, target="/notes", who="anonymous")
+                return ask.with_header("Authorization", self._bearer({"jti": _REVOKED}))
+            case "issuer_unavailable":
+                claims = {"iss": _ABSENT_ISSUER, "aud": "lab"}
+                return replace(misbehave, who="anonymous").with_header("Authorization", self._bearer(claims))
+            case "overload":
+                body = b'{"title":"large","priority":1}' + b" " * 200_000
+                ask = replace(misbehave, method="POST", target="/notes", body=body, who="writer")
+                return ask.with_header("Content-Type", "application/json")
+            case "refused" | "disk_full" | "busy" | "tls_right_name" | "tls_wrong_name":
+                return replace(misbehave, target="/lab/ok")
+            case _:
+                return misbehave
+
+    def _site(self, name: str, **changes: Any) -> Path:
+        """A directory as `doorward init` leaves it, with the laboratory's policy."""
+        site = self._directory / name
+        site.mkdir()
+        self._make_state(site / ".doorward")
+        shutil.copyfile(_DESCRIPTION, site / "openapi.yaml")
+        # JSON is YAML; what a machine writes need not look as if a person had written it.
+        (site / "doorward.yaml").write_bytes(orjson.dumps({**_POLICY, **changes}))
+        return site
+
+    def _make_samples(self, site: Path) -> DescribedSamples:
+        policy = load_policy(site / "doorward.yaml")
+        description = load_description(policy.api)
+        cast = cast_for(description, policy)
+        state = StateCredentials(policy)
+        self._tokens: MintedTokens = state.tokens(cast, all_scopes(description))
+        store = open_store(f"sqlite:///{policy.state / 'store.db'}")
+        revoke(store, "token", policy.issuer.url, _REVOKED, now=time.time())
+        store.close()
+        return DescribedSamples(description, policy, cast, self._tokens, api_keys=state.api_keys(cast), lab=self.ask)
+
+    def _bearer(self, claims: dict[str, object]) -> str:
+        return f"Bearer {self._tokens.forge({}, claims, valid_signature=True)}"
+
+    @contextlib.contextmanager
+    def _all_connections_taken(self) -> Iterator[None]:
+        target = self._main.target
+        authorization = ("Authorization", f"Bearer {self._tokens.token('reader')}")
+        slow = request_bytes("GET", "/lab/slow", (authorization,), b"", authority=target.authority)
+        with contextlib.ExitStack() as held:
+            for _ in range(_CONNECTIONS):
+                held.enter_context(Connection(target)).send(slow)
+            self._upstream.wait_until_held(_CONNECTIONS)
+            yield
+        self._upstream.wait_until_held(0)
+
+    @contextlib.contextmanager
+    def _disk_full(self) -> Iterator[None]:
+        """No file of the workers' can be written to: the kernel answers them as a full disk would."""
+        before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in self._broken.worker_pids}
+        for pid, (_, hard) in before.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            yield
+        finally:
+            for pid, limit in before.items():
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
+        self._wait_until_recorded_again()
+
+    def _wait_until_recorded_again(self) -> None:
+        deadline = time.monotonic() + _RECOVERY_S
+        while self._health(self._broken.target).denial == "audit.unavailable":
+            if time.monotonic() > deadline:
+                raise TimeoutError("the gateway does not record again although the disk has room")
+            time.sleep(_LOOK_S)
+
+    @staticmethod
+    def _health(target: Target) -> Answer:
+        with Connection(target) as connection:
+            connection.send(request_bytes("GET", "/health", (), b"", authority=target.authority))
+            return connection.receive()
+
+
+@contextlib.contextmanager
+def _stopping(site: Path) -> Iterator[GatewayProcess]:
+    """A gateway that has been started and is not waited for yet; whatever happens, it is ended."""
+    process = GatewayProcess(site / "doorward.yaml")
+    try:
+        yield process
+    finally:
+        process.stop()
