@@ -74,8 +74,14 @@ class Supervisor:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await _stop_all(self._workers, self._plan.drain_s)
-        await _stop_all([self._control], STOP_S)
+        for worker in self._workers:
+            worker.stop()
+        for listener in self._plan.worker_sockets:
+            # From now on a new connection is refused; kept open, it would wait for workers that never come.
+            listener.close()
+        await _all_gone(self._workers, self._plan.drain_s)
+        self._control.stop()
+        await _all_gone([self._control], STOP_S)
         _log.info("stopped")
 
     async def _start(self) -> None:
@@ -239,9 +245,8 @@ def back_off_s(failed_starts: int) -> float:
     return float(min(RESTART_S * 2 ** min(failed_starts, 10), BACK_OFF_S))
 
 
-async def _stop_all(children: list[_Child], within_s: float) -> None:
-    for child in children:
-        child.stop()
+async def _all_gone(children: list[_Child], within_s: float) -> None:
+    """Wait until every child has ended, by itself or, after `within_s`, by force."""
     try:
         async with asyncio.timeout(within_s):
             for child in children:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from doorward.identity.api_keys import revoke_api_key
+from doorward.store import open_store
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Load, Running, Start
+
+REVOKED_WITHIN_S = 1.0
+
+
+def test_workers_serve_on_and_restart_while_the_control_process_is_down(start: Start, load: type[Load]) -> None:
+    with start() as running, load(running, clients=1, keeps_connection=False) as clients:
+        # Stopped, not killed: killed it would be back before the worker is.
+        control = running.pid_of("control")
+        os.kill(control, signal.SIGSTOP)
+        before = running.position
+        os.kill(running.pid_of("worker-0"), signal.SIGKILL)
+        running.wait_until_serves("worker-0", after=before)
+        clients.wait_for_answers(4)
+        assert running.pid_of("control") == control
+        os.kill(control, signal.SIGCONT)
+        assert {status for status, _ in clients.answered} == {200}
+
+
+def test_a_killed_control_process_comes_back_and_publishes_again(start: Start) -> None:
+    with start() as running:
+        before = running.position
+        os.kill(running.pid_of("control"), signal.SIGKILL)
+        running.wait_until_serves("control", after=before)
+        key = running.add_key("bob")
+        assert answers_within(running, key, 200)
+
+
+def test_a_control_process_that_comes_back_to_a_bad_policy_goes_on_with_the_one_in_force(start: Start) -> None:
+    with start() as running:
+        running.policy.write_text("nonsense: true\n")
+        before = running.position
+        os.kill(running.pid_of("control"), signal.SIGKILL)
+        running.wait_until_serves("control", after=before)
+        running.wait_for(lambda event: event["event"].startswith("policy refused"), after=before)
+        key = running.add_key("bob")
+        assert answers_within(running, key, 200)
+        assert running.ask()[0] == 200
+
+
+def test_a_revoked_key_is_refused_by_every_worker_within_a_second(start: Start, load: type[Load]) -> None:
+    with start("workers: 2\n") as running, load(running, clients=2, keeps_connection=False):
+        for number in range(3):
+            key = running.add_key(f"victim-{number}")
+            assert answers_within(running, key, 200)
+            store = open_store(f"sqlite:///{running.state / 'store.db'}")
+            revoke_api_key(store, f"victim-{number}", now=time.time())
+            store.close()
+            revoked_at = time.monotonic()
+            # The last answer that was still given: asked often, on fresh connections, so that both workers are met.
+            last_accepted = revoked_at
+            while time.monotonic() < revoked_at + 2 * REVOKED_WITHIN_S:
+                asked_at = time.monotonic()
+                if running.ask(key)[0] == 200:
+                    last_accepted = asked_at
+            assert last_accepted - revoked_at <= REVOKED_WITHIN_S
+
+
+def answers_within(running: Running, key: str, status: int) -> bool:
+    deadline = time.monotonic() + 10 * REVOKED_WITHIN_S
+    while time.monotonic() < deadline:
+        if running.ask(key)[0] == status:
+            return True
+    return False
