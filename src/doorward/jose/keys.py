@@ -1,5 +1,6 @@
 """Keys that carry exactly one algorithm; there is no "any" (Keycloak CVE-2026-11800, Authlib CVE-2024-37568)."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -148,16 +149,14 @@ def _import(jwk: Mapping[str, Any], algorithms: Iterable[Algorithm]) -> tuple[_M
     members = {name: value for name, value in jwk.items() if name in _MEMBERS}
     if not all(isinstance(value, str) for value in members.values()):
         raise JoseError("key", "a member of the key is not a string")
+    if kind is RSAKey:
+        _require_strong_rsa(members.get("n", ""))
     try:
         material = kind.import_key(members)
         _MODELS[algorithm].check_key(material)
         key_id = jwk.get("kid") or material.thumbprint()
     except (LibraryError, ValueError, TypeError, KeyError, ArithmeticError) as error:
         raise JoseError("key", f"not a usable {algorithm} key: {type(error).__name__}") from error
-    if isinstance(material, RSAKey):
-        bits = material.public_key.key_size
-        if not RSA_BITS_LEAST <= bits <= RSA_BITS_MOST:
-            raise JoseError("key", f"an RSA key of {bits} bits is outside {RSA_BITS_LEAST}..{RSA_BITS_MOST}")
     if not isinstance(key_id, str) or len(key_id) > KEY_ID_CHARACTERS:
         raise JoseError("key", "kid is not a short string")
     return material, algorithm, key_id
@@ -165,6 +164,35 @@ def _import(jwk: Mapping[str, Any], algorithms: Iterable[Algorithm]) -> tuple[_M
 
 _MEMBERS: Final = frozenset({"kty", "crv", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi"})
 """All we take from a JWK; `x5c`, `x5u` and the like are other people's claims about the key."""
+
+
+def _require_strong_rsa(encoded: str) -> None:
+    # before the import, for which a huge key would already be work
+    try:
+        modulus = int.from_bytes(base64.urlsafe_b64decode(encoded + "==="), "big")
+    except ValueError as error:
+        raise JoseError("key", "the modulus is not base64url") from error
+    bits = modulus.bit_length()
+    if not RSA_BITS_LEAST <= bits <= RSA_BITS_MOST:
+        raise JoseError("key", f"an RSA key of {bits} bits is outside {RSA_BITS_LEAST}..{RSA_BITS_MOST}")
+    if all(modulus % prime in powers for prime, powers in _ROCA_POWERS.items()):
+        raise JoseError("key", "the RSA key was made by a generator that is broken (ROCA)")
+
+
+def _powers_of_65537(prime: int) -> frozenset[int]:
+    found = {1}
+    power = 65537 % prime
+    while power not in found:
+        found.add(power)
+        power = power * 65537 % prime
+    return frozenset(found)
+
+
+_ROCA_POWERS: Final = {
+    prime: _powers_of_65537(prime) for prime in range(3, 168) if all(prime % divisor for divisor in range(2, prime))
+}
+"""Broken generators of smart cards made primes that are powers of 65537 modulo all small primes; a sound modulus is
+one by chance in 2^27. Source: CVE-2017-15361; Nemec et al., The Return of Coppersmith's Attack, CCS 2017."""
 
 
 def _algorithm(jwk: Mapping[str, Any], allowed: tuple[Algorithm, ...]) -> Algorithm:

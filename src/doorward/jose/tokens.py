@@ -20,6 +20,8 @@ TOKEN_BYTES: Final = 8192
 """Longest token looked at, in bytes, unless the caller says otherwise; counted before anything is split."""
 HEADER_BYTES: Final = 2048
 """Longest encoded header. Entra and Keycloak write about 200 bytes."""
+CONTAINERS_COUNT: Final = 250
+"""Most arrays and objects in header or claims, and so the deepest nesting: whatever writes them later is recursive."""
 DATE_MOST: Final = 1 << 40
 """Latest NumericDate taken for a date, Unix seconds (the year 36812); `1e300` is an attack, not a date."""
 SUBJECT_CHARACTERS: Final = 255
@@ -209,11 +211,13 @@ def _decode_segment(segment: bytes, part: Literal["header", "payload", "signatur
 def _parse_object(data: bytes, part: str) -> dict[str, Any]:
     try:
         text = data.decode("utf-8")
+        if text.count("[") + text.count("{") > CONTAINERS_COUNT:
+            raise ValueError("too many arrays and objects")  # noqa: TRY301 - one answer for all that is not strict
         parsed = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse_constant)
         if "\\u" in text:
             # a lone surrogate is no text: it would break whatever writes it later
             json.dumps(parsed, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise JoseError("header", f"the {part} is not strict JSON: {type(error).__name__}") from error
     if not isinstance(parsed, dict):
         raise JoseError("header", f"the {part} is not a JSON object")

@@ -1,0 +1,84 @@
+"""`doorward client`: programs that fetch tokens with a secret of their own."""
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from doorward.cli import callers
+from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
+from doorward.identity.clients import Client, add_client, disable_client, list_clients
+
+_COMMANDS: Final = typer.Typer(help="programs that fetch tokens with a secret", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doorward client`."""
+    app.add_typer(_COMMANDS, name="client")
+
+
+@_COMMANDS.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="its client_id")],
+    role: RoleOption = None,
+    scope: ScopeOption = None,
+    claim: ClaimOption = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a client and print its secret, once."""
+    with callers.opened(policy) as (settings, store):
+        client, secret = add_client(
+            store,
+            name,
+            now=time.time(),
+            roles=callers.known_roles(settings, role),
+            scopes=scope or (),
+            claims=callers.parse_claims(claim),
+        )
+    if as_json:
+        callers.show_json({**asdict(client), "secret": secret})
+        return
+    callers.say(f"added client {client.name} with {callers.words(client.roles)}; its secret, shown only now:")
+    print(secret)
+    callers.say(
+        f"next: curl -u {client.name}:SECRET -d grant_type=client_credentials {settings.issuer.url}/oauth/token"
+    )
+
+
+@_COMMANDS.command("list")
+def list_all(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
+    """List all clients."""
+    with callers.opened(policy) as (_, store):
+        clients = list_clients(store)
+    if as_json:
+        callers.show_json([asdict(client) for client in clients])
+    else:
+        callers.show_table([_row(client) for client in clients], "there are no clients")
+
+
+@_COMMANDS.command("revoke")
+def revoke(
+    name: Annotated[str, typer.Argument(help="its client_id")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Disable a client: it gets no more tokens, and those it has are void within a second."""
+    with callers.opened(policy) as (_, store):
+        client = disable_client(store, name, now=time.time())
+    if as_json:
+        callers.show_json(asdict(client))
+    else:
+        callers.say(f"client {name} is disabled")
+
+
+def _row(client: Client) -> dict[str, str]:
+    return {
+        "name": client.name,
+        "roles": callers.words(client.roles),
+        "scopes": callers.words(client.scopes),
+        "claims": callers.claims_text(client.claims),
+        "added": callers.day(client.created_at),
+        "disabled": callers.day(client.disabled_at),
+    }

@@ -1,0 +1,85 @@
+"""`doorward user`: people who may call."""
+
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from doorward.cli import callers
+from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption
+from doorward.identity.users import User, add_user, disable_user, list_users
+
+_COMMANDS: Final = typer.Typer(help="people who may call", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doorward user`."""
+    app.add_typer(_COMMANDS, name="user")
+
+
+@_COMMANDS.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="their name, as it stands in `sub`")],
+    role: RoleOption = None,
+    claim: ClaimOption = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="read a password (15 characters or more) from standard input")
+    ] = False,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a user."""
+    with callers.opened(policy) as (settings, store):
+        user = add_user(
+            store,
+            name,
+            now=time.time(),
+            roles=callers.known_roles(settings, role),
+            claims=callers.parse_claims(claim),
+            password=sys.stdin.readline().rstrip("\r\n") if password_stdin else None,
+        )
+        if as_json:
+            callers.show_json(asdict(user))
+            return
+        callers.say(f"added user {user.name} with {callers.words(user.roles)}")
+        if settings.issuer.insecure_development_tokens:
+            callers.say(f"next: doorward token --user {user.name}")
+
+
+@_COMMANDS.command("list")
+def list_all(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
+    """List all users."""
+    with callers.opened(policy) as (_, store):
+        users = list_users(store)
+    if as_json:
+        callers.show_json([asdict(user) for user in users])
+    else:
+        callers.show_table([_row(user) for user in users], "there are no users")
+
+
+@_COMMANDS.command("revoke")
+def revoke(
+    name: Annotated[str, typer.Argument(help="their name")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Disable a user: every token of theirs is void within a second."""
+    with callers.opened(policy) as (_, store):
+        user = disable_user(store, name, now=time.time())
+    if as_json:
+        callers.show_json(asdict(user))
+    else:
+        callers.say(f"user {name} is disabled")
+
+
+def _row(user: User) -> dict[str, str]:
+    return {
+        "name": user.name,
+        "roles": callers.words(user.roles),
+        "claims": callers.claims_text(user.claims),
+        "password": "yes" if user.has_password else "no",
+        "added": callers.day(user.created_at),
+        "disabled": callers.day(user.disabled_at),
+    }
