@@ -2,12 +2,22 @@
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from doorward.controls.audit.policy import AuditPolicy
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy, local_issuer
@@ -27,9 +37,7 @@ ControlName: TypeAlias = Literal[
 Mode: TypeAlias = Literal["enforce", "observe", "off"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_CONFIG: Final = ConfigDict(
-    extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, populate_by_name=True
-)
+_CONFIG: Final = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 _ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}")
 _OPERATION_KEY: Final = re.compile(r"[A-Z]+ /[^\s]*")
 
@@ -165,22 +173,35 @@ class Policy(BaseModel):
             raise ValueError("tls is missing: write tls: {certificate: ..., key: ...}")
         return self
 
-    @property
-    def authenticate(self) -> AuthenticatePolicy:
-        """How callers prove who they are, the accepted issuers included."""
-        issuers = tuple(local_issuer(self.issuer.url) if issuer == "local" else issuer for issuer in self.issuers)
-        return self.authenticate_.model_copy(update={"issuers": issuers})
+    @field_validator("authenticate_")
+    @classmethod
+    def _issuers_stand_above(cls, policy: AuthenticatePolicy) -> AuthenticatePolicy:
+        if policy.issuers:
+            raise ValueError("issuers do not stand here: write them as `issuers:` at the top")
+        return policy
 
-    @property
+    @field_validator("forward_")
+    @classmethod
+    def _upstream_stands_above(cls, policy: ForwardPolicy) -> ForwardPolicy:
+        if policy.upstream:
+            raise ValueError("the upstream does not stand here: write it as `upstream:` at the top")
+        return policy
+
+    @cached_property
+    def authenticate(self) -> AuthenticatePolicy:
+        """How callers prove who they are, the accepted issuers included. Errors: PolicyError when two are the same."""
+        issuers = tuple(local_issuer(self.issuer.url) if issuer == "local" else issuer for issuer in self.issuers)
+        return _made(AuthenticatePolicy, {**_written(self.authenticate_), "issuers": issuers})
+
+    @cached_property
     def authorize(self) -> AuthorizePolicy:
         """Roles and owners as the control takes them. Errors: PolicyError for a grant or owner rule it refuses."""
-        owners = {path: rule if isinstance(rule, str) else rule.model_dump() for path, rule in self.owners.items()}
-        return _made(AuthorizePolicy, {"roles": self.roles, "owners": owners})
+        return _made(AuthorizePolicy, {"roles": self.roles, "owners": self.owners})
 
-    @property
+    @cached_property
     def forward(self) -> ForwardPolicy:
         """How the upstream is reached, its address included."""
-        return self.forward_.model_copy(update={"upstream": self.upstream})
+        return _made(ForwardPolicy, {**_written(self.forward_), "upstream": self.upstream})
 
     def operation_policy(self, operation: Operation) -> OperationPolicy:
         """What differs for this operation: the policy's word first, the description's `x-doorward` second.
@@ -191,11 +212,14 @@ class Policy(BaseModel):
         written = self.operations.get(operation_key(operation))
         if written is None:
             return described
-        return OperationPolicy(
-            public=described.public if written.public is None else written.public,
-            modes={**described.modes, **written.modes},
-            limits=_merged(described.limits, written.limits),
-            validate_=_merged(described.validate_, written.validate_),
+        return _made(
+            OperationPolicy,
+            {
+                "public": described.public if written.public is None else written.public,
+                "modes": {**described.modes, **written.modes},
+                "limits": _merged(described.limits, written.limits),
+                "validate": _merged(described.validate_, written.validate_),
+            },
         )
 
     def modes_of(self, operation: Operation) -> dict[ControlName, Mode]:
@@ -226,15 +250,23 @@ def described_policy(operation: Operation) -> OperationPolicy:
     if not operation.extension:
         return _NOTHING
     key = f"{operation_key(operation)} x-doorward"
-    return _made(OperationPolicy, operation.extension, key)
-
-
-def _made(model: type[_Model], data: Mapping[str, Any], key: str = "") -> _Model:
-    # By way of JSON: only then does pydantic's strict mode take a list for a tuple, as a document must.
     try:
-        return model.model_validate_json(orjson.dumps(data))
+        # By way of JSON: only then does pydantic's strict mode take a list for a tuple, as a document must.
+        return OperationPolicy.model_validate_json(orjson.dumps(operation.extension))
     except ValidationError as error:
-        raise first_mistake(error, model, key) from None
+        raise first_mistake(error, OperationPolicy, key) from None
+
+
+def _made(model: type[_Model], data: Mapping[str, Any]) -> _Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise first_mistake(error, model) from None
+
+
+def _written(model: BaseModel) -> dict[str, Any]:
+    """The settings that were written down, so that defaults stay the model's own."""
+    return {name: getattr(model, name) for name in model.model_fields_set}
 
 
 def _merged(under: _Model | None, over: _Model | None) -> _Model | None:

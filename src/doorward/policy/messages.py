@@ -27,6 +27,12 @@ _EXPECTED: Final = {
     "frozen_set_type": "a list",
     "path_type": "a path",
 }
+_BOUNDS: Final = {
+    "greater_than_equal": ("below", "ge"),
+    "greater_than": ("not above", "gt"),
+    "less_than_equal": ("above", "le"),
+    "less_than": ("not below", "lt"),
+}
 
 
 class Mistake(typing.NamedTuple):
@@ -87,6 +93,9 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> Mistake:
         return Mistake(place, f"{_shown(given)} is not one of {expected}", did_you_mean(str(given), words))
     if kind in _EXPECTED:
         return Mistake(place, f"{_shown(given)} is not {_EXPECTED[kind]}", f"expected {_EXPECTED[kind]}")
+    if kind in _BOUNDS:
+        word, limit = _BOUNDS[kind]
+        return Mistake(place, f"{_shown(given)} is {word} {context[limit]}", _describe(owner, place))
     if kind in {"value_error", "assertion_error"}:
         cause = context.get("error")
         problem = getattr(cause, "problem", "") or str(cause)
@@ -106,10 +115,16 @@ def _place(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[Place, A
             # Not a key the model knows: an unknown key of the document, or pydantic's name for a union member.
             if part != "[key]" and (not place or not _is_member_name(annotation, part)):
                 place.append(part)
+                owner, annotation = _model_in(annotation), Any
             continue
         owner, annotation = step
         place.append(part)
     return tuple(place), owner
+
+
+def _model_in(annotation: Any) -> Any:
+    models = [each for each in _candidates(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+    return models[0] if models else None
 
 
 def _step(annotation: Any, part: int | str) -> tuple[Any, Any] | None:
