@@ -11,16 +11,18 @@ from typing import Final
 from doorward.controls.inspect.command_words import ENGLISH, INTERPRETERS, WORDS, takes
 from doorward.controls.inspect.verdict import Verdict
 
-_SEPARATOR: Final = re.compile(r"\|\||&&|[;|&`]|\$\(|[\r\n]+|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},)")
+_SEPARATOR: Final = re.compile(
+    r"\|\||&&|[;|&`]|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},)"
+)
 _SPACE_TRICK: Final = re.compile(r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\t|\t", re.IGNORECASE)
 _QUOTING: Final = re.compile(r"""[\\^"']|\$[@*!]|\$\{[@*]\}|\$\d|``|\$\(\)""")
 _LEAD: Final = re.compile(
-    r"[\s\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?"
+    r"[\s+\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?"
 )
 _WORD: Final = re.compile(r"[^\s;|&<>()`]{1,128}")
 _ARGUMENT: Final = re.compile(r"[^;|&`\r\n]{0,128}")
 _CODE_CALL: Final = re.compile(
-    r"(?:^|[;&|{(=\s\"'@.:])(?:shell_exec|system|passthru|popen|proc_open|pcntl_exec|exec|spawn|execSync|spawnSync|check_output|getoutput"
+    r"(?:^|[;&|{(=\s\"'@.:])(?:shell_exec|[Ss]ystem|%x|passthru|popen|proc_open|pcntl_exec|exec|spawn|execSync|spawnSync|check_output|getoutput"
     r"|Kernel\.exec|Kernel\.system|os\.system|os\.popen|subprocess\.\w{1,20}|getRuntime\(\)\.exec|ProcessBuilder|phpinfo|backticks)"
     r"\s*\(\s*(.{0,128})",
     re.DOTALL,
@@ -37,6 +39,10 @@ _INTERPRETED: Final = re.compile(
     r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
     r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)",
     re.IGNORECASE,
+)
+_ASSIGNED: Final = re.compile(r"(?:^|[\s;|&^'\"])[A-Za-z_]{1,32}=\$\\?['\"(]")
+_SENSITIVE: Final = re.compile(
+    r"/etc\b|/home\b|/root\b|/proc\b|/tmp\b|/var/(?:log|www)|passwd|shadow|boot\.ini|\\SAM\b|[Cc]:(?:[\\/]|\s*$)|%[A-Za-z]{3,24}%|\$\{?IFS"
 )
 _NETWORK: Final = re.compile(
     r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?!\w)|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d"
@@ -60,6 +66,8 @@ def judge(value: str) -> Verdict | None:
         verdict = _judge_code(value)
         if verdict is not None:
             return verdict
+    if ";$" in value and _ASSIGNED.search(value):
+        return _verdict("a variable set and then run", 85)
     verdict = _judge_separators(value)
     if verdict is not None:
         return verdict
@@ -95,7 +103,7 @@ def _judge_separators(value: str) -> Verdict | None:
             if not _backtick_substitutes(value, match.start(), match.end() + closing if closing >= 0 else -1):
                 continue
         starts = match.start() <= len(value) - len(value.lstrip(" \t\"'()\x00")) and stripped != ""
-        is_line_break = separator[0] in "\r\n"
+        is_line_break = separator[0] in "\r\n\\"
         is_strong = (starts and not is_line_break) or separator in {"$(", "`", "<(", ">(", "{"}
         if is_line_break and (before >= 1 or match.start() > 64):
             # Every line of honest text begins after a line break: only a bare value before it makes it an injection.
@@ -115,6 +123,10 @@ def _judge_start(value: str) -> Verdict | None:
     match = re.match(r"[\s\"']*(/(?:usr/(?:local/)?)?s?bin/[\w.-]{1,32})(?:\s|[\"';|&]|$)", value)
     if match is not None and len(value) < 1_024:
         return _verdict("the path of a program", 75)
+    if len(value) < 256 and _SENSITIVE.search(value):
+        name = _names_command(value, is_strong=True)
+        if name:
+            return _verdict(f"a command line ({name}) that reads system files", 75)
     if _NETWORK.search(value) and _prose_words(value, len(value)) < 4 and re.match(r"\s*[\w./-]{2,32}\s", value):
         return _verdict("a redirection to a device or shell", 80)
     return None
@@ -125,11 +137,11 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     spaced = _SPACE_TRICK.sub(" ", rest)
     lead = _LEAD.match(spaced)
     position = lead.end() if lead else 0
-    match = _WORD.match(spaced, position)
-    if match is None:
+    word = _WORD.match(spaced, position)
+    if word is None:
         return ""
-    raw = match[0]
-    tail = spaced[match.end() :]
+    raw = word[0]
+    tail = spaced[word.end() :]
     if raw.startswith("{") or ("," in raw and rest[:1] != " " and re.match(r"[a-z]{2,12},", raw)):
         first, _, arguments = raw.strip("{}").partition(",")
         raw, tail = first, " " + arguments.replace(",", " ") + tail
@@ -166,7 +178,7 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     if is_bare:
         if name not in ENGLISH:
             return name if is_strong or prose_before == 0 or follows else ""
-        return name if is_strong and (glued[1:2] not in {" ", ""} or not glued) else ""
+        return name if is_strong and (glued[:1] in {";", "&"} or glued[1:2] not in {" ", ""} or not glued) else ""
     return ""
 
 
@@ -177,7 +189,7 @@ def _backtick_substitutes(value: str, opening: int, closing: int) -> bool:
     before, after = value[:opening], value[closing + 1 :]
     if not before.strip(" \t\"'") and not after.strip(" \t\"'"):
         return True
-    return bool(before) and before[-1] not in " \n\t([{*_>:\"'`" and not before[-1].isspace()
+    return before.endswith("$(") or (bool(before) and before[-1] not in " \n\t([{*_>:\"'`" and not before[-1].isspace())
 
 
 def _prose_words(value: str, end: int) -> int:

@@ -35,7 +35,7 @@ WORDS: Final = INTERPRETERS | ENGLISH | frozenset(
         "netsh", "netstat", "nmap",
         "nohup", "nslookup", "od", "openssl", "passwd", "pgrep", "pkill", "printenv", "printf", "psql", "pwd",
         "reg", "rmdir", "rsync", "schtasks",
-        "scp", "sed", "shred", "ss", "ssh", "stat", "su", "sudo", "systeminfo", "systemctl", "taskkill",
+        "scp", "sed", "shred", "ss", "ssh", "stat", "su", "sudo", "systeminfo", "sysinfo", "systemctl", "taskkill",
         "tasklist", "tcpdump", "tftp", "tracert",
         "traceroute", "uname", "unzip", "uptime", "useradd", "usermod", "vi", "vim", "whoami", "wmic", "wscript",
         "xargs", "xxd", "xterm",

@@ -16,8 +16,11 @@ class Tag(NamedTuple):
     attributes: tuple[tuple[str, str], ...]
     is_closed: bool
     """It ends in `>`; a tag left open is closed by the next one of the page it lands in."""
+    is_end: bool
+    """It is an end tag (`</script>`)."""
+    start: int
     end: int
-    """Where it ends in the text."""
+    """Where it stands in the text."""
 
 
 _TAG: Final = re.compile(r"<[\s\x00/!?%]{0,3}([A-Za-z][A-Za-z0-9:_.-]{0,63})")
@@ -41,7 +44,7 @@ def tags(text: str) -> list[Tag]:
         match = _TAG.search(text, position)
         if match is None:
             return found
-        tag = _read(text, match[1].replace("\x00", "").lower(), match.end())
+        tag = _read(text, match)
         found.append(tag)
         position = tag.end
 
@@ -71,11 +74,13 @@ def attributes(text: str, position: int, end: int) -> tuple[list[tuple[str, str]
     return found, min(position, end)
 
 
-def _read(text: str, name: str, position: int) -> Tag:
+def _read(text: str, match: re.Match[str]) -> Tag:
+    position = match.end()
     end = min(len(text), position + _TAG_BYTES)
     found, position = attributes(text, position, end)
     is_closed = position < len(text) and text[position] == ">"
-    return Tag(name, tuple(found), is_closed, position)
+    name = match[1].replace("\x00", "").lower()
+    return Tag(name, tuple(found), is_closed, "/" in match[0], match.start(), position)
 
 
 def _value(text: str, position: int, end: int) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 """The readings of one text that an API behind us might plausibly see. Bounded: no reading is decoded again."""
 
+import binascii
 import html
 import re
 from typing import Final
@@ -12,6 +13,7 @@ _FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _HAS_FULL_WIDTH: Final = re.compile("[\uff01-\uff5e]")
 # IIS best-fit look-alikes of `/` and `\`, and the typographic quotes that some databases fold to ASCII.
 _LOOK_ALIKES: Final = {0x2215: "/", 0x2044: "/", 0x2216: "\\", 0x2018: "'", 0x2019: "'", 0x02BC: "'", 0xFF07: "'"}
+_UTF7: Final = re.compile(r"\+A(?:Dw|D4|CI|Cc|HY|HI|CA|Cg|Ck|C8)-?")
 _DEPTH: Final = 3
 """Percent-decodings after the one the protocol already did. Three levels reach `%25252e`; a fourth is not seen in the
 wild and every level costs a pass."""
@@ -39,6 +41,8 @@ def readings(text: str) -> tuple[str, ...]:
         if decoded != current:
             found.append(decoded)
             current = decoded
+    if "+A" in current and _UTF7.search(current):
+        found.append(_utf7_decoded(current))
     if not current.isascii() and _HAS_FULL_WIDTH.search(current):
         found.append(current.translate(_FULL_WIDTH))
     return tuple(found)
@@ -69,7 +73,10 @@ def _percent_decoded(text: str) -> str:
         return _overlong_decoded(raw)
 
 
-_OVERLONG: Final = re.compile(rb"\xe0[\x80-\x9f][\x00-\xff]|[\xc0\xc1][\x00-\xff]")
+_OVERLONG: Final = re.compile(
+    rb"\xfc[\x80-\x83][\x80-\xbf]{4}|\xf8[\x80-\x87][\x80-\xbf]{3}|\xf0[\x80-\x8f][\x80-\xbf]{2}|\xe0[\x80-\x9f][\x80-\xbf]"
+    rb"|[\xc0\xc1][\x00-\xff]"
+)
 
 
 def _overlong_decoded(raw: bytes) -> str:
@@ -77,6 +84,20 @@ def _overlong_decoded(raw: bytes) -> str:
 
     def short(match: re.Match[bytes]) -> bytes:
         sequence = match[0]
+        if len(sequence) == 2 and sequence[1:] in {b".", b"/", b"\\"}:
+            return sequence[1:]  # a decoder that drops the byte it cannot use
         return bytes((((sequence[-2] & 0x3F) << 6 | sequence[-1] & 0x3F) & 0x7F,))
 
     return _OVERLONG.sub(short, raw).decode("latin-1")
+
+
+def _utf7_decoded(text: str) -> str:
+    """The text as a browser that guesses UTF-7 reads it (`+ADw-` is `<`); what is not UTF-7 stays."""
+    return _UTF7_RUN.sub(lambda match: _utf16(match[1]), text)
+
+
+_UTF7_RUN: Final = re.compile(r"\+([A-Za-z0-9/]{2,64})-?")
+
+
+def _utf16(encoded: str) -> str:
+    return binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4), strict_mode=False).decode("utf-16-be", "ignore")

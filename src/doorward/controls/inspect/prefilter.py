@@ -74,25 +74,34 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     # shells
     (
         BIT["command"],
-        r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php"
-        r"|node|nc|ncat|netcat|curl|wget)(?:\.exe|[0-9.]{0,4})?\s+[-/]|\^\w",
+        r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\^\w|\\[nr][a-z/]"
+        r"|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php|node|nc|ncat|netcat|curl|wget)(?:\.exe|[0-9.]{0,4})?\s+[-/]",
     ),
     (
         BIT["command"],
-        r"^[\s'\x22]*(?:/bin/|/usr/|/sbin/|system|exec|passthru|shell_exec|popen|proc_open|phpinfo|kernel|"
-        r"import|os\.|subprocess|require|__import__|runtime|\()|\b(?:system|exec|passthru|popen|spawn|shell_exec|getruntime)\s*[(\x22'\[{]",
+        r"^[\s'\x22]*(?:/bin/|/usr/|/sbin/|system|exec|passthru|shell_exec|popen|proc_open|phpinfo|kernel|import|os\.|subprocess"
+        r"|require|__import__|runtime|\()|(?:\b(?:system|exec|passthru|popen|spawn|shell_exec|getruntime)|%x)\s*[(\x22'\[{]",
+    ),
+    (
+        BIT["command"],
+        r"^[\s'\x22]*[a-z]{2,12}[\s+].{0,200}(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow|boot\.ini|\\sam\b|c:|%[a-z]{3,24}%)",
     ),
     # paths
-    (BIT["traversal"], r"\.[\s\x00-\x1f]?[./\\]|\.\.|\x00|[/\\]\.|\b[0-9]f(?:etc|boot|win)|\.\.[0-9c]"),
     (
         BIT["traversal"],
-        r"(?:^|[\s=:'\x22(,;|\\/])[/\\]{1,3}(?:etc|proc|root|var|usr|home|opt|dev|sys|boot|bin|sbin|tmp|lib|srv|mnt|www|"
-        r"apache|apache2|private|library|volumes|system|windows|winnt|program|xampp|inetpub|logs|log|nginx|httpd|mysql|web|local|www2)\b",
+        r"%(?:25){0,3}(?:c[01]|e0|f[08c])|0x(?:2[ef]|5c)|\.[\xe2\xee\xef]|^\s*\.[a-z]|\.[\s\x00-\x1f]?[./\\]|\.\.|\x00"
+        r"|[/\\]\.|\b[0-9]f(?:etc|boot|win)|\?\?[/\\]",
     ),
     (
         BIT["traversal"],
-        r"[a-z]:[/\\]{1,4}\w|\\\\[\w.?]{1,64}\\|\b(?:file|php|zip|phar|expect|jar|netdoc|glob|ogg|rar|zlib|compress\.zlib"
-        r"|data|input|filter|gopher|dict|ldap|tftp|sftp|ssh2)\s?:/?/?|boot\.ini|win\.ini|web-inf|meta-inf|passwd|\.htaccess|\.ssh",
+        r"(?:^|[\s=:'\x22(,;|\\/])[/\\]{1,3}(?:etc|proc|root|var|usr|home|opt|dev|sys|boot|bin|sbin|tmp|lib|srv|mnt|www|apache"
+        r"|apache2|private|library|volumes|system|windows|winnt|program|xampp|inetpub|logs|log|nginx|httpd|mysql|web|local|usr1"
+        r"|php|php4|php5)\b",
+    ),
+    (
+        BIT["traversal"],
+        r"[a-z]:[/\\]{1,4}\w|\\\\[\w.?]{1,64}\\|\b(?:file|php|zip|phar|expect|netdoc|glob|ogg|rar|zlib|compress\.(?:zlib|bzip2)"
+        r"|jar:[a-z]{2,5}):/|boot\.ini|win\.ini|web-inf|meta-inf|passwd|\.htaccess|\.ssh",
     ),
 )
 _OUTSIDE_JSON: Final[tuple[tuple[int, str], ...]] = (

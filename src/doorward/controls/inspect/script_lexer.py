@@ -8,11 +8,12 @@ _SINK_NAMES: Final = (
     r"|document\s*\.\s*(?:write|writeln|cookie|domain|location|body|getElementById|createElement|documentElement)"
     r"|(?:window|self|top|parent|this|frames|globalThis)\s*(?:\.\s*(?:alert|prompt|confirm|eval|location|open|name|onerror)|\[)"
     r"|location\s*\.\s*(?:href|replace|assign|hash)|location|XMLHttpRequest|String\s*\.\s*fromCharCode|constructor\s*\.\s*constructor"
-    r"|\$\s*\.\s*(?:get|post|ajax|getScript)|navigator\s*\.\s*sendBeacon|localStorage|sessionStorage|throw|onerror|open|print|javascript"
+    r"|\$\s*\.\s*(?:get|post|ajax|getScript)|navigator\s*\.\s*sendBeacon|localStorage|sessionStorage|throw|onerror|javascript"
 )
 _SINK: Final = re.compile(rf"(?<![\w$.])(?:{_SINK_NAMES})(?![\w$])")
 _AFTER_SINK: Final = re.compile(r"\s*(?:\)?\s*[(`=\[?]|\.\s*(?:call|apply|bind|source)|\s*/\*|\)\s*\(|\W*\()")
-_ENDS: Final = re.compile(r"(?://[^\n]{0,80}|<!--.{0,80}|/\*.{0,80}|[\"'`]\s*\)?;?)\s*\Z", re.DOTALL)
+_HANDED_ON: Final = re.compile(r"[=(\[,:]\s*(?:eval|alert|prompt|confirm|Function)\s*(?:[);,\]]|$)")
+_ENDS: Final = re.compile(r"(?://[^\n]{0,80}|<!--.{0,80}|/\*.{0,80}|[\"'`])\s*\Z", re.DOTALL)
 _CALL_ALONE: Final = re.compile(r"\s*(?:alert|prompt|confirm|eval)\s*[(`][^\n]{0,256}[)`][\s;/]*\Z")
 
 
@@ -23,7 +24,7 @@ def runs_code(text: str, start: int = 0) -> bool:
             return True
         if count > 64:
             return False
-    return False
+    return _HANDED_ON.search(text, start) is not None
 
 
 def ends_neutral(text: str) -> bool:

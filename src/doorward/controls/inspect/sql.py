@@ -24,6 +24,7 @@ _CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", 
 _ARITHMETIC = frozenset(
     {"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"}
 )
+_SIGNS = frozenset({"+", "-", "~", "!", "@", "*"})
 _COMPARING = frozenset({"like", "in", "is", "between", "rlike", "regexp", "not", "div", "mod", "sounds", "collate"})
 
 
@@ -65,6 +66,12 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + "cuts the rest off by a comment", 80) if _cuts(first, quote, closed > 0) else None
     if first.kind == ";":
         return _after_semicolon(tail, left)
+    if first.kind == "(" and len(tail) > 2 and is_word(tail[1], {"select"}):
+        return _verdict(left + "asks a query", 80)
+    if is_word(first, {"union"}) and any(is_word(token, {"select"}) for token in tail[1:4]):
+        return _verdict(left + "joins a second query", 95)
+    if first.kind == "word" and tail[-1].kind == "comment" and statement(tail, 0, strict=False):
+        return _verdict(left + "adds a second statement", 85)
     if first.text in LOGIC and first.kind in {"word", "operator"}:
         found = _condition(tail, left)
         if found is not None:
@@ -108,10 +115,12 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
     if statement(found, 0, strict=True):
         return _verdict("is a whole SQL statement", 85)
     start = 0
-    if found[0].kind in {"number", "string", "variable"} or (found[0].kind == "word" and found[0].text not in LOGIC):
+    first = found[0]
+    is_call = len(found) > 1 and found[1].kind == "("
+    if first.kind in {"number", "string", "variable"} or (
+        first.kind == "word" and first.text not in LOGIC and first.text not in _CLAUSES and not is_call
+    ):
         start = 1
-        if len(found) > 1 and found[0].kind == "operator":
-            start = 2
     while start < len(found) and found[start].kind in {")", "string"}:
         start += 1
     if start >= len(found):
@@ -131,14 +140,16 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
             return _verdict("adds a condition that calls a function", 85)
     if first.kind == ";" and statement(found, start + 1, strict=False):
         return _verdict("adds a second statement", 90)
-    if (first.kind == "word" and first.text in _CLAUSES and ordering(found, start, needs_end=True)) and (
-        start == 0 or found[0].kind != "word"
+    if (
+        is_word(first, _CLAUSES)
+        and (start == 0 or found[0].kind != "word")
+        and (ordering(found, start, needs_end=True) or calls_dangerous(found, start + 2))
     ):
         return _verdict("adds a clause", 70)
     if (start == 0 or first.kind == "operator" or first.kind == ",") and calls_dangerous(found, start):
         return _verdict("calls a database function", 80)
     for index, token in enumerate(found):
-        if token.kind == "word" and token.text in {"or", "and"} and tautology(found, index):
+        if token.kind == "word" and token.text in LOGIC and tautology(found, index):
             return _verdict("adds a condition that is always true", 80)
     return None
 
@@ -162,6 +173,8 @@ def _condition(tail: list[Token], left: str) -> Verdict | None:
         operand, rest = tail[position], tail[position + 1 :]
         if operand.kind == "open" and position == len(tail) - 1:
             return _verdict(left + "adds a condition", 75)
+        if operand.kind in {"string", "open"} and _ends_open(tail, "'") and _expression(tail):
+            return _verdict(left + "adds a condition", 80)
         if operand.kind in {"number", "string", "variable"} or is_word(operand, {"true", "false", "null"}):
             closing = [token for token in rest if token.kind not in {")", ";"}]
             if closing and closing[0].kind == "comment":
@@ -198,12 +211,16 @@ def _cuts(comment: Token, quote: str, parenthesis: bool) -> bool:
 def _expression(tail: list[Token]) -> bool:
     """Whether operands and operators take turns for the first few tokens, as in SQL and not as in prose."""
     wants_operand = True
-    for token in tail[1:8]:
+    for token in tail[1:]:
         if token.kind in {"comment", "open", "(", ")", ",", ".", "hint"}:
             if token.kind in {"comment", "open"}:
                 return True
             wants_operand = token.kind in {"(", ",", "."}
-        elif token.kind == "operator" or (token.kind == "word" and token.text in LOGIC | _COMPARING):
+        elif token.kind == "operator":
+            if wants_operand and token.text not in _SIGNS:
+                return False
+            wants_operand = True
+        elif token.kind == "word" and token.text in LOGIC | _COMPARING:
             wants_operand = True
         elif wants_operand or (
             token.kind == "word" and token.text in {"from", "where", "union", "as", "all", "distinct"}

@@ -112,7 +112,7 @@ def comparison(tokens: list[Token], start: int) -> Comparison | None:
     sides = (left_token.kind in _LITERALS, right_token.kind in _LITERALS)
     return Comparison(
         is_constant=all(sides),
-        is_equal=all(sides) and left_token.text == right_token.text,
+        is_equal=left_token.text == right_token.text and between.text == "=" and right_end - right <= 1,
         has_literal=any(sides) or is_null_test,
         end=right_end,
     )
@@ -123,7 +123,11 @@ def tautology(tokens: list[Token], logic: int) -> bool:
     if tokens[logic].text not in LOGIC:
         return False
     seen = comparison(tokens, logic + 1)
-    return seen is not None and seen.is_constant and (seen.is_equal or logic <= 1)
+    if seen is None:
+        return False
+    if seen.is_constant:
+        return seen.is_equal or logic <= 1
+    return seen.is_equal and logic == 0
 
 
 def has_construct(tokens: list[Token]) -> str:
@@ -165,6 +169,13 @@ def has_construct(tokens: list[Token]) -> str:
             return "writes a file"
         if token.text == "procedure" and is_word(after, {"analyse"}):
             return "analyses the query"
+        if (
+            token.text in {"exec", "execute"}
+            and after.kind == "("
+            and index + 2 <= last
+            and tokens[index + 2].kind == "variable"
+        ):
+            return "runs text as a statement"
         if token.text in {"exec", "execute"} and (
             is_word(after, {"master", "xp_cmdshell", "sp_executesql"}) or after.text.startswith(("xp_", "sp_"))
         ):
@@ -447,7 +458,12 @@ def _whole_select(rest: list[Token]) -> bool:
     first = rest[0]
     return (
         first.kind in {"variable"}
-        or (first.kind == "word" and len(rest) > 1 and rest[1].kind == "(" and first.text in _COMMON_CALLS)
+        or (
+            first.kind == "word"
+            and len(rest) > 1
+            and rest[1].kind == "("
+            and (first.text in _COMMON_CALLS or _is_one_call(rest))
+        )
         or (first.kind == "(" and len(rest) > 1 and is_word(rest[1], {"select"}))
         or (
             first.kind in {"string", "number"}
@@ -455,6 +471,12 @@ def _whole_select(rest: list[Token]) -> bool:
             or (len(rest) > 1 and rest[1].kind in {",", "comment", ";"} and first.kind in {"string", "number"})
         )
     )
+
+
+def _is_one_call(rest: list[Token]) -> bool:
+    """Whether the tokens are `name(...)` and nothing but an end after it."""
+    closing = _closing(rest, 1)
+    return rest[1].glued and all(token.kind in {";", "comment"} for token in rest[closing + 1 :])
 
 
 def _skip_prefix(tokens: list[Token], position: int) -> int:

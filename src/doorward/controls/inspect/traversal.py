@@ -11,9 +11,9 @@ from doorward.controls.inspect.verdict import Verdict
 
 _SEPARATORS: Final = re.compile(r"[/\\]+")
 _TOKEN: Final = re.compile(r"[^\s\"'<>|()\[\]{},`]+")
-_NUL_NAME: Final = re.compile(r"\x00")
 _WRAPPER: Final = re.compile(
-    r"(?:^|[\s=\"'(,;&?])(php|phar|zip|expect|glob|ogg|rar|zlib|compress\.zlib|compress\.bzip2|netdoc|jar:[a-z]{2,5}|file):/{0,3}([^\s]?)",
+    r"(?:^|[\s=\"'(,;&?])(?:(php|phar|zip|expect|glob|ogg|rar|zlib|compress\.zlib|compress\.bzip2|file)://|(netdoc|jar:[a-z]{2,5}|file):/)"
+    r"(?=\S)",
     re.IGNORECASE,
 )
 _DRIVE: Final = re.compile(r"[A-Za-z]:[/\\]")
@@ -37,7 +37,27 @@ _UNIX_ROOTS: Final = frozenset(
     }
 )  # fmt: skip
 _CONFIGURATION: Final = re.compile(
-    r"(?:\.(?:conf|cnf|ini|log|passwd|htaccess|key|pem|bak|old|inc|sav|evt|rc|bashrc|profile|history)|[._-](?:log|conf|passwd|history)|config|conf|rejectlog|mainlog)$"
+    r"(?:\.(?:conf|cnf|ini|log|passwd|htaccess|htpasswd|key|pem|bak|inc|sav|evt|bashrc|profile|history|log\.\d)|[._-](?:log|conf|passwd"
+    r"|history)s?|config|rejectlog|mainlog|paniclog)$"
+)
+_LOGS: Final = frozenset({"log", "logs", "adm", "spool", "cron", "lock", "run", "mail", "saf"})
+_HIDDEN: Final = re.compile(
+    r"\.(?:ht(?:access|passwd|group)|(?:ba|z|c|k|tc)?sh(?:rc|_history|_profile|_logout)|profile|netrc|rhosts|log(?:in|out)|ssh|env|git|svn|hg|aws"
+    r"|(?:mysql|psql|python|sqlite)_history|viminfo|forward|my\.cnf|pgpass|ds_store|dockercfg|npmrc)"
+)
+_HEX: Final = re.compile(r"0x(2[efEF]|5[cC])")
+_BARE_HEX: Final = re.compile(r"\.\.(?:2[fF]|5[cC])")
+_BARE_HEX_PAIR: Final = re.compile(r"(?<=[a-z.])(?:2[fF]|5[cC])")
+# Control characters and blanks that a file system layer drops; private-use and mathematical look-alikes of the slashes
+# that it maps; the one-dot leader.
+_MAPPED: Final = {code: None for code in (*range(9), 0x0B, 0x0C, 0x0E, 0x0F)} | {
+    0xF025: "/", 0xEFC8: "/", 0x2215: "/", 0x2216: "/", 0x2044: "/", 0x2024: ".",
+}  # fmt: skip
+_E: Final = r"%(?:25){0,3}"
+_OVERLONG: Final = re.compile(
+    rf"{_E}c[01]{_E}(?:[89ab][0-9a-f]|2[ef]|5[ce]|[67]e|[ef]e|1c|[0-9a-z][g-z]|[g-z][0-9a-z])"
+    rf"|{_E}(?:e0|f0{_E}80|f8{_E}80{_E}80|fc{_E}80{_E}80{_E}80){_E}80{_E}[89ab][0-9a-f]",
+    re.IGNORECASE,
 )
 
 
@@ -49,55 +69,94 @@ def judge(value: str) -> Verdict | None:
     >>> judge("see ../README for more"), judge("1..5"), judge("/api/v2/items")
     (None, None, None)
     """
+    if "%" in value and _OVERLONG.search(value):
+        return Verdict("traversal", "an overlong or malformed encoding of a path character", 85)
+    has_nul = "\x00" in value
+    value = _lenient(value)
     wrapper = _WRAPPER.search(value)
-    if wrapper and (wrapper[1].lower() != "file" or wrapper[0].endswith(("/", "//", "///")) or wrapper[2]):
-        scheme = wrapper[1].lower()
-        if scheme != "file" or "/" in wrapper[0] or "\\" in wrapper[0]:
-            return Verdict("traversal", f"the {scheme} stream wrapper opens a local file", 85)
-    is_alone = _TOKEN.fullmatch(value.strip(" \t\r\n\x00")) is not None
+    if wrapper:
+        return Verdict("traversal", f"the {(wrapper[1] or wrapper[2]).lower()} stream wrapper opens a local file", 85)
+    trimmed = value.strip(" \t\r\n\"'")
+    is_alone = _TOKEN.fullmatch(trimmed) is not None or _DRIVE.match(trimmed) is not None
     for match in _TOKEN.finditer(value):
         verdict = _judge_path(match[0], is_alone=is_alone)
         if verdict is not None:
             return verdict
+    if has_nul and is_alone and ("." in value or "/" in value):
+        return Verdict("traversal", "a NUL cuts a file name", 80)
     return None
 
 
-def _judge_path(token: str, *, is_alone: bool) -> Verdict | None:
-    if "/" not in token and "\\" not in token:
-        return Verdict("traversal", "a parent directory and nothing else", 60) if is_alone and token == ".." else None
-    before, _, token = token.rpartition("=") if "=" in token else ("", "", token)
-    segments = _SEPARATORS.split(token)
+def _lenient(value: str) -> str:
+    """The text as a file system layer reads it that drops control characters and maps what it does not know."""
+    if "0x" in value:
+        value = _HEX.sub(lambda match: chr(int(match[1], 16)), value)
+    if "..2" in value or "..5" in value:
+        value = _BARE_HEX_PAIR.sub("/", value) if _BARE_HEX.search(value) else value
+    return value.translate(_MAPPED)
+
+
+def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
+    path = path.rpartition("=")[2]
+    segments = _SEPARATORS.split(path)
+    climbs, here = _steps(segments)
+    if len(segments) == 1:
+        if is_alone and (path == ".." or _HIDDEN.fullmatch(path.lower())):
+            return Verdict("traversal", "a parent directory or hidden file and nothing else", 60)
+        return None
+    names = [segment.partition("%00")[0].partition(";")[0].strip(" ").lower() for segment in segments]
+    named = [name for name in names if name.strip(". ?")]
+    telling = any(name in _TELLING_NAMES or _HIDDEN.fullmatch(name) for name in named)
+    if climbs >= 3 or (climbs and (is_alone or telling)):
+        return Verdict("traversal", f"a path climbs {climbs} directories", 95 if telling else 90)
+    if here >= 3 or (here and telling and is_alone):
+        return Verdict("traversal", f"a path names its own directory {here} times", 70)
+    is_drive = _DRIVE.match(path) is not None
+    if named and (segments[0] == "" or is_drive):
+        return _judge_absolute(named, telling=telling, is_alone=is_alone, is_drive=is_drive)
+    if is_alone and _HIDDEN.fullmatch(named[-1] if named else ""):
+        return Verdict("traversal", "a hidden file of a server", 65)
+    return None
+
+
+def _steps(segments: list[str]) -> tuple[int, int]:
+    """How many segments lead to the parent directory, and how many to the directory itself.
+
+    Three dots and more count as a parent: that is what `....//` leaves when a filter takes `../` out once. Question
+    marks are what a lossy conversion makes of a dot.
+    """
     climbs = here = 0
     for segment in segments:
-        bare = segment.strip(" \t\x00;").partition(";")[0]
-        if len(bare) >= 2 and not bare.strip("."):
-            climbs += 1
-        elif bare == ".":
+        bare = segment.partition(";")[0].strip(" \t?^%")
+        if bare == ".":
             here += 1
-    names = [segment.partition("\x00")[0].partition("%00")[0].lower() for segment in segments]
-    named = [name for name in names if name.strip(". ;")]
-    telling = next((name for name in named if name in _TELLING_NAMES), "")
-    if climbs and telling:
-        return Verdict("traversal", f"a path climbs {climbs} directories", 95)
-    if climbs >= 3 or (climbs and is_alone):
-        return Verdict("traversal", f"a path climbs {climbs} directories", 90)
-    if here >= 3:
-        return Verdict("traversal", f"a path names its own directory {here} times", 70)
-    is_absolute = token[:1] in {"/", "\\"} or _DRIVE.match(token) is not None
-    if is_absolute and named:
-        return _judge_absolute(named, telling, is_alone=is_alone, is_drive=_DRIVE.match(token) is not None)
-    if "\x00" in token:
-        return Verdict("traversal", "a NUL cuts a file name", 90)
-    return None
+            climbs += "?" in segment
+        elif bare and not bare.strip("."):
+            climbs += 1
+        elif segment == "??":
+            climbs += 1
+    return climbs, here
 
 
-def _judge_absolute(named: list[str], telling: str, *, is_alone: bool, is_drive: bool) -> Verdict | None:
+def _judge_absolute(named: list[str], *, telling: bool, is_alone: bool, is_drive: bool) -> Verdict | None:
+    is_configuration = _CONFIGURATION.search(named[-1]) is not None
     if is_drive:
-        if is_alone and (telling or _CONFIGURATION.search(named[-1]) or named[1:2] in (["windows"], ["winnt"])):
+        if is_alone and (telling or is_configuration or named[1:2] in _WINDOWS_AREAS):
             return Verdict("traversal", "an absolute path of a Windows system file", 85)
         return None
     if named[0] in _UNIX_AREAS and len(named) > 1 and (is_alone or telling):
         return Verdict("traversal", f"an absolute path into /{named[0]}", 85)
-    if is_alone and named[0] in _UNIX_ROOTS and len(named) > 1 and (telling or _CONFIGURATION.search(named[-1])):
+    if not is_alone:
+        return None
+    if (
+        named[0] in _UNIX_ROOTS
+        and len(named) > 1
+        and (telling or is_configuration or named[1] in _LOGS or named[-1] in _LOGS)
+    ):
         return Verdict("traversal", "an absolute path of a system file", 75)
+    if telling and (len(named) == 1 or named[-1].startswith(".")):
+        return Verdict("traversal", "an absolute path of a system file", 70)
     return None
+
+
+_WINDOWS_AREAS: Final = (["windows"], ["winnt"], ["system32"], ["inetpub"], ["program files"], ["xampp"], ["boot"])

@@ -44,8 +44,13 @@ _RUNNING: Final = frozenset(
      "implementation", "handler", "listener", "eval", "vmlframe", "import", "foreignobject", "xml", "comment"}
 )  # fmt: skip
 _ANIMATIONS: Final = frozenset({"set", "animate", "animatetransform", "animatemotion", "animatecolor"})
-_BREAKOUT: Final = re.compile(r"[\"'`\s/>\x00]")
-_SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][\s)\]}]*(?=[-+*/%^<>=,|&~!?;:)\]}]|\n)|</script|\$\{|^[\s)\]}]*[;)\]}]+")
+_KNOWN_HANDLER: Final = re.compile(
+    r"(?<![\w?&-])on(?:error|load|click|dblclick|contextmenu|mouse[a-z]{2,5}|pointer[a-z]{2,6}|focus(?:in)?|blur|key(?:up|down|press)|toggle|start|begin|end"
+    r"|scroll|resize|wheel|drag[a-z]{0,5}|drop|copy|cut|paste|input|change|submit|select|animation[a-z]{3,9}|transition[a-z]{3,6})"
+    r"[\s\x00-\x1f/]*=",
+    re.IGNORECASE,
+)
+_SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][ \t\r\n)\]}]*(?=[-+*/%^<>=,|&~!?;:])|</script|\$\{|^[\s)\]}]*[;)\]}]+")
 _BARE_HANDLER: Final = re.compile(
     r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
 )
@@ -72,6 +77,8 @@ def judge(value: str) -> Verdict | None:
 
 def _judge_tag(tag: Tag, text: str) -> Verdict | None:
     local = tag.name.rpartition(":")[2]
+    if tag.is_end and not tag.attributes:
+        return None
     given = dict(tag.attributes)
     for name, raw in tag.attributes:
         if _HANDLER.fullmatch(name.rpartition(":")[2]) and raw:
@@ -84,7 +91,12 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
                 return verdict
         if name in _URL_ATTRIBUTES and _is_script_url(raw):
             return _verdict(f"the {local[:16]} tag has a script URL ({name})", 95)
-    if local == "script" or "script" in local:
+    raw = text[tag.start : tag.end]
+    if _KNOWN_HANDLER.search(raw):
+        return _verdict(f"the {local[:16]} tag has an event handler", 85)
+    if local == "style" and "script" in given.get("type", "").lower():
+        return _verdict("the style tag holds a script", 90)
+    if "script" in local:
         return _judge_script_tag(tag, given, text)
     if local in _RUNNING:
         return (
@@ -192,7 +204,8 @@ def _judge_script_string(value: str) -> Verdict | None:
             return _verdict("runs an expression in a template string", 85) if runs_code(value, position) else None
         if match[0].lower() == "</script":
             return _verdict("ends the script it stands in", 85) if len(value) < 64 else None
-        if runs_code(value, position) and (ends_neutral(value) or match.start() <= 2):
+        near = value[position : position + 64]
+        if runs_code(near) and (ends_neutral(value) or match.start() <= 2):
             return _verdict("leaves a script's string and runs code", 90)
     if is_single_call(value):
         return _verdict("is a call of a script function", 70)
