@@ -95,12 +95,12 @@ def _failure(error: jsonschema_rs.ValidationError) -> Failure:
 
 
 def _union_failure(kind: Any, path: list[str | int]) -> Failure:
-    # A branch that only undeclared members keep from fitting tells what the client got wrong.
-    for branch in getattr(kind, "context", ()):
-        if 0 < len(branch) <= FAILURES:
-            failures = [_failure(error) for error in branch]
-            if all(failure.is_undeclared for failure in failures):
-                return failures[0]
+    # When undeclared members alone keep every branch from fitting, the nearest branch tells what the client got wrong.
+    branches = sorted(getattr(kind, "context", ()), key=len)
+    if branches and all(0 < len(branch) <= FAILURES for branch in branches):
+        failures = [_failure(error) for branch in branches for error in branch]
+        if all(failure.is_undeclared for failure in failures):
+            return failures[0]
     return Failure(_pointer(path), "must fit exactly one of the declared alternatives", False)
 
 
