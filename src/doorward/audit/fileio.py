@@ -11,7 +11,7 @@ class FileIo:
         """The directory exists, mode 0700, and its name is durable."""
         if not path.is_dir():
             path.mkdir(mode=0o700)
-            self.sync_directory(path.parent)
+        self.sync_directory(path.parent)  # also when it was there: whoever made it may have failed at this
 
     def create(self, path: Path) -> int:
         """A descriptor of a new, empty file, mode 0600."""

@@ -53,7 +53,8 @@ class SegmentHeader(NamedTuple):
     first_seq: int
     created_ns: int
     previous_hash: bytes
-    """Value of the chain at the end of the segment before; zeros in the first."""
+    """Value of the chain at the end of the segment before, or behind the last durable record of the shard before;
+    zeros where nothing is before, or nothing that can be trusted."""
 
 
 class Slot(NamedTuple):
@@ -128,19 +129,26 @@ def pack_slot(slot: Slot) -> bytes:
     return packed + _CRC.pack(zlib.crc32(packed))
 
 
-def unpack_slots(raw_header: bytes) -> Slot | None:
-    """The later of the two acknowledged slots; None while both are empty. Errors: Malformed."""
+def unpack_slots(raw_header: bytes) -> tuple[Slot | None, int]:
+    """The later of the acknowledged slots (None while both are empty), and the offset of a torn one (0: none is).
+
+    The slots are written in turn, so a crash can tear one and never both. Errors: Malformed, when both are wrong.
+    """
     found: Slot | None = None
+    torn: list[int] = []
     for offset in SLOT_OFFSETS:
         raw = raw_header[offset : offset + SLOT_BYTES]
         if not any(raw):
             continue
         if _CRC.unpack_from(raw, _SLOT.size)[0] != zlib.crc32(raw[: _SLOT.size]):
-            raise Malformed("header", "an acknowledged slot does not fit its checksum")
+            torn.append(offset)
+            continue
         slot = Slot(*_SLOT.unpack_from(raw))
         if found is None or slot.seq > found.seq:
             found = slot
-    return found
+    if len(torn) == len(SLOT_OFFSETS):
+        raise Malformed("header", "neither acknowledged slot fits its checksum")
+    return found, torn[0] if torn else 0
 
 
 def group_bytes(items: Sequence[Item]) -> int:

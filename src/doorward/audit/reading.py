@@ -53,6 +53,8 @@ class SegmentScan:
     """Where the last good group ends."""
     size: int = 0
     slot: Slot | None = None
+    torn_slot: int = 0
+    """Offset of an acknowledged slot that does not fit its checksum; 0 when there is none."""
     damage: Damage | None = None
     torn: bool = False
     """The damage can be the last write before a crash: nothing acknowledged is touched, nothing valid stands behind."""
@@ -111,7 +113,7 @@ def _scan(fd: int, scan: SegmentScan, visit: Visit | None, keep_links: bool) -> 
     raw_header = os.pread(fd, HEADER_BYTES, 0)
     try:
         header = unpack_segment_header(raw_header)
-        scan.slot = unpack_slots(raw_header)
+        scan.slot, scan.torn_slot = unpack_slots(raw_header)
     except Malformed as malformed:
         scan.damage = Damage(malformed.what, _seq_in_name(scan.path), 0, malformed.detail)
         return
@@ -121,7 +123,7 @@ def _scan(fd: int, scan: SegmentScan, visit: Visit | None, keep_links: bool) -> 
         return
     while scan.end < scan.size:
         raw = os.pread(fd, GROUP_HEADER_BYTES, scan.end)
-        if raw[:4] == b"\0\0\0\0":
+        if not any(raw[:4]):
             break
         try:
             _take_group(fd, raw, scan, visit)
@@ -135,6 +137,9 @@ def _scan(fd: int, scan: SegmentScan, visit: Visit | None, keep_links: bool) -> 
         scan.damage = Damage("truncated", scan.next_seq, scan.end, detail)
     elif not _only_zeros(fd, scan.end, scan.size):
         scan.damage = Damage("tail", scan.next_seq, scan.end, "bytes behind the last group")
+    elif scan.torn_slot:
+        detail = "an acknowledged slot does not fit its checksum"
+        scan.damage = Damage("header", scan.next_seq, scan.torn_slot, detail)
 
 
 def _take_group(fd: int, raw_header: bytes, scan: SegmentScan, visit: Visit | None) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from doorward.audit.checkpoint import FILE_NAME, BadCheckpoint, read_checkpoint
 from doorward.audit.fileio import FileIo
-from doorward.audit.format import HEADER_BYTES, NO_HASH, StoredRecord
+from doorward.audit.format import HEADER_BYTES, NO_HASH, SLOT_BYTES, StoredRecord
 from doorward.audit.reading import SegmentScan, generation, scan_segment, segment_paths, shard_directories
 from doorward.controls.audit.records import (
     Intent,
@@ -39,8 +40,10 @@ class Start(NamedTuple):
     """Start, cuts, refused shards, and one `recovered` for every intent without an end."""
 
 
-def recover(directory: Path, base: str, io: FileIo) -> Start:
+def recover(directory: Path, base: str, io: FileIo, public_key: Ed25519PublicKey | None = None) -> Start:
     """Where the shard that is called `base` goes on after the last run, however that ended.
+
+    With `public_key` a shard that holds exchanges must have a signed head, and all that was signed must be there.
 
     Errors: OSError, when the trail cannot be read or a torn tail cannot be cut: nothing may be answered then.
     """
@@ -49,7 +52,7 @@ def recover(directory: Path, base: str, io: FileIo) -> Start:
     shards = shard_directories(directory, base)
     newest: _End | None = None
     for shard in reversed(shards):
-        end = _look_at(shard, found, io)
+        end = _look_at(shard, found, io, public_key)
         newest = newest or end
         if found.life_is_complete:
             break
@@ -85,18 +88,27 @@ class _Found:
     intents: dict[bytes, None] = field(default_factory=dict)
     finished: set[bytes] = field(default_factory=set)
     events: list[Record] = field(default_factory=list)
+    holds_exchanges: bool = False
+    """The shard at hand holds more than what a start writes by itself."""
     life_is_complete: bool = False
+    """The segment that the last start began was seen: nothing older is open, or torn."""
+    is_first: bool = True
+    """The next record is the first of its segment."""
 
     def visit(self, record: StoredRecord) -> None:
+        is_first, self.is_first = self.is_first, False
         try:
             entry = decode(record.kind, record.payload)
         except UnreadableRecord:  # written by a newer version: it is kept, and says nothing to this one
             return
+        if not isinstance(entry, Lifecycle | Recovered):
+            self.holds_exchanges = True
         if isinstance(entry, Intent):
             self.intents[entry.request_id] = None
         elif isinstance(entry, Outcome | Recovered) and finishes(record.kind):
             self.finished.add(entry.request_id)
-        elif isinstance(entry, Lifecycle) and entry.event == "start":
+        elif isinstance(entry, Lifecycle) and entry.event == "start" and is_first:
+            # behind a `continued` it belongs to a start whose first write failed: the shard before has to be seen too
             self.life_is_complete = True
 
 
@@ -109,23 +121,24 @@ class _End:
     problem: str = ""
 
 
-def _look_at(shard: Path, found: _Found, io: FileIo) -> _End:
+def _look_at(shard: Path, found: _Found, io: FileIo, public_key: Ed25519PublicKey | None) -> _End:
     """The end of the shard; its segments since the last start are in `found`, and its torn tail is cut."""
     for left in shard.glob("*.tmp"):
         io.remove(left)
+    found.holds_exchanges = False
     end: _End | None = None
     problem = ""
     later: SegmentScan | None = None
     for path in reversed(segment_paths(shard)):
+        found.is_first = True
         scan = scan_segment(path, found.visit)
         if scan.header is None or (scan.damage is not None and (later is not None or not scan.torn)):
             problem = problem or _describe(scan)
         elif later is not None and later.header is not None and later.header.previous_hash != scan.link:
             problem = problem or f"{later.path.name} does not continue {path.name}"
         elif end is None:
-            if scan.next_seq - 1 < _signed_seq(shard):
-                problem = problem or f"records behind {scan.next_seq - 1} were signed and are not there"
-            else:
+            problem = problem or _judge_head(shard, scan.next_seq - 1, found, public_key)
+            if not problem:
                 _cut(scan, found, io)
             if scan.end > HEADER_BYTES:
                 end = _End(shard.name, scan.header.number, scan.next_seq, scan.link)
@@ -142,11 +155,15 @@ def _describe(scan: SegmentScan) -> str:
     return f"{scan.path.name}: {damage.kind} at record {damage.seq}: {damage.detail}" if damage else scan.path.name
 
 
-def _signed_seq(shard: Path) -> int:
+def _judge_head(shard: Path, last_seq: int, found: _Found, public_key: Ed25519PublicKey | None) -> str:
+    """What is wrong with the shard's signed head; empty when nothing is."""
     try:
-        return read_checkpoint(shard / FILE_NAME, None).seq
-    except (FileNotFoundError, BadCheckpoint):  # `verify` judges it; here it can only forbid a cut
-        return 0
+        signed_seq = read_checkpoint(shard / FILE_NAME, public_key).seq
+    except FileNotFoundError:
+        return "it has no signed head" if public_key is not None and found.holds_exchanges else ""
+    except BadCheckpoint as bad:
+        return str(bad)
+    return f"records behind {last_seq} were signed and are not there" if last_seq < signed_seq else ""
 
 
 def _cut(scan: SegmentScan, found: _Found, io: FileIo) -> None:
@@ -158,9 +175,11 @@ def _cut(scan: SegmentScan, found: _Found, io: FileIo) -> None:
     if scan.end == HEADER_BYTES:
         io.remove(scan.path)
         io.sync_directory(scan.path.parent)
-    elif scan.size > scan.end:
+    elif scan.size > scan.end or scan.torn_slot:
         fd = io.open(scan.path)
         try:
+            if scan.torn_slot:
+                io.write_all(fd, bytes(SLOT_BYTES), scan.torn_slot)
             io.truncate(fd, scan.end)
             io.sync(fd)
         finally:

@@ -12,7 +12,6 @@ from doorward.audit.checkpoint import CheckpointWriter
 from doorward.audit.fileio import FileIo
 from doorward.audit.format import (
     HEADER_BYTES,
-    NO_HASH,
     SLOT_OFFSETS,
     Item,
     SegmentHeader,
@@ -52,6 +51,8 @@ class Shard:
         self._checkpoints = checkpoints
         self.name, self._number, self._next_seq, self._link = start.shard, start.number, start.next_seq, start.link
         self._head = start.link
+        """The chain's value behind the newest durable record."""
+        self._is_signed = False
         self._preamble = list(start.preamble)
         self._fd: int | None = None
         self._offset = 0
@@ -64,13 +65,18 @@ class Shard:
         return self._next_seq - 1
 
     def open(self) -> None:
-        """A segment is open, and what recovery has to say stands in it. Errors: OSError; call again later."""
+        """A segment is open, what recovery has to say stands in it, and its head is signed.
+
+        Errors: OSError; call again later.
+        """
         if self._fd is None:
             self._create_segment()
         while self._preamble:
             now_ns = self._clock_ns()
             self._write_group([Item(kind, now_ns, payload) for kind, payload in self._preamble[:_PREAMBLE_COUNT]])
             del self._preamble[:_PREAMBLE_COUNT]
+        if not self._is_signed:
+            self.sign()
 
     def write(self, items: Sequence[Item]) -> None:
         """All these records are durable. Errors: OSError: none of them may be relied on."""
@@ -81,6 +87,7 @@ class Shard:
         """The newest link of the chain is signed, if a key is at hand and there is something new."""
         if self._checkpoints is not None and self.last_seq:
             self._checkpoints.write(self._directory / self.name, self.name, self.last_seq, self._head)
+        self._is_signed = True
 
     def close(self) -> None:
         """The shard ends: the newest segment has its exact length and its end is signed. Errors: OSError."""
@@ -175,7 +182,9 @@ class Shard:
         reason = f"{self.name} given up behind record {self._next_seq - 1}: {error}"
         base = self.name.partition(".")[0]
         self.name = f"{base}.{generation(self.name) + 1}"
-        self._fd, self._number, self._next_seq, self._link = None, 0, 1, NO_HASH
+        # The chain goes on behind the last durable record, so that the new shard's signed head covers the old one too.
+        self._fd, self._number, self._next_seq, self._link = None, 0, 1, self._head
+        self._is_signed = False
         # The lost group may be on the disk all the same: its intents must not stand there without an end.
         self._preamble = [lifecycle("continued", reason), *_ends_of(lost), *self._preamble]
 

@@ -31,9 +31,11 @@ KINDS: Final = {
     "signature": "the signed head is missing, or not signed by the expected key",
     "tail": "bytes were added behind the last record",
     "truncated": "the end was cut off",
+    "refused": "the writer found the shard damaged when it started, and did not go on in it",
     "rewritten": "the records differ from those that were signed",
     "torn": "the last write was interrupted: the next start cuts it and says so",
     "open": "an intent has neither an outcome nor a `recovered`",
+    "unsigned": "a shard that holds only what the writer says about itself has no signed head yet",
     "unreadable": "a record is intact but cannot be decoded by this version",
 }
 """What can be wrong, in words."""
@@ -61,7 +63,7 @@ class Problem(NamedTuple):
     @property
     def state(self) -> State:
         """How grave it is: what a crash can leave behind is incomplete, all else is tampering or a broken disk."""
-        return State.INCOMPLETE if self.kind in {"torn", "open", "unreadable"} else State.TAMPERED
+        return State.INCOMPLETE if self.kind in {"torn", "open", "unsigned", "unreadable"} else State.TAMPERED
 
 
 @dataclass(slots=True)
@@ -103,8 +105,12 @@ def verify_trail(directory: Path, public_key: Path | None = None) -> Verdict:
     verdict, exchanges = Verdict(), _Exchanges()
     shards = shard_directories(directory)
     verdict.problems += _missing_shards(shards)
-    for shard in shards:
-        _verify_shard(shard, key, verdict, exchanges)
+    links_before: dict[str, set[bytes]] = {}
+    for position, shard in enumerate(shards):
+        base = _base(shard)
+        goes_on = position + 1 < len(shards) and _base(shards[position + 1]) == base
+        trusted = links_before.setdefault(base, {NO_HASH})
+        trusted |= _verify_shard(shard, key, verdict, exchanges, trusted, goes_on=goes_on)
     verdict.problems += exchanges.open_problems()
     verdict.open_intents = len(exchanges.under_way())
     return verdict
@@ -124,19 +130,33 @@ def _missing_shards(shards: Iterable[Path]) -> list[Problem]:
     return problems
 
 
-def _verify_shard(shard: Path, key: Ed25519PublicKey | None, verdict: Verdict, exchanges: "_Exchanges") -> None:
+def _base(shard: Path) -> str:
+    return shard.name.partition(".")[0]
+
+
+def _verify_shard(
+    shard: Path,
+    key: Ed25519PublicKey | None,
+    verdict: Verdict,
+    exchanges: "_Exchanges",
+    trusted: set[bytes],
+    *,
+    goes_on: bool,
+) -> set[bytes]:
+    """The values of the chain in this shard. `trusted` are those of the shards before; `goes_on`: one comes after."""
     verdict.shards += 1
     # Read before the segments: a writer at work must not seem to have signed more than is there.
     head = None if key is None else _signed_head(shard, key)
     before: SegmentScan | None = None
     links: dict[int, bytes] = {}
+    told_before = exchanges.told_count
     paths = segment_paths(shard)
     for path in paths:
         verdict.segments += 1
         reader = _Reader(shard.name, path.name, verdict, exchanges)
         scan = scan_segment(path, reader.visit, keep_links=True)
         links.update(scan.links)
-        problem = _follows(shard.name, scan, before, is_last=path == paths[-1])
+        problem = _follows(shard.name, scan, before, trusted, is_last=path == paths[-1])
         if problem is not None and not (problem.kind == "torn" and _is_being_written(scan)):
             verdict.problems.append(problem)
         before = scan
@@ -144,8 +164,12 @@ def _verify_shard(shard: Path, key: Ed25519PublicKey | None, verdict: Verdict, e
         problem = head if isinstance(head, Problem) else _covers(shard.name, head, links)
         if problem is None:
             verdict.signed_shards += 1
-        elif links or isinstance(head, Checkpoint):
+        elif isinstance(head, Problem) and exchanges.told_count == told_before:
+            # the chain of the shard after it starts where this one ended: what was durable here cannot be cut unseen
+            verdict.problems += [problem._replace(kind="unsigned")] if links and not goes_on else []
+        else:
             verdict.problems.append(problem)
+    return set(links.values())
 
 
 def _is_being_written(scan: SegmentScan) -> bool:
@@ -154,12 +178,14 @@ def _is_being_written(scan: SegmentScan) -> bool:
     return scan_segment(scan.path).end > scan.end
 
 
-def _follows(shard: str, scan: SegmentScan, before: SegmentScan | None, *, is_last: bool) -> Problem | None:
+def _follows(
+    shard: str, scan: SegmentScan, before: SegmentScan | None, trusted: set[bytes], *, is_last: bool
+) -> Problem | None:
     header, name = scan.header, scan.path.name
     if header is not None:
         expected = (before.header.number + 1, before.next_seq, before.link) if before and before.header else None
         if before is None:
-            expected = (1, 1, NO_HASH)
+            expected = (1, 1, header.previous_hash if header.previous_hash in trusted else NO_HASH)
         found = (header.number, header.first_seq, header.previous_hash)
         if header.shard != shard:
             return Problem(shard, name, header.first_seq, "segment", f"the segment belongs to {header.shard}")
@@ -211,12 +237,15 @@ class _Reader:
             problem = Problem(self._shard, self._segment, record.seq, "unreadable", str(error))
             self._verdict.problems.append(problem)
             return
+        self._exchanges.told_count += not isinstance(entry, Lifecycle | Recovered)
         if isinstance(entry, Intent):
             self._exchanges.begin(entry.request_id, self._shard, self._segment, record.seq)
         elif isinstance(entry, Outcome | Recovered) and finishes(record.kind):
             self._exchanges.end(entry.request_id)
         elif isinstance(entry, Lifecycle) and entry.event in {"start", "stop"}:
             self._exchanges.run_ends(self._shard)
+        elif isinstance(entry, Lifecycle) and entry.event == "shard_refused":
+            self._verdict.problems.append(Problem(self._shard, self._segment, record.seq, "refused", entry.detail))
 
 
 class _Exchanges:
@@ -225,6 +254,8 @@ class _Exchanges:
     def __init__(self) -> None:
         self._open: dict[bytes, tuple[str, str, int]] = {}
         self._past: dict[bytes, tuple[str, str, int]] = {}
+        self.told_count = 0
+        """Records of exchanges so far, without those that a start writes by itself."""
 
     def begin(self, request_id: bytes, shard: str, segment: str, seq: int) -> None:
         self._open[request_id] = (shard, segment, seq)

@@ -78,8 +78,9 @@ class AuditWriter:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_fd = _lock(directory / f"{shard}.lock")
         try:
-            checkpoints = None if signing_key is None else CheckpointWriter(load_private_key(signing_key), io)
-            start = recover(directory, shard, io)
+            key = None if signing_key is None else load_private_key(signing_key)
+            checkpoints = None if key is None else CheckpointWriter(key, io)
+            start = recover(directory, shard, io, None if key is None else key.public_key())
         except BaseException:
             os.close(self._lock_fd)
             raise
@@ -100,7 +101,6 @@ class AuditWriter:
         self._inbox: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._finished: deque[tuple[list[_Waiting], bool]] = deque()
         self._attempt(self._shard.open)
-        self._sign()
         self._thread = threading.Thread(target=self._run, name=f"audit {shard}", daemon=True)
         self._thread.start()
 

@@ -1,0 +1,252 @@
+"""The loop's side: when records are told durable, when they are refused, and that the disk's return is noticed."""
+
+import asyncio
+import contextlib
+import errno
+import threading
+
+import pytest
+import structlog
+
+from doorward.audit.reading import read_trail
+from doorward.audit.verify import verify_trail
+from doorward.audit.writer import QUEUE_BYTES, QUEUE_COUNT, RETRY_S, AuditWriter, ShardInUse
+from doorward.controls.audit import AuditPolicy
+from doorward.controls.audit.records import Kind, Record
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with structlog.testing.capture_logs():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def opened(kit, **settings):
+    loop = asyncio.get_running_loop()
+    writer = AuditWriter(kit.directory, "worker-0", loop=loop, segment_bytes=1 << 20, signing_key=kit.key, **settings)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+async def append(writer, record) -> bool:
+    told = asyncio.get_running_loop().create_future()
+    writer.append(record, told.set_result)
+    return await told
+
+
+class GatedIo:
+    """A disk whose `sync` waits until it is let go."""
+
+    def __new__(cls, kit):
+        class Gated(kit.FailingIo):
+            gate = threading.Event()
+            reached = threading.Event()
+            is_armed = False
+
+            def sync(self, fd):
+                if self.is_armed:
+                    self.reached.set()
+                    assert self.gate.wait(30)
+                super().sync(fd)
+
+        return Gated(lambda _number, _name: None)
+
+
+def test_a_record_is_on_the_disk_when_it_is_told_so(kit):
+    async def run():
+        async with opened(kit) as writer:
+            assert await append(writer, kit.outcome(7)) is True
+            stored = [record.payload for record in read_trail(kit.directory)]
+            assert kit.outcome(7).payload in stored
+
+    asyncio.run(run())
+
+
+def test_records_are_told_in_the_order_they_came(kit):
+    async def run():
+        async with opened(kit) as writer:
+            told, last = [], asyncio.get_running_loop().create_future()
+            for number in range(1000):
+                writer.append(kit.outcome(number), lambda ok, number=number: told.append((number, ok)))
+            writer.append(kit.outcome(1000), last.set_result)
+            assert await last
+            assert told == [(number, True) for number in range(1000)]
+
+    asyncio.run(run())
+
+
+def test_what_comes_while_the_disk_is_busy_shares_one_sync(kit):
+    async def run():
+        io = GatedIo(kit)
+        async with opened(kit, io=io) as writer:
+            io.is_armed = True
+            first = asyncio.ensure_future(append(writer, kit.outcome(0)))
+            await asyncio.to_thread(io.reached.wait, 30)
+            io.is_armed = False
+            before = io.calls.count("sync")
+            others = [asyncio.ensure_future(append(writer, kit.outcome(number))) for number in range(1, 201)]
+            await asyncio.sleep(0)
+            io.gate.set()
+            assert all(await asyncio.gather(first, *others))
+            # the first record's own, one for all the others, and at most one for a signed head
+            assert io.calls.count("sync") - before <= 3
+
+    asyncio.run(run())
+
+
+def test_more_than_the_queue_holds_is_refused_at_once(kit):
+    async def run():
+        io = GatedIo(kit)
+        async with opened(kit, io=io) as writer:
+            io.is_armed = True
+            told = []
+            for number in range(QUEUE_COUNT):
+                writer.append(kit.outcome(number), told.append)
+            assert told == []
+            assert writer.load == 1
+            writer.append(kit.outcome(0), told.append)
+            assert told == [False]
+            io.is_armed = False
+            io.gate.set()
+        assert told == [False] + [True] * QUEUE_COUNT
+
+    asyncio.run(run())
+
+
+def test_the_queue_is_bounded_by_bytes_too(kit):
+    async def run():
+        io = GatedIo(kit)
+        async with opened(kit, io=io) as writer:
+            io.is_armed = True
+            told = []
+            large = Record(Kind.OUTCOME, bytes(QUEUE_BYTES // 4))
+            for _ in range(5):
+                writer.append(large, told.append)
+            assert told == [False]
+            io.is_armed = False
+            io.gate.set()
+
+    asyncio.run(run())
+
+
+def test_close_writes_what_waits_and_tells_it(kit):
+    async def run():
+        told = []
+        async with opened(kit) as writer:
+            for number in range(700):
+                writer.append(kit.outcome(number), told.append)
+        assert told == [True] * 700
+        writer.append(kit.outcome(1), told.append)
+        assert told[-1] is False
+        writer.close()
+
+    asyncio.run(run())
+    assert verify_trail(kit.directory, kit.public_key).intact
+
+
+def test_an_answer_that_fails_does_not_keep_back_the_others(kit):
+    def broken(_ok):
+        raise RuntimeError("no answer")
+
+    async def run():
+        reported = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+        async with opened(kit) as writer:
+            writer.append(kit.outcome(1), broken)
+            assert await append(writer, kit.outcome(2))
+        assert len(reported) == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("call", ["write", "sync", "reserve"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_while_the_disk_fails_nothing_is_acknowledged_and_it_recovers_alone(kit, call, code):
+    async def run():
+        now = [100.0]
+        is_broken = [False]
+        io = kit.FailingIo(lambda _number, name: code if is_broken[0] and name == call else None)
+        loop, clock = asyncio.get_running_loop(), lambda: now[0]
+        settings = {"segment_bytes": 6000, "signing_key": kit.key}
+        writer = AuditWriter(kit.directory, "worker-0", loop=loop, io=io, clock=clock, **settings)
+        assert await append(writer, kit.outcome(0))
+        is_broken[0] = True
+        while await append(writer, kit.outcome(1)):  # `reserve` fails only once the segment is full
+            assert not writer.is_down
+        assert writer.is_down
+        tried = len(io.calls)
+        assert await append(writer, kit.outcome(2)) is False
+        assert len(io.calls) == tried  # a second has not passed: the disk is left alone
+        is_broken[0] = False
+        now[0] += RETRY_S
+        assert await append(writer, kit.outcome(3)) is True
+        assert not writer.is_down
+        writer.close()
+
+    asyncio.run(run())
+    kit.open().close()
+    verdict = verify_trail(kit.directory, kit.public_key)
+    assert verdict.intact, verdict.problems
+
+
+def test_a_disk_that_is_full_at_the_start_refuses_until_there_is_room(kit):
+    async def run():
+        now, is_full = [100.0], [True]
+        io = kit.FailingIo(lambda _number, name: errno.ENOSPC if is_full[0] and name == "reserve" else None)
+        async with opened(kit, io=io, clock=lambda: now[0]) as writer:
+            assert await append(writer, kit.outcome(1)) is False
+            is_full[0] = False
+            now[0] += RETRY_S
+            assert await append(writer, kit.outcome(2)) is True
+
+    asyncio.run(run())
+    assert verify_trail(kit.directory, kit.public_key).intact
+
+
+def test_a_head_that_cannot_be_written_costs_no_record(kit):
+    async def run():
+        is_broken = [False]
+        io = kit.FailingIo(lambda _number, name: errno.EIO if is_broken[0] and name == "create" else None)
+        async with opened(kit, io=io) as writer:
+            is_broken[0] = True
+            assert await append(writer, kit.outcome(1)) is True
+
+    asyncio.run(run())
+
+
+def test_a_shard_has_one_writer(kit):
+    async def run():
+        async with opened(kit):
+            with pytest.raises(ShardInUse):
+                AuditWriter(kit.directory, "worker-0", loop=asyncio.get_running_loop())
+        async with opened(kit) as writer:
+            assert await append(writer, kit.outcome(1))
+
+    asyncio.run(run())
+
+
+def test_a_trail_under_way_verifies(kit):
+    async def run():
+        async with opened(kit) as writer:
+            for number in range(20):
+                assert await append(writer, kit.outcome(number))
+                verdict = verify_trail(kit.directory, kit.public_key)
+                assert verdict.intact, verdict.problems
+
+    asyncio.run(run())
+
+
+def test_a_workers_writer_is_opened_as_the_policy_says(tmp_path):
+    async def run():
+        policy = AuditPolicy(directory="records", gather_ms=0.5, group_count=16, segment_bytes=1 << 20)
+        writer = AuditWriter.open(tmp_path, 3, policy, loop=asyncio.get_running_loop())
+        writer.close()
+
+    asyncio.run(run())
+    verdict = verify_trail(tmp_path / "records", tmp_path / "keys" / "audit.pub")
+    assert verdict.intact
+    assert verdict.signed_shards == 1
+    assert (tmp_path / "records" / "worker-3").is_dir()
