@@ -19,7 +19,7 @@ def make_api_key(id_bytes: bytes, secret_bytes: bytes) -> tuple[str, str]:
     """The id and the whole key, from randomness of `ID_BYTES` and `SECRET_BYTES`.
 
     >>> make_api_key(bytes(8), bytes(32))
-    ('aaaaaaaaaaaaa', 'dw_aaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_bf9cf948')
+    ('aaaaaaaaaaaaa', 'dw_aaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_93ad3e29')
 
     Errors: ValueError for randomness of another length.
     """

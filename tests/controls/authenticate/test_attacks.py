@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+
+from doorward.attack.case import Ask, Samples, Who
+from doorward.controls.authenticate.attacks import ATTACKS
+from doorward.controls.authenticate.key_format import make_api_key
+from doorward.denial import DENIALS
+from doorward.jose import encode_segment, generate_key
+
+CODES = [code for code in DENIALS if code.startswith("authenticate.")]
+LABORATORY = {"authenticate.token_revoked", "authenticate.unavailable"}
+
+
+class DoorSamples:
+    """Just enough of an API for the attacks of this control, signed with the door's own key."""
+
+    def __init__(self, door: Any) -> None:
+        self.door = door
+
+    def protected(self) -> Ask:
+        return Ask(target="/x", who="reader")
+
+    def token(self, who: Who) -> str:
+        return str(self.door.token(roles=[who]))
+
+    def forge(self, *, header: dict[str, object], claims: dict[str, object], valid_signature: bool) -> str:
+        import json
+
+        base = {"alg": "ES256", "typ": "at+jwt", "kid": self.door.KEY.id}
+        usual = {"iss": self.door.ISSUER, "aud": "api", "sub": "alice", "exp": self.door.NOW + 600}
+        key = self.door.KEY if valid_signature else generate_key("ES256")
+        parts = [{k: v for k, v in (b | c).items() if v is not None} for b, c in ((base, header), (usual, claims))]
+        signed = b".".join(encode_segment(json.dumps(part).encode()) for part in parts)
+        return (signed + b"." + encode_segment(key.sign(signed))).decode()
+
+    def api_key(self, kind: str) -> Ask:
+        other = {"expired": b"expired!", "revoked": b"revoked!", "unknown": b"unknown!"}
+        key = self.door.API_KEY if kind == "valid" else make_api_key(other[kind], b"s" * 32)[1]
+        return Ask(target="/x", headers=(("x-api-key", key),))
+
+    def lab(self, behaviour: str) -> None:
+        return None
+
+
+def _answer(door: Any, ask: Ask) -> str | None:
+    from doorward.denial import Denied
+
+    headers = list(ask.headers)
+    if ask.who != "anonymous":
+        headers.append(door.bearer(roles=[ask.who]))
+    try:
+        door.ask(*headers)
+    except Denied as denied:
+        return denied.code
+    return None
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
+def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) -> None:
+    from doorward.controls.authenticate.key_format import hash_api_key
+
+    records = [door.key_record()]
+    for name, changes in ((b"expired!", {"expires_at": 1.0}), (b"revoked!", {"revoked": True})):
+        key_id, key = make_api_key(name, b"s" * 32)
+        records.append(door.key_record(id=key_id, hash=hash_api_key(key.encode()).hex(), **changes))
+    door.credentials.apply(door.data(api_keys=records))
+    samples: Samples = DoorSamples(door)  # type: ignore[assignment]
+    sent, twin = attack.send(samples), attack.twin(samples)
+    assert twin is not None
+    assert _answer(door, twin) is None
+    if attack.earns in LABORATORY:
+        assert sent is None
+    else:
+        assert sent is not None
+        assert _answer(door, sent) == attack.earns
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_of_this_control_has_an_attack(code: str) -> None:
+    assert any(attack.earns == code for attack in ATTACKS)
+
+
+def test_ids_are_unique() -> None:
+    assert len({attack.id for attack in ATTACKS}) == len(ATTACKS)
