@@ -12,10 +12,12 @@ from doorward.controls.inspect.command_words import ENGLISH, INTERPRETERS, WORDS
 from doorward.controls.inspect.verdict import Verdict
 
 _SEPARATOR: Final = re.compile(
-    r"\|\||&&|[;|&`]|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},)"
+    r"\|\||&&|[;|&`]|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},|,[a-z])"
 )
 _SPACE_TRICK: Final = re.compile(r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\t|\t", re.IGNORECASE)
-_QUOTING: Final = re.compile(r"""[\\^"']|\$[@*!]|\$\{[@*]\}|\$\d|``|\$\(\)""")
+_QUOTING: Final = re.compile(
+    r"""[\\^"']|\$[@*!]|\$\{[@*]\}|\$\d|``|[$<]\(\)|\$\?|\$[A-Za-z_]\w{0,31}|\[(?=\w\])|(?<=\[\w)\]"""
+)
 _LEAD: Final = re.compile(
     r"[\s+\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?"
 )
@@ -41,6 +43,9 @@ _INTERPRETED: Final = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED: Final = re.compile(r"(?:^|[\s;|&^'\"])[A-Za-z_]{1,32}=\$\\?['\"(]")
+_FORK_BOMB: Final = re.compile(r"\(\)\s*\{[^{}]{0,64}[|&][^{}]{0,64}\}\s*;\s*\S")
+_LOOP: Final = re.compile(r"\bfor\s(?:[^%\n]{0,64}\s)?%{1,2}[^\s%]{1,16}\s+in\s*\(", re.IGNORECASE)
+_UNKNOWN: Final = re.compile(r"\s*[\"']?[a-z][a-z0-9_.-]{1,31}[\"']?\s+-{1,2}[a-z]")
 _SENSITIVE: Final = re.compile(
     r"/etc\b|/home\b|/root\b|/proc\b|/tmp\b|/var/(?:log|www)|passwd|shadow|boot\.ini|\\SAM\b|[Cc]:(?:[\\/]|\s*$)|%[A-Za-z]{3,24}%|\$\{?IFS"
 )
@@ -66,6 +71,10 @@ def judge(value: str) -> Verdict | None:
         verdict = _judge_code(value)
         if verdict is not None:
             return verdict
+    if "()" in value and _FORK_BOMB.search(value):
+        return _verdict("a shell function that calls itself", 90)
+    if "%" in value and _LOOP.search(value):
+        return _verdict("a loop of cmd.exe", 85)
     if ";$" in value and _ASSIGNED.search(value):
         return _verdict("a variable set and then run", 85)
     verdict = _judge_separators(value)
@@ -113,6 +122,8 @@ def _judge_separators(value: str) -> Verdict | None:
         )
         if name:
             return _verdict(f"a command ({name}) after a separator", 85)
+        if before == 0 and not is_line_break and separator not in {"`", "$("} and _UNKNOWN.match(rest):
+            return _verdict("a program with options after a separator", 70)
         if before < 4 and _NETWORK.search(rest[:128]):
             return _verdict("a redirection to a device or shell", 85)
     return None

@@ -36,6 +36,9 @@ def readings(text: str) -> tuple[str, ...]:
                 break
             found.append(decoded)
             current = decoded
+        if "+" in current and len(found) > 1:
+            current = current.replace("+", " ")
+            found.append(current)
     if "\\" in current:
         decoded = _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), current)
         if decoded != current:

@@ -24,6 +24,10 @@ _CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", 
 _ARITHMETIC = frozenset(
     {"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"}
 )
+_FOLLOWERS = LOGIC | _CLAUSES | {
+    "collate", "notnull", "isnull", "is", "in", "like", "glob", "between", "escape", "except", "intersect", "rlike", "regexp", "similar",
+    "not", "as", "asc", "desc", "div", "mod", "xor", "sounds", "match",
+}  # fmt: skip
 _SIGNS = frozenset({"+", "-", "~", "!", "@", "*"})
 _COMPARING = frozenset({"like", "in", "is", "between", "rlike", "regexp", "not", "div", "mod", "sounds", "collate"})
 
@@ -81,6 +85,13 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + construct, 95)
     if first.kind == "word" and first.text in _CLAUSES and ordering(tail, 0, needs_end=False):
         return _verdict(left + "adds a clause", 80)
+    if (
+        is_word(first, _FOLLOWERS)
+        and tail[-1].kind == "comment"
+        and len(tail[-1].text) <= COMMENT_END
+        and len(tail) <= 64
+    ):
+        return _verdict(left + "goes on as a condition, and cuts the rest off", 80)
     if first.text in _COMPARING and (_is_neutral(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
         return _verdict(left + "compares it", 70) if tail[1].kind in {"(", "string", "open", "number"} else None
     if first.kind == "operator" and first.text in _ARITHMETIC | {"~", "!"} and _expression(tail):
@@ -149,6 +160,8 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
     if (start == 0 or first.kind == "operator" or first.kind == ",") and calls_dangerous(found, start):
         return _verdict("calls a database function", 80)
     for index, token in enumerate(found):
+        if token.kind == ";" and statement(found, index + 1, strict=True):
+            return _verdict("adds a second statement", 80)
         if token.kind == "word" and token.text in LOGIC and tautology(found, index):
             return _verdict("adds a condition that is always true", 80)
     return None

@@ -85,6 +85,8 @@ def comparison(tokens: list[Token], start: int) -> Comparison | None:
     left_end = _operand_end(tokens, left)
     if left_end <= left or left_end >= len(tokens):
         return None
+    if tokens[left_end].text == "::" and left_end + 2 < len(tokens):  # a cast of PostgreSQL
+        left_end += 2
     between = tokens[left_end]
     if between.kind == ")":
         while left_end < len(tokens) and tokens[left_end].kind == ")":
@@ -92,7 +94,7 @@ def comparison(tokens: list[Token], start: int) -> Comparison | None:
         if left_end >= len(tokens):
             return None
         between = tokens[left_end]
-    if between.kind == "operator" and between.text in _COMPARATORS:
+    if between.kind == "operator" and between.text in _COMPARATORS | {"->", "->>", "<@", "@>", "?&", "?|"}:
         right = left_end + 1
     elif is_word(between, _WORD_COMPARATORS | {"not"}):
         right = left_end + 1

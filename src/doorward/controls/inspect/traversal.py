@@ -5,6 +5,7 @@ Threat: CWE-22, CWE-36, CWE-98. A path is read segment by segment as an operatin
 """
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from doorward.controls.inspect.verdict import Verdict
@@ -25,7 +26,7 @@ _TELLING_NAMES: Final = frozenset(
         "php.ini", "my.cnf", "my.ini", "httpd.conf", "apache2.conf", "nginx.conf", "web.xml", "web.config", ".htaccess",
         ".htpasswd", ".bash_history", ".mysql_history", ".ssh", "id_rsa", "id_dsa", "id_ed25519", "authorized_keys",
         "known_hosts", ".env", ".git", ".svn", ".aws", "environ", "cmdline", "sam", "ntuser.dat", "autoexec.bat",
-        "config.sys", "unattend.xml", "sysprep.inf", "web-inf", "meta-inf", "issue", "motd", "fstab", "crontab",
+        "config.sys", "unattend.xml", "unattended.xml", "sysprep.inf", "web-inf", "meta-inf", "issue", "motd", "fstab", "crontab",
         "access_log", "error_log", "access.log", "error.log",
     }
 )  # fmt: skip
@@ -78,6 +79,10 @@ def judge(value: str) -> Verdict | None:
         return Verdict("traversal", f"the {(wrapper[1] or wrapper[2]).lower()} stream wrapper opens a local file", 85)
     trimmed = value.strip(" \t\r\n\"'")
     is_alone = _TOKEN.fullmatch(trimmed) is not None or _DRIVE.match(trimmed) is not None
+    if _DRIVE.match(trimmed):  # Windows names hold blanks: the whole text is one path
+        verdict = _judge_path(trimmed, is_alone=True)
+        if verdict is not None:
+            return verdict
     for match in _TOKEN.finditer(value):
         verdict = _judge_path(match[0], is_alone=is_alone)
         if verdict is not None:
@@ -111,6 +116,8 @@ def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
         return Verdict("traversal", f"a path climbs {climbs} directories", 95 if telling else 90)
     if here >= 3 or (here and telling and is_alone):
         return Verdict("traversal", f"a path names its own directory {here} times", 70)
+    if is_alone and any(name == "etc" and after in _TELLING_NAMES for name, after in pairwise(named)):
+        return Verdict("traversal", "a path into /etc", 85)
     is_drive = _DRIVE.match(path) is not None
     if named and (segments[0] == "" or is_drive):
         return _judge_absolute(named, telling=telling, is_alone=is_alone, is_drive=is_drive)
