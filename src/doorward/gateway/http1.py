@@ -331,7 +331,7 @@ class ClientConnection(asyncio.Protocol):
             http_1_1
             and not self._is_eof
             and not self._gateway.is_draining
-            and (connection is None or b"close" not in b",".join(headers.all(b"connection")).lower())
+            and (connection is None or not _says_close(headers))
         )
         request = Request(
             method=_METHODS[head[: head.index(b" ")].lstrip(b"\r\n")],
@@ -385,7 +385,8 @@ class ClientConnection(asyncio.Protocol):
                 used = len(piece)
                 self._left -= used
                 is_last = self._left == 0
-            self._reader.read_body(data[:used], is_last=is_last)
+            if used:
+                self._reader.read_body(data[:used], is_last=is_last)
         except Denied as denied:
             self.keeps_alive = False
             self._is_distrusted = True
@@ -399,7 +400,8 @@ class ClientConnection(asyncio.Protocol):
             self._chunked = None
             self._part = _Part.WAIT
             self.deadline = _NEVER
-        run.body_data(piece, is_last=is_last)
+        if piece or is_last:
+            run.body_data(piece, is_last=is_last)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -416,6 +418,11 @@ class ClientConnection(asyncio.Protocol):
             transport.write_eof()
         self._holds_reading = True
         self._read_on()
+
+
+def _says_close(headers: Headers) -> bool:
+    options = b",".join(headers.all(b"connection")).lower().split(b",")
+    return any(option.strip(b" \t") == b"close" for option in options)
 
 
 def _unreadable(head: bytes, scheme: Literal["http", "https"]) -> Request:

@@ -269,9 +269,9 @@ class UpstreamConnection(asyncio.Protocol):
             return
         rest = b""
         if self._chunked is not None:
-            piece = self._chunked.feed(data)
+            piece = self._chunked.feed(self._buffer + data if self._buffer else data)
             ended = self._chunked.is_complete
-            rest = self._chunked.rest
+            rest, self._buffer = (self._chunked.rest, b"") if ended else (b"", self._chunked.rest)
         elif self._left is None:
             piece, ended = data, False
         else:

@@ -36,11 +36,10 @@ class ChunkedBody:
     (b'abc', True, b'GET')
     """
 
-    __slots__ = ("_chunks", "_extension_bytes", "_left", "_part", "_pending", "_trailer_bytes", "has_trailers", "rest")
+    __slots__ = ("_chunks", "_extension_bytes", "_left", "_part", "_trailer_bytes", "has_trailers", "rest")
 
     def __init__(self) -> None:
         self._part: _Part = "size"
-        self._pending = b""
         self._left = 0
         self._chunks = 0
         self._extension_bytes = 0
@@ -48,7 +47,7 @@ class ChunkedBody:
         self.has_trailers = False
         """Trailer fields came and were dropped."""
         self.rest = b""
-        """Bytes after the end of the body: the next message's."""
+        """Bytes not taken. When complete: the next message's. Else the beginning of a line: feed it again with more."""
 
     @property
     def is_complete(self) -> bool:
@@ -61,9 +60,6 @@ class ChunkedBody:
         Errors: Denied `transport.chunk_size`, `chunk_extension`, `chunk_data`, `bare_lf`, `header_name`.
         Source: RFC 9112 section 7.1; hostile inputs S11, S14-S16, S18.
         """
-        if self._pending:
-            data = self._pending + data
-            self._pending = b""
         pieces: list[bytes] = []
         position = 0
         while self._part != "done":
@@ -80,21 +76,19 @@ class ChunkedBody:
                 if ending != b"\r\n"[: len(ending)]:
                     raise Denied("transport.chunk_data", "chunk data is not followed by CRLF")
                 if len(ending) < 2:
-                    self._pending = ending
                     break
                 position += 2
                 self._part = "size"
             line_end = data.find(b"\n", position)
             if line_end < 0:
-                self._keep_partial(data[position:])
+                self._check_partial(data[position:])
                 break
             self._take_line(data[position : line_end + 1])
             position = line_end + 1
-        else:
-            self.rest = data[position:]
+        self.rest = data[position:]
         return b"".join(pieces)
 
-    def _keep_partial(self, line: bytes) -> None:
+    def _check_partial(self, line: bytes) -> None:
         # A size line that is wrong already is refused now, not when its end arrives.
         if len(line) > (_LINE_BYTES if self._part == "size" else TRAILER_BYTES):
             raise Denied(
@@ -102,7 +96,6 @@ class ChunkedBody:
             )
         if self._part == "size" and line and _SIZE.match(line) is None:
             raise Denied("transport.chunk_size", f"chunk size {line[:32]!r}")
-        self._pending = line
 
     def _take_line(self, line: bytes) -> None:
         if line[-2:] != b"\r\n":

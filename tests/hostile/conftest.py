@@ -1,0 +1,12 @@
+"""A gateway for each test, attacked over a raw socket."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.gateway.lab import Lab
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab() as lab:
+        yield lab

@@ -1,0 +1,87 @@
+"""Group P: one path, one reading."""
+
+import pytest
+from tests.gateway.lab import Lab, request
+from tests.hostile.judge import assert_passes, assert_refused
+
+ROWS = {
+    **{
+        f"P1-{path}": (path, "transport.path_traversal")
+        for path in (
+            "/public/../items",
+            "/public/%2e%2e/items",
+            "/public/.%2E/items",
+            "/public/..%2fitems",
+            "/a%2fb",
+            "/./items",
+            "//items",
+            "/items//",
+            "/items/.",
+            "/items/..",
+            "/items/%2e",
+            "/%2e%2e",
+        )
+    },
+    **{
+        f"P2-{path}": (path, "transport.path_double")
+        for path in ("/%252e%252e/items", "/%2569tems", "/items%252f", "/%25252e")
+    },
+    **{
+        f"P3-{path}": (path, "transport.path_matrix")
+        for path in ("/items;x=1", "/pub/..;/items", "/items%3bx", "/items%3B")
+    },
+    **{
+        f"P6-{path!r}": (path, "transport.path_bytes")
+        for path in (
+            "/items%00.css",
+            "/a\\b",
+            "/a%5cb",
+            "/a%5C..%5Cb",
+            "/a%c0%afb",
+            "/a%e0%80%afb",
+            "/a%ef%bc%8fb",
+            "/a%e2%84%80b",
+            "/%ef%bc%8e%ef%bc%8e\xff",
+            "/\xc3\xa9",
+            "/a%zz",
+            "/a%",
+            "/a%2",
+            "/a%0d%0ab",
+            "/a%7fb",
+            "/a%c2%85b",
+            "/a%ffb",
+            "/a<b",
+            '/a"b',
+        )
+    },
+    "P7-fragment": ("/items#/public", "transport.path_fragment"),
+    "P7-fragment-query": ("/items?x=1#y", "transport.path_fragment"),
+    "P5-space": ("/items%20", "validate.path_unknown"),
+    "P5-dot": ("/items.", "validate.path_unknown"),
+    "P5-suffix": ("/items.json", "validate.path_unknown"),
+    "P5-slash": ("/items/", "validate.path_unknown"),
+    "P4-case": ("/Items", "validate.path_unknown"),
+    "P7-encoded-fragment": ("/items%23/public", "validate.path_unknown"),
+    "P7-encoded-query": ("/items%3Fx", "validate.path_unknown"),
+}
+
+
+@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("row", ROWS)
+def test_a_path_with_two_readings_is_refused(lab: Lab, row: str, bytewise: bool) -> None:
+    path, code = ROWS[row]
+    assert_refused(lab, request("GET", path), code, bytewise=bytewise)
+
+
+TWINS = {
+    "P1-space": ("/a%20b", b"/a%20b"),
+    "P2-letters": ("/%69tem%73", b"/items"),
+    "P2-lower-hex": ("/%61%20b", b"/a%20b"),
+    "P7-query": ("/items?x=/public/../y%2f%252e;z", b"/items?x=/public/../y%2f%252e;z"),
+}
+
+
+@pytest.mark.parametrize("row", TWINS)
+def test_what_is_decided_on_is_what_is_forwarded(lab: Lab, row: str) -> None:
+    path, forwarded = TWINS[row]
+    assert_passes(lab, request("GET", path), b"GET " + forwarded + b" HTTP/1.1")

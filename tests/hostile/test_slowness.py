@@ -1,0 +1,77 @@
+"""Group D: clients that take their time. The limits are short here; nothing is slept for."""
+
+from tests.gateway.lab import Lab, LimitsPolicy, request
+
+
+def test_d1_a_head_that_does_not_end_is_answered_408() -> None:
+    with Lab(limits=LimitsPolicy(head_s=0.1)) as lab, lab.connect() as client:
+        client.send(b"GET /items HTTP/1.1\r\nHost: api.test\r\nX-")
+        answer = client.answer()
+        assert answer is not None
+        assert (answer.status, answer.code) == (408, "limits.slow_header")
+        assert client.is_closed()
+        assert [outcome.code for outcome in lab.audit.wait_for_outcomes(1)] == ["limits.slow_header"]
+
+
+def test_d1_the_time_is_total_and_drops_do_not_extend_it() -> None:
+    with Lab(limits=LimitsPolicy(head_s=0.2)) as lab, lab.connect() as client:
+        client.send(b"GET /items HTTP/1.1\r\nX-Slow: ")
+        client.socket.settimeout(0.01)
+        said = b""
+        while not said:
+            client.send(b"a")
+            try:
+                said = client.socket.recv(65536)
+            except TimeoutError:
+                continue
+        assert b"limits.slow_header" in said
+        assert not lab.upstream.seen
+
+
+def test_d2_a_body_that_does_not_end_is_answered_408() -> None:
+    with Lab(limits=LimitsPolicy(body_s=0.1)) as lab, lab.connect() as client:
+        client.send(request("POST", "/items", "Content-Length: 10") + b"abc")
+        answer = client.answer()
+        assert answer is not None
+        assert (answer.status, answer.code) == (408, "limits.slow_body")
+        assert client.is_closed()
+        assert not lab.upstream.seen
+
+
+def test_d3_a_silent_connection_is_closed_without_an_answer() -> None:
+    with Lab(limits=LimitsPolicy(head_s=0.1)) as lab, lab.connect() as client:
+        assert client.is_closed()
+        assert not lab.audit.records
+
+
+def test_an_idle_connection_is_closed_after_its_time() -> None:
+    with Lab(limits=LimitsPolicy(idle_s=0.1)) as lab, lab.connect() as client:
+        client.send(request())
+        assert client.answer() is not None
+        assert client.is_closed()
+        assert len(lab.audit.outcomes()) == 1
+
+
+def test_b11_a_body_beyond_the_limit_is_refused_announced_or_not(lab: Lab) -> None:
+    announced = lab.ask(request("POST", "/items", "Content-Length: 100000"))
+    chunked = lab.ask(
+        request("POST", "/items", "Transfer-Encoding: chunked") + b"ffff\r\n" + b"a" * 65535 + b"\r\n9\r\n123456789\r\n"
+    )
+    for answer in (announced, chunked):
+        assert answer is not None
+        assert (answer.status, answer.code) == (413, "limits.body_size")
+    assert not lab.upstream.seen
+
+
+def test_d10_all_bodies_together_stay_within_the_memory_budget() -> None:
+    with Lab(limits=LimitsPolicy(buffered_bytes=65536)) as lab, lab.connect() as holder:
+        holder.send(request("POST", "/items", "Content-Length: 60000") + b"a" * 50000)
+        lab.wait_until(lambda: lab.gateway.load.buffered_bytes == 50000)
+        answer = lab.ask(request("POST", "/items", body=b"b" * 20000))
+        assert answer is not None
+        assert (answer.status, answer.code, answer.headers[b"retry-after"]) == (503, "limits.overload", b"1")
+        holder.send(b"a" * 10000)
+        held = holder.answer()
+        assert held is not None
+        assert held.status == 200
+        assert lab.gateway.load.buffered_bytes == 0
