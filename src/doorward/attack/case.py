@@ -111,3 +111,8 @@ class Attack:
     send: Callable[[Samples], Ask | None]
     twin: Callable[[Samples], Ask | None]
     earns_close: bool = False
+
+    @property
+    def control(self) -> str:
+        """The control that must stop it."""
+        return self.earns.partition(".")[0]

@@ -21,8 +21,3 @@ def every_attack() -> Iterator[Attack]:
     """All attacks, control by control in the order of the pipeline."""
     for control in _CONTROLS:
         yield from control.ATTACKS
-
-
-def control_of(attack: Attack) -> str:
-    """The control that must stop it."""
-    return attack.earns.partition(".")[0]

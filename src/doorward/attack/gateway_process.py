@@ -62,6 +62,12 @@ class GatewayProcess:
         return Target(host=str(place.hostname), port=int(place.port or 443), tls=context)
 
     @property
+    def plain_target(self) -> Target | None:
+        """Its port for plain HTTP, when the policy has one."""
+        place = urlsplit(self._ready["plain"] or "")
+        return Target(host=place.hostname, port=int(place.port or 80)) if place.hostname else None
+
+    @property
     def ca_file(self) -> Path:
         """The CA that vouches for its certificate."""
         return self._policy.parent / ".doorward" / "tls" / "ca.pem"

