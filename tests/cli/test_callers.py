@@ -1,0 +1,185 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from doorward.cli import client, key, token, user
+from doorward.errors import PolicyError
+from doorward.identity.users import check_password
+from doorward.jose import generate_key, save_private_keys, split_unverified, verify_signature
+from doorward.store import open_store
+
+POLICY = """
+api: openapi.yaml
+upstream: http://127.0.0.1:8000
+insecure_plain_http: true
+roles:
+  reader: [GET *]
+  admin: ["*"]
+"""
+DEVELOPMENT = POLICY + "issuer: {insecure_development_tokens: true}\n"
+
+
+class Place:
+    """A directory as `doorward init` leaves it, and the commands run in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.policy = directory / "doorward.yaml"
+        self.state = directory / ".doorward"
+        (self.state / "keys").mkdir(parents=True, mode=0o700)
+        self.signing_key = generate_key("ES256")
+        save_private_keys(self.state / "keys" / "issuer.json", [self.signing_key])
+        (directory / "openapi.yaml").write_text("openapi: 3.1.0\n")
+        self.write(POLICY)
+
+    def write(self, policy: str) -> None:
+        self.policy.write_text(policy)
+
+    def run(self, *words: str, stdin: str = "") -> Result:
+        import typer
+
+        app = typer.Typer()
+        app.callback()(lambda: None)
+        for module in (user, client, key, token):
+            module.register(app)
+        result = CliRunner().invoke(app, [*words, "--policy", str(self.policy)], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def json(self, *words: str, stdin: str = "") -> Any:
+        return json.loads(self.run(*words, "--json", stdin=stdin).stdout)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_user_is_added_listed_and_disabled(place: Place) -> None:
+    place.run("user", "add", "alice", "--role", "reader", "--claim", "account_id=a-1")
+    assert "account_id=a-1" in place.run("user", "list").stdout
+    (listed,) = place.json("user", "list")
+    assert (listed["name"], listed["roles"], listed["claims"]) == ("alice", ["reader"], {"account_id": "a-1"})
+    assert place.json("user", "revoke", "alice")["disabled_at"] is not None
+
+
+def test_a_claim_given_twice_is_a_list(place: Place) -> None:
+    added = place.json("user", "add", "alice", "--claim", "team=red", "--claim", "team=blue")
+    assert added["claims"] == {"team": ["red", "blue"]}
+
+
+def test_a_password_is_read_from_standard_input_and_never_shown(place: Place) -> None:
+    result = place.run("user", "add", "alice", "--password-stdin", stdin="correct horse battery staple\n")
+    assert "correct" not in result.output
+    store = open_store(f"sqlite:///{place.state / 'store.db'}")
+    assert check_password(store, "alice", "correct horse battery staple") is not None
+
+
+def test_the_store_lies_in_the_state_directory_and_is_private(place: Place) -> None:
+    place.run("user", "list")
+    assert (place.state / "store.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("words", [("user", "add", "x"), ("client", "add", "x"), ("key", "add", "x")])
+def test_a_role_the_policy_does_not_have_is_refused_with_a_hint(place: Place, words: tuple[str, ...]) -> None:
+    with pytest.raises(PolicyError) as mistake:
+        place.run(*words, "--role", "reeder")
+    assert mistake.value.hint == "did you mean 'reader'?"
+
+
+@pytest.mark.parametrize("words", [("user", "list"), ("client", "list"), ("key", "list")])
+def test_an_empty_list_is_said_to_the_person_and_is_empty_data(place: Place, words: tuple[str, ...]) -> None:
+    assert place.run(*words).stdout == ""
+    assert place.json(*words) == []
+
+
+def test_without_a_state_directory_the_hint_is_to_make_one(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(POLICY + "state: elsewhere\n")
+    with pytest.raises(PolicyError) as mistake:
+        place.run("user", "list")
+    assert "doorward init" in mistake.value.hint
+    assert not (tmp_path / "elsewhere").exists()
+
+
+# -- clients -------------------------------------------------------------------------------------------------------
+
+
+def test_a_clients_secret_is_shown_once(place: Place) -> None:
+    added = place.run("client", "add", "batch", "--role", "reader", "--scope", "read")
+    secret = added.stdout.strip()
+    assert len(secret) == 52
+    assert secret not in place.run("client", "list").output + place.run("client", "list", "--json").output
+    assert place.json("client", "revoke", "batch")["disabled_at"] is not None
+
+
+# -- keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_shown_once(place: Place) -> None:
+    made = place.json("key", "add", "partner", "--role", "reader", "--scope", "read", "--expires", "30d")
+    assert made["key"].startswith(f"dw_{made['id']}_")
+    assert made["expires_at"] - made["created_at"] == 30 * 86_400
+    secret = made["key"].split("_")[2]
+    assert secret not in place.run("key", "list").output + place.run("key", "list", "--json").output
+    assert made["id"] in place.run("key", "list").stdout
+
+
+def test_a_key_is_all_there_is_on_standard_output(place: Place) -> None:
+    assert place.run("key", "add", "partner").stdout.strip().startswith("dw_")
+
+
+def test_keys_end_by_id_or_by_name(place: Place) -> None:
+    one, _ = (place.json("key", "add", "partner") for _ in range(2))
+    assert [revoked["id"] for revoked in place.json("key", "revoke", one["id"])] == [one["id"]]
+    assert len(place.json("key", "revoke", "partner")) == 2
+
+
+@pytest.mark.parametrize("duration", ["90", "d", "-1d", "1y", "0d", "999d"])
+def test_a_key_needs_a_sane_end(place: Place, duration: str) -> None:
+    with pytest.raises(PolicyError):
+        place.run("key", "add", "partner", "--expires", duration)
+
+
+# -- tokens --------------------------------------------------------------------------------------------------------
+
+
+def test_a_development_token_is_the_users(place: Place) -> None:
+    place.write(DEVELOPMENT)
+    place.run("user", "add", "alice", "--role", "reader", "--claim", "account_id=a-1")
+    text = place.run("token", "--user", "alice", "--minutes", "5", "--scope", "read").stdout.strip()
+    claims = verify_signature(split_unverified(text), place.signing_key.public)
+    assert (claims["sub"], claims["roles"], claims["scope"], claims["account_id"]) == (
+        "alice",
+        ["reader"],
+        "read",
+        "a-1",
+    )
+    assert claims["exp"] - claims["iat"] == 300
+    assert claims["client_id"] == "doorward-development"
+
+
+def test_without_the_relaxation_there_is_no_token(place: Place) -> None:
+    place.run("user", "add", "alice")
+    with pytest.raises(PolicyError, match="without a login"):
+        place.run("token", "--user", "alice")
+
+
+def test_neither_an_unknown_nor_a_disabled_user_gets_a_token(place: Place) -> None:
+    place.write(DEVELOPMENT)
+    place.run("user", "add", "alice")
+    place.run("user", "revoke", "alice")
+    for name, problem in (("alice", "disabled"), ("nobody", "no user")):
+        with pytest.raises(PolicyError, match=problem):
+            place.run("token", "--user", name)
+
+
+def test_a_key_file_others_can_read_signs_nothing(place: Place) -> None:
+    place.write(DEVELOPMENT)
+    place.run("user", "add", "alice")
+    (place.state / "keys" / "issuer.json").chmod(0o644)
+    with pytest.raises(PolicyError, match="read by others"):
+        place.run("token", "--user", "alice")
