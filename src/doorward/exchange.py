@@ -111,14 +111,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnverifiedToken:
-    """What a client says about itself. Nothing in it may be trusted."""
-
-    header: Mapping[str, object]
-    claims: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who is calling, proved. Only `authenticate` makes one."""
 

@@ -52,7 +52,7 @@ class AcceptedToken:
 
 
 TokenCache: TypeAlias = "OrderedDict[bytes, AcceptedToken]"
-"""By the full bytes of the token, least recently used first. Who the caller is, never what they may do:
+"""By the full bytes of the Authorization field, least recently used first. Who the caller is, never what they may do:
 Oathkeeper CVE-2021-32701, CVE-2026-33496."""
 
 

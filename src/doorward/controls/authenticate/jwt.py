@@ -29,19 +29,22 @@ class BearerMechanism:
     def __call__(self, exchange: Exchange) -> Caller | None:
         """Who presents the token; None when there is none. Errors: Denied `authenticate.token_*`, `.unavailable`."""
         value = exchange.request.headers.get(b"authorization")
-        if value is None or value[:7].lower() != b"bearer ":
+        if value is None:
             return None
-        token = value[7:].strip(b" ")
-        accepted = self._cache.get(token)
+        # by the whole field, so that a known token is not even cut out of it
+        accepted = self._cache.get(value)
         if accepted is None:
-            accepted = self._verify(token, exchange.now)
-            self._remember(token, accepted)
+            if value[:7].lower() != b"bearer ":
+                return None
+            accepted = self._verify(value[7:].strip(b" "), exchange.now)
+            self._remember(value, accepted)
         else:
-            self._cache.move_to_end(token)
+            self._cache.move_to_end(value)
         if exchange.now >= accepted.void_at:
-            self._cache.pop(token, None)
+            self._cache.pop(value, None)
             raise refusal("authenticate.token_time", "expired since it was first seen", self._realm)
-        if not accepted.revocation_ids.isdisjoint(self._credentials.revoked):
+        revoked = self._credentials.revoked
+        if revoked and not accepted.revocation_ids.isdisjoint(revoked):
             raise refusal("authenticate.token_revoked", "token, caller, client or key is revoked", self._realm)
         return accepted.caller
 
@@ -67,9 +70,9 @@ class BearerMechanism:
             raise JoseError("algorithm", f"{key.algorithm} is not allowed for {policy.issuer}")
         return _accept(verify_jwt(token, key, expected, now=now), policy, key.id)
 
-    def _remember(self, token: bytes, accepted: AcceptedToken) -> None:
+    def _remember(self, field: bytes, accepted: AcceptedToken) -> None:
         if self._cache_count:
-            self._cache[token] = accepted
+            self._cache[field] = accepted
             while len(self._cache) > self._cache_count:
                 self._cache.popitem(last=False)
 
