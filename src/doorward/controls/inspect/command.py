@@ -6,6 +6,7 @@ its arguments look like arguments. Neither a separator alone nor a word alone sa
 """
 
 import re
+from html.entities import html5
 from typing import Final
 
 from doorward.controls.inspect.command_words import ENGLISH, INTERPRETERS, WORDS, takes
@@ -36,14 +37,16 @@ _PHP: Final = re.compile(
     r"<\?(?:php|=)?\s.{0,256}?(?:system|exec|passthru|eval|phpinfo|\$_(?:GET|POST|REQUEST)|include|echo)",
     re.IGNORECASE | re.DOTALL,
 )
-_SHELLSHOCK: Final = re.compile(r"\(\)\s*\{\s*[:_\w]?[^}]{0,32}\}?\s*;")
+_SHELLSHOCK: Final = re.compile(r"(?<![\w$])\(\)\s*\{\s*[:_\w]?[^}]{0,32}\}?\s*;")
 _INTERPRETED: Final = re.compile(
     r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
     r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)",
     re.IGNORECASE,
 )
 _ASSIGNED: Final = re.compile(r"(?:^|[\s;|&^'\"])[A-Za-z_]{1,32}=\$\\?['\"(]")
-_FORK_BOMB: Final = re.compile(r"\(\)\s*\{[^{}]{0,64}[|&][^{}]{0,64}\}\s*;\s*\S")
+_ENTITY: Final = re.compile(r"[A-Za-z]{2,31};")
+_BARE_VALUE: Final = re.compile(r"[\s\"']{0,8}[\w.@:/+-]{0,64}[\s\"']{0,8}", re.ASCII)
+_FORK_BOMB: Final = re.compile(r"([^\s(){}]{1,16})\(\)\s*\{\s{0,8}\1\s{0,8}[|&][^{}]{0,64}\}\s*;\s*\S")
 _LOOP: Final = re.compile(r"\bfor\s(?:[^%\n]{0,64}\s)?%{1,2}[^\s%]{1,16}\s+in\s*\(", re.IGNORECASE)
 _UNKNOWN: Final = re.compile(r"\s*[\"']?[a-z][a-z0-9_.-]{1,31}[\"']?\s+-{1,2}[a-z]")
 _SENSITIVE: Final = re.compile(
@@ -107,6 +110,10 @@ def _judge_separators(value: str) -> Verdict | None:
         before = _prose_words(value, match.start())
         rest = value[match.end() : match.end() + 192]
         separator = match[0]
+        if separator == "&" and (entity := _ENTITY.match(rest)) is not None and entity[0] in html5:
+            continue
+        if separator == "`" and "`" in (value[match.start() - 1 : match.start()], rest[:1]):
+            continue  # a fence of Markdown
         if separator == "`":
             closing = rest.find("`")
             if not _backtick_substitutes(value, match.start(), match.end() + closing if closing >= 0 else -1):
@@ -114,7 +121,7 @@ def _judge_separators(value: str) -> Verdict | None:
         starts = match.start() <= len(value) - len(value.lstrip(" \t\"'()\x00")) and stripped != ""
         is_line_break = separator[0] in "\r\n\\"
         is_strong = (starts and not is_line_break) or separator in {"$(", "`", "<(", ">(", "{"}
-        if is_line_break and (before >= 1 or match.start() > 64):
+        if is_line_break and not _BARE_VALUE.fullmatch(value, 0, match.start()):
             # Every line of honest text begins after a line break: only a bare value before it makes it an injection.
             continue
         name = _names_command(
@@ -134,8 +141,8 @@ def _judge_start(value: str) -> Verdict | None:
     match = re.match(r"[\s\"']*(/(?:usr/(?:local/)?)?s?bin/[\w.-]{1,32})(?:\s|[\"';|&]|$)", value)
     if match is not None and len(value) < 1_024:
         return _verdict("the path of a program", 75)
-    if len(value) < 256 and _SENSITIVE.search(value):
-        name = _names_command(value, is_strong=True)
+    if len(value) < 256 and _prose_words(value, len(value)) < 4 and _SENSITIVE.search(value):
+        name = _names_command(value, is_strong=False)
         if name:
             return _verdict(f"a command line ({name}) that reads system files", 75)
     if _NETWORK.search(value) and _prose_words(value, len(value)) < 4 and re.match(r"\s*[\w./-]{2,32}\s", value):
@@ -153,7 +160,7 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
         return ""
     raw = word[0]
     tail = spaced[word.end() :]
-    if raw.startswith("{") or ("," in raw and rest[:1] != " " and re.match(r"[a-z]{2,12},", raw)):
+    if raw.startswith("{") or glued[:1] == "{":
         first, _, arguments = raw.strip("{}").partition(",")
         raw, tail = first, " " + arguments.replace(",", " ") + tail
     plain = _QUOTING.sub("", raw)
@@ -165,8 +172,8 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
         return name[:24] if prose_before < 4 and (name in WORDS or "bin/" in plain or is_strong or "?" in plain) else ""
     if "?" in plain or "*" in plain:
         return "?" if re.match(r"/[\w?*]{1,8}/[\w?*]{1,8}", plain) else ""
-    if name not in WORDS:
-        return ""
+    if name not in WORDS or tail.startswith("(") or (tail[:1] and plain[-1] in ".,:!?"):
+        return ""  # prose, or a call in a program
     arguments = _ARGUMENT.match(tail)
     given = arguments[0] if arguments else ""
     has_evidence = takes(name, given.strip(" \t\"'()"))

@@ -102,11 +102,13 @@ def takes(name: str, arguments: str) -> bool:
     """Whether the text after a command's name reads as its arguments: an option, a path, a file, an address."""
     if not arguments:
         return False
+    if name in ENGLISH:  # what makes it a command line must come at once, or it is a sentence
+        arguments = " ".join(arguments.split(" ", 2)[:2])
     if _OPTION.search(arguments[:64]) or _PATH.search(arguments[:96]):
         return True
     if name in _NUMBERED and _NUMBER.match(arguments):
         return True
-    if name in _ADDRESSED and _ADDRESS.search(arguments):
+    if name in _ADDRESSED and arguments[:2] != "- " and _ADDRESS.search(arguments):
         return True
     if arguments.partition(" ")[0].lower() in _SUBCOMMANDS.get(name, ()):
         return True

@@ -23,7 +23,7 @@ class Tag(NamedTuple):
     """Where it stands in the text."""
 
 
-_TAG: Final = re.compile(r"<[\s\x00/!?%]{0,3}([A-Za-z][A-Za-z0-9:_.-]{0,63})")
+_TAG: Final = re.compile(r"<[\x00/!?%]{0,3}([A-Za-z][A-Za-z0-9:_.-]{0,63})")
 _NAME: Final = re.compile(r"[^\s\x00/>=\"'`<]{1,128}")
 _GAP: Final = re.compile(r"[\s\x00/\x0b\"'`\\+]*")
 _EQUALS: Final = re.compile(r"[\s\x00]*=[\s\x00]*")

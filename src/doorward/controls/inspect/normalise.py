@@ -103,4 +103,6 @@ _UTF7_RUN: Final = re.compile(r"\+([A-Za-z0-9/]{2,64})-?")
 
 
 def _utf16(encoded: str) -> str:
-    return binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4), strict_mode=False).decode("utf-16-be", "ignore")
+    if len(encoded) % 4 == 1:  # no base64 text has this length
+        encoded = encoded[:-1]
+    return binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4)).decode("utf-16-be", "ignore")

@@ -11,7 +11,9 @@ _SINK_NAMES: Final = (
     r"|\$\s*\.\s*(?:get|post|ajax|getScript)|navigator\s*\.\s*sendBeacon|localStorage|sessionStorage|throw|onerror|javascript"
 )
 _SINK: Final = re.compile(rf"(?<![\w$.])(?:{_SINK_NAMES})(?![\w$])")
-_AFTER_SINK: Final = re.compile(r"\s*(?:\)?\s*[(`=\[?]|\.\s*(?:call|apply|bind|source)|\s*/\*|\)\s*\(|\W*\()")
+_AFTER_SINK: Final = re.compile(
+    r"\)?[(`\[]|\s*=\s*\S|\s*\?\.|\s*\.\s*(?:call|apply|bind|source)|\s*/\*|[\s)]*\(\s*(?:[\"'`/\d)\[]|document|window|location|String|atob|this|self)"
+)
 _HANDED_ON: Final = re.compile(r"[=(\[,:]\s*(?:eval|alert|prompt|confirm|Function)\s*(?:[);,\]]|$)")
 _ENDS: Final = re.compile(r"(?://[^\n]{0,80}|<!--.{0,80}|/\*.{0,80}|[\"'`])\s*\Z", re.DOTALL)
 _CALL_ALONE: Final = re.compile(r"\s*(?:alert|prompt|confirm|eval)\s*[(`][^\n]{0,256}[)`][\s;/]*\Z")

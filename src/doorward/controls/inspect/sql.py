@@ -8,11 +8,14 @@ then be able to follow a string in SQL; honest apostrophes fail there, because p
 from doorward.controls.inspect.sql_grammar import (
     COMMENT_END,
     LOGIC,
+    begins_with_call,
     calls_dangerous,
     comparison,
     has_construct,
+    is_cut,
     is_word,
     ordering,
+    orders_by_call,
     statement,
     subselect,
     tautology,
@@ -24,7 +27,7 @@ _CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", 
 _ARITHMETIC = frozenset(
     {"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"}
 )
-_FOLLOWERS = LOGIC | _CLAUSES | {
+_FOLLOWERS = _CLAUSES | {
     "collate", "notnull", "isnull", "is", "in", "like", "glob", "between", "escape", "except", "intersect", "rlike", "regexp", "similar",
     "not", "as", "asc", "desc", "div", "mod", "xor", "sounds", "match",
 }  # fmt: skip
@@ -87,9 +90,9 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + "adds a clause", 80)
     if (
         is_word(first, _FOLLOWERS)
-        and tail[-1].kind == "comment"
-        and len(tail[-1].text) <= COMMENT_END
-        and len(tail) <= 64
+        and (not first.glued or first.text in {"collate", "notnull", "isnull", "is", "like"})
+        and is_cut(tail[-1])
+        and len(tail) <= 48
     ):
         return _verdict(left + "goes on as a condition, and cuts the rest off", 80)
     if first.text in _COMPARING and (_is_neutral(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
@@ -154,10 +157,10 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
     if (
         is_word(first, _CLAUSES)
         and (start == 0 or found[0].kind != "word")
-        and (ordering(found, start, needs_end=True) or calls_dangerous(found, start + 2))
+        and (ordering(found, start, needs_end=True) or orders_by_call(found, start))
     ):
         return _verdict("adds a clause", 70)
-    if (start == 0 or first.kind == "operator" or first.kind == ",") and calls_dangerous(found, start):
+    if begins_with_call(found) or ((first.kind in {"operator", ","}) and calls_dangerous(found, start)):
         return _verdict("calls a database function", 80)
     for index, token in enumerate(found):
         if token.kind == ";" and statement(found, index + 1, strict=True):
@@ -174,8 +177,11 @@ def _condition(tail: list[Token], left: str) -> Verdict | None:
     seen = comparison(tail, 1)
     if seen is not None and (seen.has_literal or tail[-1].kind == "comment"):
         return _verdict(left + "adds a condition", 90)
-    if calls_dangerous(tail, 1) or subselect(tail, 1):
+    is_any_call = len(tail) > 3 and tail[1].kind == "word" and tail[2].kind == "(" and is_cut(tail[-1])
+    if calls_dangerous(tail, 1) or subselect(tail, 1) or is_any_call:
         return _verdict(left + "adds a condition that calls a function or query", 90)
+    if is_cut(tail[-1]) and 2 < len(tail) <= 24:
+        return _verdict(left + "adds a condition and cuts the rest off", 80)
     # `' or 1 -- `, `' || '1`: a bare value is true by itself, and needs the API's closing quote dealt with.
     position = 1
     while position < len(tail) and (
@@ -205,7 +211,7 @@ def _after_semicolon(tail: list[Token], left: str) -> Verdict | None:
         return None
     if statement(tail, position, strict=False) or has_construct(tail):
         return _verdict(left + "adds a second statement", 95)
-    if tail[position].kind == "comment" and len(tail[position].text) <= COMMENT_END:
+    if tail[position].kind == "comment" and is_cut(tail[position]):
         return _verdict(left + "cuts the rest off by a comment", 80)
     return None
 
@@ -251,7 +257,7 @@ def _is_neutral(tail: list[Token], quote: str) -> bool:
 def _ends_open(tail: list[Token], quote: str) -> bool:
     """Whether the API's own closing quote is taken care of: by a string left open, or by a comment."""
     last = tail[-1]
-    return (last.kind == "open" and last.quote == quote) or (last.kind == "comment" and len(last.text) <= COMMENT_END)
+    return (last.kind == "open" and last.quote == quote) or (last.kind == "comment" and is_cut(last))
 
 
 def _goes_on_as_prose(first: Token) -> bool:

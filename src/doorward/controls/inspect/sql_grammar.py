@@ -30,6 +30,19 @@ _RARE_CALLS: Final = frozenset(
         "name_const", "gtid_subset", "st_latfromgeohash", "polygon", "multipoint", "load_extension", "writefile",
     }
 )  # fmt: skip
+_PACKAGES: Final = frozenset(
+    {
+        "dbms_pipe",
+        "dbms_lock",
+        "dbms_ldap",
+        "dbms_xmlgen",
+        "dbms_utility",
+        "dbms_java",
+        "utl_http",
+        "utl_inaddr",
+        "ctxsys",
+    }
+)
 # Functions that other languages and prose know too: they count in an expression only.
 _COMMON_CALLS: Final = _RARE_CALLS | frozenset(
     {
@@ -54,7 +67,7 @@ _SYSTEM_WORDS: Final = frozenset(
         "msysobjects", "sysibm", "syscat", "all_tables", "all_users", "user_tables", "dba_users", "sys", "mysql",
     }
 )  # fmt: skip
-_SELECT_STARTS: Final = frozenset({"select", "values", "table"})
+_SELECT_STARTS: Final = frozenset({"select", "values"})
 _OBJECTS: Final = frozenset(
     {
         "table", "database", "schema", "view", "index", "user", "procedure", "function", "trigger", "sequence", "login",
@@ -182,7 +195,10 @@ def has_construct(tokens: list[Token]) -> str:
             is_word(after, {"master", "xp_cmdshell", "sp_executesql"}) or after.text.startswith(("xp_", "sp_"))
         ):
             return "runs a stored procedure"
-        if token.text in _RARE_CALLS and after.kind in {"(", "."} and index + 2 <= last:
+        if index + 2 <= last and (
+            (token.text in _RARE_CALLS and after.kind == "(" and (after.glued or "_" in token.text))
+            or (token.text in _PACKAGES and after.kind == "." and tokens[index + 2].kind == "word")
+        ):
             return "calls a database function"
         if (
             token.text in _SYSTEM_WORDS
@@ -322,12 +338,36 @@ def subselect(tokens: list[Token], start: int) -> bool:
     return _select_list(tokens, position + 1)
 
 
+def is_cut(comment: Token) -> bool:
+    """Whether a comment at the end is there to cut off what follows: it says nothing, or one word at most."""
+    return (
+        comment.kind == "comment"
+        and len(comment.text) <= COMMENT_END
+        and len(comment.text.strip("-#/*+ \t\r\n\x00;").split()) <= 1
+    )
+
+
+def begins_with_call(tokens: list[Token]) -> bool:
+    """Whether the text begins with a call that no other language spells so."""
+    return (
+        tokens[0].text in _RARE_CALLS | {"sleep", "char"}
+        and len(tokens) > 2
+        and tokens[1].kind == "("
+        and tokens[1].glued
+    )
+
+
 def calls_dangerous(tokens: list[Token], start: int) -> bool:
     """Whether an expression at `start` calls a function of the database."""
     position = _skip_prefix(tokens, start)
     for index in range(position, min(len(tokens) - 1, position + 6)):
         token, after = tokens[index], tokens[index + 1]
-        if token.kind == "word" and after.kind == "(" and token.text in _COMMON_CALLS:
+        if (
+            token.kind == "word"
+            and after.kind == "("
+            and (after.glued or index == position)
+            and token.text in _COMMON_CALLS
+        ):
             return index == 0 or tokens[index - 1].kind != "."
         if token.kind == "word" and token.text in {"case"} and is_word(after, {"when"}):
             return True
@@ -365,8 +405,18 @@ def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
     if position == len(tokens):
         return True
     return tokens[position].kind in {"comment", ";"} and (
-        tokens[position].kind == ";" or len(tokens[position].text) <= COMMENT_END * 4
+        tokens[position].kind == ";" or len(tokens[position].text.split()) <= 3
     )
+
+
+def orders_by_call(tokens: list[Token], start: int) -> bool:
+    """Whether `order by` or `group by` stands at `start`, with a function of the database after it."""
+    for index in range(start + 1, min(len(tokens) - 1, start + 8)):
+        if index == start + 1 and not is_word(tokens[index], {"by"}):
+            return False
+        if tokens[index].kind == "word" and tokens[index + 1].kind == "(" and tokens[index + 1].glued:
+            return tokens[index].text in _COMMON_CALLS
+    return False
 
 
 def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
@@ -389,11 +439,7 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb in {"drop", "create", "alter", "truncate"}:
         if not is_word(first, _OBJECTS):
             return verb == "truncate" and not strict and first.kind == "word"
-        return (
-            second is not None
-            and second.kind == "word"
-            and (not strict or ends or len(rest) == 2 or any(t.kind == "(" for t in rest))
-        )
+        return second is not None and second.kind == "word" and (not strict or _object_ends(rest))
     if verb == "insert":
         return is_word(first, {"into"}) and any(
             is_word(token, {"values", "select"}) or token.kind == "(" for token in rest
@@ -441,8 +487,26 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     return False
 
 
+def _object_ends(rest: list[Token]) -> bool:
+    """Whether `table NAME` is followed by something a definition or removal goes on with."""
+    position = 1
+    while position < len(rest) and is_word(rest[position], {"if", "not", "exists", "table", "or", "replace"}):
+        position += 1
+    position += 1
+    while position + 1 < len(rest) and rest[position].kind == ".":
+        position += 2
+    return position >= len(rest) or (
+        rest[position].kind in {";", "comment", ",", "("}
+        or is_word(
+            rest[position], {"cascade", "restrict", "add", "modify", "rename", "identified", "as", "with", "on", "drop"}
+        )
+    )
+
+
 def _whole_select(rest: list[Token]) -> bool:
     """Whether the tokens after a leading `select` are a query and not a sentence."""
+    end = next((index for index, token in enumerate(rest) if token.kind == ";"), len(rest) - 1)
+    rest = rest[: end + 1]
     signs = sum(
         token.kind in {"operator", ".", "(", "variable", "number"} or token.text in {"*", "null"} for token in rest
     )
@@ -450,13 +514,13 @@ def _whole_select(rest: list[Token]) -> bool:
         if is_word(token, {"from"}):
             if not index or not _from_ends_well(rest, index):
                 return False
-            if rest[0].text == "*" or rest[-1].kind == ";":
+            if rest[0].text == "*":
                 return True
             words_in_row = any(
                 rest[i].kind == "word" and rest[i + 1].kind == "word" and not is_word(rest[i], {"as", "distinct"})
                 for i in range(index - 1)
             )
-            return signs > 0 and not words_in_row
+            return (signs > 0 or rest[-1].kind == ";") and not words_in_row
     first = rest[0]
     return (
         first.kind in {"variable"}

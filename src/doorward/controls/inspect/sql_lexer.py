@@ -53,7 +53,7 @@ def tokens(text: str, *, start: int = 0) -> list[Token]:
     [('number', '1'), ('word', 'or'), ('string', 'a'), ('operator', '='), ('open', 'a -- x')]
     """
     found: list[Token] = []
-    position, length, glued = start, len(text), False
+    position, length, glued = start, len(text), start > 0
     while position < length:
         match = _TOKEN.match(text, position)
         if match is None:

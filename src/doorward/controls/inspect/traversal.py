@@ -18,6 +18,7 @@ _WRAPPER: Final = re.compile(
     re.IGNORECASE,
 )
 _DRIVE: Final = re.compile(r"[A-Za-z]:[/\\]")
+_ONE_DRIVE_PATH: Final = re.compile(r"[A-Za-z]:[/\\][^:*?\"<>|\r\n;`]{0,250}")
 _UNIX_AREAS: Final = frozenset({"etc", "proc", "root"})
 _TELLING_NAMES: Final = frozenset(
     {
@@ -78,8 +79,9 @@ def judge(value: str) -> Verdict | None:
     if wrapper:
         return Verdict("traversal", f"the {(wrapper[1] or wrapper[2]).lower()} stream wrapper opens a local file", 85)
     trimmed = value.strip(" \t\r\n\"'")
-    is_alone = _TOKEN.fullmatch(trimmed) is not None or _DRIVE.match(trimmed) is not None
-    if _DRIVE.match(trimmed):  # Windows names hold blanks: the whole text is one path
+    is_drive_path = _ONE_DRIVE_PATH.fullmatch(trimmed) is not None
+    is_alone = is_drive_path or _TOKEN.fullmatch(trimmed) is not None
+    if is_drive_path:  # Windows names hold blanks: the whole text is one path
         verdict = _judge_path(trimmed, is_alone=True)
         if verdict is not None:
             return verdict
@@ -104,7 +106,7 @@ def _lenient(value: str) -> str:
 def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
     path = path.rpartition("=")[2]
     segments = _SEPARATORS.split(path)
-    climbs, here = _steps(segments)
+    climbs, here, escapes = _steps(segments)
     if len(segments) == 1:
         if is_alone and (path == ".." or _HIDDEN.fullmatch(path.lower())):
             return Verdict("traversal", "a parent directory or hidden file and nothing else", 60)
@@ -112,7 +114,7 @@ def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
     names = [segment.partition("%00")[0].partition(";")[0].strip(" ").lower() for segment in segments]
     named = [name for name in names if name.strip(". ?")]
     telling = any(name in _TELLING_NAMES or _HIDDEN.fullmatch(name) for name in named)
-    if climbs >= 3 or (climbs and (is_alone or telling)):
+    if climbs and (telling or (is_alone and (escapes or segments[0] == ""))) or (climbs >= 3 and escapes):
         return Verdict("traversal", f"a path climbs {climbs} directories", 95 if telling else 90)
     if here >= 3 or (here and telling and is_alone):
         return Verdict("traversal", f"a path names its own directory {here} times", 70)
@@ -126,23 +128,25 @@ def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
     return None
 
 
-def _steps(segments: list[str]) -> tuple[int, int]:
-    """How many segments lead to the parent directory, and how many to the directory itself.
+def _steps(segments: list[str]) -> tuple[int, int, bool]:
+    """How many segments lead to the parent directory, how many to the directory itself, and whether the path escapes.
 
     Three dots and more count as a parent: that is what `....//` leaves when a filter takes `../` out once. Question
     marks are what a lossy conversion makes of a dot.
     """
-    climbs = here = 0
+    climbs = here = depth = 0
+    escapes = False
     for segment in segments:
         bare = segment.partition(";")[0].strip(" \t?^%")
         if bare == ".":
             here += 1
-            climbs += "?" in segment
-        elif bare and not bare.strip("."):
+        if (bare == "." and "?" in segment) or (len(bare) > 1 and not bare.strip(".")) or segment == "??":
             climbs += 1
-        elif segment == "??":
-            climbs += 1
-    return climbs, here
+            depth -= 1
+            escapes = escapes or depth < 0
+        elif bare and bare != ".":
+            depth += 1
+    return climbs, here, escapes
 
 
 def _judge_absolute(named: list[str], *, telling: bool, is_alone: bool, is_drive: bool) -> Verdict | None:
