@@ -4,6 +4,8 @@ from alembic import context
 
 from doorward.store.tables import METADATA
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, render_as_batch=True)
-with context.begin_transaction():
-    context.run_migrations()
+# alembic gives the module its members only while it migrates; whoever imports it otherwise wants nothing migrated
+if hasattr(context, "config"):
+    context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+    with context.begin_transaction():
+        context.run_migrations()
