@@ -24,7 +24,12 @@ def bank_description() -> ApiDescription:
 
 @pytest.fixture(scope="session")
 def bank_policy() -> Policy:
-    addresses = {"BANK_URL": "http://127.0.0.1:1", "GATEWAY_ADDRESS": "127.0.0.1:0", "ISSUER_ADDRESS": "127.0.0.1:0", "PLAIN_ADDRESS": "127.0.0.1:0"}
+    addresses = {
+        "BANK_URL": "http://127.0.0.1:1",
+        "GATEWAY_ADDRESS": "127.0.0.1:0",
+        "ISSUER_ADDRESS": "127.0.0.1:0",
+        "PLAIN_ADDRESS": "127.0.0.1:0",
+    }
     return load_policy(DEMO / "doorward.yaml", addresses)
 
 

@@ -57,15 +57,9 @@ class GatewayProcess:
     @property
     def target(self) -> Target:
         """Where it listens, with the development CA it was made with."""
-        place = urlsplit(self._ready["gateway"])
+        place, plain = urlsplit(self._ready["gateway"]), urlsplit(self._ready["plain"] or "")
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        return Target(host=str(place.hostname), port=int(place.port or 443), tls=context)
-
-    @property
-    def plain_target(self) -> Target | None:
-        """Its port for plain HTTP, when the policy has one."""
-        place = urlsplit(self._ready["plain"] or "")
-        return Target(host=place.hostname, port=int(place.port or 80)) if place.hostname else None
+        return Target(host=str(place.hostname), port=int(place.port or 443), tls=context, plain_port=plain.port or 0)
 
     @property
     def ca_file(self) -> Path:

@@ -31,6 +31,8 @@ class Target:
     host: str
     port: int
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    plain_port: int = 0
+    """Port for plain HTTP beside the one for TLS; 0: what is asked in plain is sent to the TLS port."""
 
     @property
     def authority(self) -> str:
@@ -88,7 +90,8 @@ class Connection:
     """One connection to a target. Errors: OSError when it cannot be made (a target that is down is no finding)."""
 
     def __init__(self, target: Target, *, plain: bool = False, timeout_s: float = 15.0) -> None:
-        raw = socket.create_connection((target.host, target.port), timeout=timeout_s)
+        port = (target.plain_port or target.port) if plain else target.port
+        raw = socket.create_connection((target.host, port), timeout=timeout_s)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.tls is None or plain:
             self._socket: socket.socket = raw

@@ -24,8 +24,6 @@ class Client:
     target: Target
     tokens: Mapping[str, str] = field(repr=False)
     bank_port: int
-    plain: Target | None = None
-    """The port for plain HTTP, where there is one beside the TLS one."""
 
     def get(self, path: str, who: str = "nobody", *headers: tuple[str, str]) -> Answer:
         """The answer to a GET."""
@@ -48,7 +46,7 @@ class Client:
 
     def in_plain(self) -> "Client":
         """The same, as somebody whose TLS was stripped on the way would ask."""
-        return replace(self, target=self.plain or self.target)
+        return replace(self, target=replace(self.target, tls=None, port=self.target.plain_port or self.target.port))
 
     def overheard(self, path: str, who: str) -> bytes:
         """All bytes that somebody between `who` and the target sees while `path` is asked for."""

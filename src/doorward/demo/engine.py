@@ -67,8 +67,7 @@ class Stage:
         """Somebody who asks the bare bank, or the other one through Doorward."""
         bank = self.guarded_bank if guarded else self.bare
         target = self.gateway.target if guarded else Target(host="127.0.0.1", port=bank.port)
-        plain = self.gateway.plain_target if guarded else None
-        return Client(target=target, tokens=self.site.tokens, bank_port=bank.port, plain=plain)
+        return Client(target=target, tokens=self.site.tokens, bank_port=bank.port)
 
 
 @contextlib.contextmanager

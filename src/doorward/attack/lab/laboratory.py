@@ -43,6 +43,8 @@ _POLICY: Final[dict[str, Any]] = {
     "listen": "127.0.0.1:0",
     "tls": {"certificate": ".doorward/tls/server.pem", "key": ".doorward/tls/server.key"},
     "issuer": {"listen": "127.0.0.1:0"},
+    "plain_redirect": "127.0.0.1:0",
+    "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
         "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
         "writer": ["GET /notes", "POST /notes", "PUT /files/*"],
