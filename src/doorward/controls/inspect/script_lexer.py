@@ -14,6 +14,10 @@ _SINK: Final = re.compile(rf"(?<![\w$.])(?:{_SINK_NAMES})(?![\w$])")
 _AFTER_SINK: Final = re.compile(
     r"\)?[(`\[]|\s*=\s*\S|\s*\?\.|\s*\.\s*(?:call|apply|bind|source)|\s*/\*|[\s)]*\(\s*(?:[\"'`/\d)\[]|document|window|location|String|atob|this|self)"
 )
+_PROSE: Final = re.compile(
+    r"(?<![A-Za-z])(?!(?:var|let|const|new|return|throw|typeof|void|delete|in|of|if|else|do|function|await|async|yield|case|instanceof|with)\b)"
+    r"[A-Za-z]{2,24}[ \t]+[A-Za-z]{2,24}(?![\w$]*\s?[(=.\[`])"
+)
 _HANDED_ON: Final = re.compile(r"[=(\[,:]\s*(?:eval|alert|prompt|confirm|Function)\s*(?:[);,\]]|$)")
 _ENDS: Final = re.compile(r"(?://[^\n]{0,80}|<!--.{0,80}|/\*.{0,80}|[\"'`])\s*\Z", re.DOTALL)
 _CALL_ALONE: Final = re.compile(r"\s*(?:alert|prompt|confirm|eval)\s*[(`][^\n]{0,256}[)`][\s;/]*\Z")
@@ -22,8 +26,8 @@ _CALL_ALONE: Final = re.compile(r"\s*(?:alert|prompt|confirm|eval)\s*[(`][^\n]{0
 def runs_code(text: str, start: int = 0) -> bool:
     """Whether, from `start` on, something is called or assigned that runs text or reaches page, cookies or network."""
     for count, sink in enumerate(_SINK.finditer(text, start)):
-        if _AFTER_SINK.match(text, sink.end(), sink.end() + 32) or sink[0].startswith(("document", "throw ")):
-            return True
+        if _AFTER_SINK.match(text, sink.end(), sink.end() + 32) or sink[0].startswith("document"):
+            return _PROSE.search(text, start, sink.start()) is None
         if count > 64:
             return False
     return _HANDED_ON.search(text, start) is not None

@@ -73,7 +73,9 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + "cuts the rest off by a comment", 80) if _cuts(first, quote, closed > 0) else None
     if first.kind == ";":
         return _after_semicolon(tail, left)
-    if first.kind == "(" and len(tail) > 2 and is_word(tail[1], {"select"}):
+    if first.kind == "(" and (
+        subselect(tail, 0) or (len(tail) > 2 and is_word(tail[1], {"select"}) and is_word(tail[2], {"top", "distinct"}))
+    ):
         return _verdict(left + "asks a query", 80)
     if is_word(first, {"union"}) and any(is_word(token, {"select"}) for token in tail[1:4]):
         return _verdict(left + "joins a second query", 95)
@@ -180,7 +182,7 @@ def _condition(tail: list[Token], left: str) -> Verdict | None:
     is_any_call = len(tail) > 3 and tail[1].kind == "word" and tail[2].kind == "(" and is_cut(tail[-1])
     if calls_dangerous(tail, 1) or subselect(tail, 1) or is_any_call:
         return _verdict(left + "adds a condition that calls a function or query", 90)
-    if is_cut(tail[-1]) and 2 < len(tail) <= 24:
+    if 2 < len(tail) <= 24 and is_cut(tail[-1]) and tail[1].kind in {"word", "("}:
         return _verdict(left + "adds a condition and cuts the rest off", 80)
     # `' or 1 -- `, `' || '1`: a bare value is true by itself, and needs the API's closing quote dealt with.
     position = 1

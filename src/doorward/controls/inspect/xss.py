@@ -201,7 +201,8 @@ def _judge_script_string(value: str) -> Verdict | None:
     if match is not None:
         position = match.end()
         if match[0].startswith("${"):
-            return _verdict("runs an expression in a template string", 85) if runs_code(value, position) else None
+            inside = value[position : position + 256].partition("}")[0]
+            return _verdict("runs an expression in a template string", 85) if runs_code(inside) else None
         if match[0].lower() == "</script":
             return _verdict("ends the script it stands in", 85) if len(value) < 64 else None
         near = value[position : position + 64]
