@@ -13,7 +13,7 @@ from doorward.controls.authenticate import (
 )
 from doorward.controls.authenticate.key_format import hash_api_key, make_api_key
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Headers, Request, Source
+from doorward.exchange import Check, Exchange, Headers, Request, Source
 from doorward.jose import PrivateKey, generate_key, sign_jwt
 from doorward.operation import Operation, SecurityRequirement
 
@@ -32,12 +32,15 @@ class Door:
         self.policy = AuthenticatePolicy(issuers=(IssuerPolicy(issuer=self.ISSUER, audience="api"),))
         self.credentials = Credentials.from_data(self.data())
         self.security: tuple[SecurityRequirement, ...] = ()
+        self._plans: list[Check] = []
 
     def ask(self, *headers: tuple[str, str], **more: Any) -> Exchange:
         """The exchange after the check; raises Denied."""
         asked = self.exchange(*headers, **more)
         operation = Operation(id="read", method="GET", path="/x", template="/x", security=self.security)
-        compile_check(operation, self.policy, self.credentials)(asked)
+        check = compile_check(operation, self.policy, self.credentials)
+        self._plans.append(check)
+        check(asked)
         assert asked.caller is not None
         return asked
 

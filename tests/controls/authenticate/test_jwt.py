@@ -1,3 +1,4 @@
+import gc
 from typing import Any
 
 import pytest
@@ -204,6 +205,15 @@ def test_without_a_cache_every_token_is_checked_anew(door: Any) -> None:
     door.policy = door.policy.model_copy(update={"token_cache_count": 0})
     header = door.bearer()
     assert door.ask(header).caller is not door.ask(header).caller
+
+
+def test_what_was_remembered_goes_with_the_last_plan_that_used_it(door: Any) -> None:
+    plan = compile_check(Operation(id="o", method="GET", path="/x", template="/x"), door.policy, door.credentials)
+    plan(door.exchange(door.bearer()))
+    assert len(door.credentials.cache_for(door.policy)) == 1
+    del plan
+    gc.collect()
+    assert len(door.credentials.cache_for(door.policy)) == 0
 
 
 def test_a_refused_token_is_not_remembered(door: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Literal, TypeAlias
+from weakref import WeakValueDictionary
 
 from doorward.controls.authenticate.policy import AuthenticatePolicy
 from doorward.exchange import Caller
@@ -68,7 +69,8 @@ class Credentials:
         self.unusable_keys: tuple[str, ...] = ()
         """Why keys of issuers were left out, for the operator."""
         self._issuers_data: Any = None
-        self._caches: dict[AuthenticatePolicy, TokenCache] = {}
+        # weak: a cache lives as long as the plans that use it, however often the policy is reloaded
+        self._caches: WeakValueDictionary[AuthenticatePolicy, TokenCache] = WeakValueDictionary()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Credentials":
