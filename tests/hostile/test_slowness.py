@@ -1,6 +1,8 @@
 """Group D: clients that take their time. The limits are short here; nothing is slept for."""
 
-from tests.gateway.lab import Lab, LimitsPolicy, request
+from tests.gateway.lab import Lab, request
+
+from doorward.controls.limits import LimitsPolicy
 
 
 def test_d1_a_head_that_does_not_end_is_answered_408() -> None:
