@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -309,11 +310,17 @@ class Lab:
     """The gateway under test and everything around it."""
 
     def __init__(
-        self, *, limits: LimitsPolicy | None = None, forward: dict[str, Any] | None = None, **kwargs: Any
+        self,
+        *,
+        limits: LimitsPolicy | None = None,
+        forward: dict[str, Any] | None = None,
+        context: ssl.SSLContext | None = None,
+        **kwargs: Any,
     ) -> None:
         self.upstream = RecordingUpstream()
         self._limits = limits or LimitsPolicy()
-        self._policy = ForwardPolicy(upstream=f"http://127.0.0.1:{self.upstream.port}", **(forward or {}))
+        self._policy = ForwardPolicy(**{"upstream": f"http://127.0.0.1:{self.upstream.port}", **(forward or {})})
+        self._context = context
         self._kwargs = kwargs
         self._ready: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=uvloop.run, args=(self._main(),), daemon=True)
@@ -351,7 +358,7 @@ class Lab:
             )
             listener = socket.create_server(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
-            server = await listen(self.gateway, listener, None, self.loop)
+            server = await listen(self.gateway, listener, self._context, self.loop)
         except Exception as error:
             self._ready.put(error)
             raise
