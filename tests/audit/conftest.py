@@ -103,8 +103,11 @@ def item(record: Record, time_ns: int = 1) -> Item:
 class TrailKit:
     """Opens shards of a trail in a directory, signed with a key beside it."""
 
-    request_id, intent, outcome, item = (staticmethod(made) for made in (request_id, intent, outcome, item))
-    FailingIo = FailingIo
+    request_id = staticmethod(request_id)
+    intent = staticmethod(intent)
+    outcome = staticmethod(outcome)
+    item = staticmethod(item)
+    failing_io = FailingIo
 
     def __init__(self, root: Path) -> None:
         self.directory = root / "audit"

@@ -1,27 +1,39 @@
 """What a start makes of what the last run left."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from doorward.audit.format import HEADER_BYTES
 from doorward.audit.reading import read_trail, scan_segment
 from doorward.audit.verify import State, verify_trail
-from doorward.controls.audit.records import Kind, Lifecycle, Recovered, decode
+from doorward.controls.audit.records import Entry, Kind, Lifecycle, Recovered, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.audit.conftest import TrailKit
+
+    from doorward.audit.shard import Shard
 
 
-def _crash(shard):
+def _crash(shard: Shard) -> None:
     """The process is gone: nothing is finished, the descriptor is closed."""
     shard._io.close(shard._descriptor())
 
 
-def _entries(kit):
+def _entries(kit: TrailKit) -> list[Entry]:
     return [decode(record.kind, record.payload) for record in read_trail(kit.directory)]
 
 
-def _events(kit):
+def _events(kit: TrailKit) -> list[str]:
     return [entry.event for entry in _entries(kit) if isinstance(entry, Lifecycle)]
 
 
-def test_every_intent_without_an_end_gets_one_before_anything_else_is_written(kit):
+def test_every_intent_without_an_end_gets_one_before_anything_else_is_written(kit: TrailKit) -> None:
     shard = kit.open()
     for number in range(10):
         shard.write([kit.item(kit.intent(number))])
@@ -34,7 +46,7 @@ def test_every_intent_without_an_end_gets_one_before_anything_else_is_written(ki
     assert verify_trail(kit.directory, kit.public_key).intact
 
 
-def test_an_end_is_recovered_once_however_often_it_crashes(kit):
+def test_an_end_is_recovered_once_however_often_it_crashes(kit: TrailKit) -> None:
     shard = kit.open()
     shard.write([kit.item(kit.intent(1))])
     for _ in range(3):
@@ -43,7 +55,7 @@ def test_an_end_is_recovered_once_however_often_it_crashes(kit):
     assert sum(isinstance(entry, Recovered) for entry in _entries(kit)) == 1
 
 
-def test_numbers_go_on_without_a_gap_over_a_crash(kit):
+def test_numbers_go_on_without_a_gap_over_a_crash(kit: TrailKit) -> None:
     for _ in range(4):
         shard = kit.open()
         shard.write([kit.item(kit.outcome(1))])
@@ -53,7 +65,7 @@ def test_numbers_go_on_without_a_gap_over_a_crash(kit):
 
 
 @pytest.mark.parametrize("cut", [1, 4, 30, 67, 68, 90, 150])
-def test_a_torn_tail_is_cut_and_the_cut_recorded(kit, cut):
+def test_a_torn_tail_is_cut_and_the_cut_recorded(kit: TrailKit, cut: int) -> None:
     shard = kit.open(segment_bytes=20_000)
     shard.write([kit.item(kit.outcome(1))])
     path = next(kit.directory.glob("*/*.seg"))
@@ -71,7 +83,7 @@ def test_a_torn_tail_is_cut_and_the_cut_recorded(kit, cut):
     assert verify_trail(kit.directory).intact
 
 
-def test_a_tail_that_was_signed_is_never_cut(kit):
+def test_a_tail_that_was_signed_is_never_cut(kit: TrailKit) -> None:
     shard = kit.open(segment_bytes=20_000)
     shard.write([kit.item(kit.outcome(1))])
     path = next(kit.directory.glob("*/*.seg"))
@@ -90,7 +102,7 @@ def test_a_tail_that_was_signed_is_never_cut(kit):
 
 
 @pytest.mark.parametrize("offset", [5, HEADER_BYTES + 3, HEADER_BYTES + 100])
-def test_damage_to_what_was_acknowledged_refuses_the_shard_and_leaves_it_untouched(kit, offset):
+def test_damage_to_what_was_acknowledged_refuses_the_shard_and_leaves_it_untouched(kit: TrailKit, offset: int) -> None:
     shard = kit.open(segment_bytes=20_000)
     for number in range(4):
         shard.write([kit.item(kit.outcome(number))])
@@ -108,7 +120,7 @@ def test_damage_to_what_was_acknowledged_refuses_the_shard_and_leaves_it_untouch
     assert kit.open().name == "worker-0.1"
 
 
-def test_a_file_shorter_than_what_was_acknowledged_is_damage_not_a_torn_tail(kit):
+def test_a_file_shorter_than_what_was_acknowledged_is_damage_not_a_torn_tail(kit: TrailKit) -> None:
     shard = kit.open(segment_bytes=20_000)
     for number in range(4):
         shard.write([kit.item(kit.outcome(number))])
@@ -119,7 +131,7 @@ def test_a_file_shorter_than_what_was_acknowledged_is_damage_not_a_torn_tail(kit
     assert kit.open().name == "worker-0.1"
 
 
-def test_a_segment_without_records_and_unfinished_files_are_removed(kit):
+def test_a_segment_without_records_and_unfinished_files_are_removed(kit: TrailKit) -> None:
     shard = kit.open()
     shard.write([kit.item(kit.outcome(1))])
     next_seq = shard.last_seq + 1
@@ -134,7 +146,7 @@ def test_a_segment_without_records_and_unfinished_files_are_removed(kit):
     assert (kit.directory / "worker-0" / f"{next_seq:020d}.seg").exists()
 
 
-def test_workers_do_not_touch_each_others_shards(kit):
+def test_workers_do_not_touch_each_others_shards(kit: TrailKit) -> None:
     first, second = kit.open(shard="worker-1"), kit.open(shard="worker-10")
     second.write([kit.item(kit.intent(1))])
     first.close()
@@ -142,7 +154,7 @@ def test_workers_do_not_touch_each_others_shards(kit):
     assert not any(isinstance(entry, Recovered) for entry in _entries(kit))
 
 
-def test_a_clean_stop_leaves_nothing_to_say(kit):
+def test_a_clean_stop_leaves_nothing_to_say(kit: TrailKit) -> None:
     shard = kit.open()
     shard.write([kit.item(kit.intent(1)), kit.item(kit.outcome(1))])
     shard.close()
@@ -152,7 +164,9 @@ def test_a_clean_stop_leaves_nothing_to_say(kit):
 
 
 @pytest.mark.parametrize("spoil", [lambda head: head.unlink(), lambda head: head.write_bytes(b"a\n1\nb\n\n")])
-def test_a_shard_with_exchanges_and_no_valid_signed_head_is_refused(kit, spoil):
+def test_a_shard_with_exchanges_and_no_valid_signed_head_is_refused(
+    kit: TrailKit, spoil: Callable[[Path], object]
+) -> None:
     shard = kit.open()
     shard.write([kit.item(kit.outcome(1))])
     shard.close()

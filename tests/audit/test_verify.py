@@ -1,37 +1,43 @@
 """Every kind of change to a finished trail is noticed, and named."""
 
+from __future__ import annotations
+
 import shutil
 import struct
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.audit.format import FIXED_BYTES, HEADER_BYTES, SLOT_BYTES, SLOT_OFFSETS, Item, pack_group
+from doorward.audit.format import FIXED_BYTES, HEADER_BYTES, SLOT_BYTES, SLOT_OFFSETS, Item, StoredRecord, pack_group
 from doorward.audit.reading import scan_segment
 from doorward.audit.verify import KINDS, State, verify_trail
 
+if TYPE_CHECKING:
+    from tests.audit.conftest import TrailKit
+
 
 @pytest.fixture
-def segments(kit):
+def segments(kit: TrailKit) -> list[Path]:
     return kit.three_segments()
 
 
-def _kinds(kit):
+def _kinds(kit: TrailKit) -> list[str]:
     verdict = verify_trail(kit.directory, kit.public_key)
     assert {problem.kind for problem in verdict.problems} <= set(KINDS)
     return [problem.kind for problem in verdict.problems]
 
 
-def test_an_untouched_trail_is_intact(kit, segments):
+def test_an_untouched_trail_is_intact(kit: TrailKit, segments: list[Path]) -> None:
     verdict = verify_trail(kit.directory, kit.public_key)
     assert verdict.intact, verdict.problems
     assert (verdict.segments, verdict.shards, verdict.signed_shards) == (3, 1, 1)
     assert verdict.first_problem is None
 
 
-def test_records_are_counted(kit, segments):
-    counted = []
+def test_records_are_counted(kit: TrailKit, segments: list[Path]) -> None:
+    counted: list[StoredRecord] = []
     for path in segments:
         scan_segment(path, counted.append)
     assert verify_trail(kit.directory).records == len(counted) == counted[-1].seq
@@ -45,7 +51,7 @@ def _interesting_offsets(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_no_flipped_byte_goes_unnoticed(kit, segments, number):
+def test_no_flipped_byte_goes_unnoticed(kit: TrailKit, segments: list[Path], number: int) -> None:
     path = segments[number]
     original = path.read_bytes()
     unnoticed = []
@@ -59,7 +65,7 @@ def test_no_flipped_byte_goes_unnoticed(kit, segments, number):
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_no_truncation_goes_unnoticed(kit, segments, number):
+def test_no_truncation_goes_unnoticed(kit: TrailKit, segments: list[Path], number: int) -> None:
     path = segments[number]
     original = path.read_bytes()
     unnoticed = []
@@ -71,7 +77,9 @@ def test_no_truncation_goes_unnoticed(kit, segments, number):
     assert not unnoticed
 
 
-def test_a_truncation_without_the_key_is_noticed_up_to_the_last_acknowledged_group(kit, segments):
+def test_a_truncation_without_the_key_is_noticed_up_to_the_last_acknowledged_group(
+    kit: TrailKit, segments: list[Path]
+) -> None:
     path = segments[-1]
     path.write_bytes(path.read_bytes()[: HEADER_BYTES + 200])
     verdict = verify_trail(kit.directory)
@@ -81,23 +89,25 @@ def test_a_truncation_without_the_key_is_noticed_up_to_the_last_acknowledged_gro
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_segment_that_was_taken_out_is_noticed(kit, segments, number):
+def test_a_segment_that_was_taken_out_is_noticed(kit: TrailKit, segments: list[Path], number: int) -> None:
     segments[number].unlink()
     assert "segment" in _kinds(kit)
 
 
-def test_the_newest_segment_that_was_taken_out_is_noticed_by_its_signed_head(kit, segments):
+def test_the_newest_segment_that_was_taken_out_is_noticed_by_its_signed_head(
+    kit: TrailKit, segments: list[Path]
+) -> None:
     segments[-1].unlink()
     assert _kinds(kit) == ["truncated"]
 
 
-def test_a_trail_without_any_segment_left_is_noticed(kit, segments):
+def test_a_trail_without_any_segment_left_is_noticed(kit: TrailKit, segments: list[Path]) -> None:
     for path in segments:
         path.unlink()
     assert _kinds(kit) == ["truncated"]
 
 
-def test_segments_that_changed_places_are_noticed(kit, segments):
+def test_segments_that_changed_places_are_noticed(kit: TrailKit, segments: list[Path]) -> None:
     first, second = segments[:2]
     content = first.read_bytes()
     first.write_bytes(second.read_bytes())
@@ -105,20 +115,20 @@ def test_segments_that_changed_places_are_noticed(kit, segments):
     assert "order" in _kinds(kit)
 
 
-def test_bytes_behind_the_end_are_noticed(kit, segments):
+def test_bytes_behind_the_end_are_noticed(kit: TrailKit, segments: list[Path]) -> None:
     with segments[0].open("ab") as file:
         file.write(b"\0")
     assert _kinds(kit) == ["tail"]
 
 
-def test_a_group_that_stands_twice_is_noticed(kit, segments):
+def test_a_group_that_stands_twice_is_noticed(kit: TrailKit, segments: list[Path]) -> None:
     content = segments[0].read_bytes()
     end = HEADER_BYTES + 68 + struct.unpack_from("<I", content, HEADER_BYTES + 4)[0]
     segments[0].write_bytes(content[:end] + content[HEADER_BYTES:])
     assert _kinds(kit)[0] == "order"
 
 
-def test_a_group_that_was_taken_out_is_noticed_with_its_first_record(kit, segments):
+def test_a_group_that_was_taken_out_is_noticed_with_its_first_record(kit: TrailKit, segments: list[Path]) -> None:
     content = segments[0].read_bytes()
     end = HEADER_BYTES + 68 + struct.unpack_from("<I", content, HEADER_BYTES + 4)[0]
     segments[0].write_bytes(content[:HEADER_BYTES] + content[end:])
@@ -127,10 +137,12 @@ def test_a_group_that_was_taken_out_is_noticed_with_its_first_record(kit, segmen
     assert (problem.kind, problem.seq) == ("missing", 1)
 
 
-def test_a_record_that_was_replaced_with_fitting_checksums_breaks_the_chain_behind_it(kit, segments):
+def test_a_record_that_was_replaced_with_fitting_checksums_breaks_the_chain_behind_it(
+    kit: TrailKit, segments: list[Path]
+) -> None:
     path = segments[0]
     content = path.read_bytes()
-    records = []
+    records: list[StoredRecord] = []
     scan_segment(path, records.append)
     length = struct.unpack_from("<I", content, HEADER_BYTES + 4)[0]
     previous = content[HEADER_BYTES + 32 : HEADER_BYTES + 64]
@@ -146,7 +158,9 @@ def test_a_record_that_was_replaced_with_fitting_checksums_breaks_the_chain_behi
     assert problem.seq == count + 1
 
 
-def test_a_trail_that_was_written_anew_as_a_whole_does_not_fit_its_signed_head(kit, segments):
+def test_a_trail_that_was_written_anew_as_a_whole_does_not_fit_its_signed_head(
+    kit: TrailKit, segments: list[Path]
+) -> None:
     head = kit.directory / "worker-0" / "checkpoint"
     signed = head.read_bytes()
     shutil.rmtree(kit.directory)
@@ -155,12 +169,12 @@ def test_a_trail_that_was_written_anew_as_a_whole_does_not_fit_its_signed_head(k
     assert _kinds(kit) == ["rewritten"]
 
 
-def test_a_signed_head_that_was_removed_is_noticed(kit, segments):
+def test_a_signed_head_that_was_removed_is_noticed(kit: TrailKit, segments: list[Path]) -> None:
     (kit.directory / "worker-0" / "checkpoint").unlink()
     assert _kinds(kit) == ["signature"]
 
 
-def test_no_changed_byte_of_the_signed_head_goes_unnoticed(kit, segments):
+def test_no_changed_byte_of_the_signed_head_goes_unnoticed(kit: TrailKit, segments: list[Path]) -> None:
     head = kit.directory / "worker-0" / "checkpoint"
     original = head.read_bytes()
     for offset in range(len(original)):
@@ -172,32 +186,32 @@ def test_no_changed_byte_of_the_signed_head_goes_unnoticed(kit, segments):
         assert not verdict.intact or offset == len(original) - 1, offset
 
 
-def test_a_head_signed_by_another_key_is_noticed(kit, segments, tmp_path):
+def test_a_head_signed_by_another_key_is_noticed(kit: TrailKit, segments: list[Path], tmp_path: Path) -> None:
     other = type(kit)(tmp_path / "other")
     other.three_segments()
     shutil.copy(other.directory / "worker-0" / "checkpoint", kit.directory / "worker-0" / "checkpoint")
     assert _kinds(kit) == ["signature"]
 
 
-def test_a_head_of_another_shard_is_noticed(kit, segments):
+def test_a_head_of_another_shard_is_noticed(kit: TrailKit, segments: list[Path]) -> None:
     shard = kit.open(shard="worker-1")
     shard.close()
     shutil.copy(kit.directory / "worker-1" / "checkpoint", kit.directory / "worker-0" / "checkpoint")
     assert _kinds(kit) == ["signature"]
 
 
-def test_a_shard_that_was_renamed_is_noticed(kit, segments):
+def test_a_shard_that_was_renamed_is_noticed(kit: TrailKit, segments: list[Path]) -> None:
     (kit.directory / "worker-0").rename(kit.directory / "worker-9")
     assert "segment" in _kinds(kit)
 
 
-def test_a_shard_whose_predecessor_is_gone_is_noticed(kit, segments):
+def test_a_shard_whose_predecessor_is_gone_is_noticed(kit: TrailKit, segments: list[Path]) -> None:
     shutil.copytree(kit.directory / "worker-0", kit.directory / "worker-0.1")
     shutil.rmtree(kit.directory / "worker-0")
     assert "segment" in _kinds(kit)
 
 
-def test_an_intent_without_an_end_in_an_earlier_run_is_incomplete(kit):
+def test_an_intent_without_an_end_in_an_earlier_run_is_incomplete(kit: TrailKit) -> None:
     shard = kit.open()
     shard.write([kit.item(kit.intent(1))])
     shard.close()
@@ -207,7 +221,7 @@ def test_an_intent_without_an_end_in_an_earlier_run_is_incomplete(kit):
     assert verdict.first_problem.kind == "open"
 
 
-def test_an_intent_without_an_end_in_the_run_under_way_is_only_counted(kit):
+def test_an_intent_without_an_end_in_the_run_under_way_is_only_counted(kit: TrailKit) -> None:
     shard = kit.open()
     shard.write([kit.item(kit.intent(1))])
     shard.sign()
@@ -216,7 +230,7 @@ def test_an_intent_without_an_end_in_the_run_under_way_is_only_counted(kit):
     assert verdict.open_intents == 1
 
 
-def test_a_torn_tail_is_incomplete_not_tampered(kit):
+def test_a_torn_tail_is_incomplete_not_tampered(kit: TrailKit) -> None:
     shard = kit.open(segment_bytes=20_000)
     shard.write([kit.item(kit.outcome(1))])
     shard.sign()
@@ -232,7 +246,7 @@ def test_a_torn_tail_is_incomplete_not_tampered(kit):
     assert verdict.first_problem.kind == "torn"
 
 
-def test_a_record_of_an_unknown_kind_is_reported_and_does_not_stop_the_rest(kit):
+def test_a_record_of_an_unknown_kind_is_reported_and_does_not_stop_the_rest(kit: TrailKit) -> None:
     shard = kit.open()
     shard.write([Item(99, 1, b"?"), kit.item(kit.outcome(1))])
     shard.close()
@@ -241,10 +255,10 @@ def test_a_record_of_an_unknown_kind_is_reported_and_does_not_stop_the_rest(kit)
     assert [problem.kind for problem in verdict.problems] == ["unreadable"]
 
 
-def test_an_empty_directory_is_an_intact_trail_of_nothing(tmp_path):
+def test_an_empty_directory_is_an_intact_trail_of_nothing(tmp_path: Path) -> None:
     assert verify_trail(tmp_path) == verify_trail(tmp_path / "missing")
     assert verify_trail(tmp_path).records == 0
 
 
-def test_the_checksum_is_the_one_the_documentation_names():
+def test_the_checksum_is_the_one_the_documentation_names() -> None:
     assert zlib.crc32(b"123456789") == 0xCBF43926

@@ -1,28 +1,39 @@
 """The loop's side: when records are told durable, when they are refused, and that the disk's return is noticed."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import errno
 import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 
+from doorward.audit.fileio import FileIo
 from doorward.audit.reading import read_trail
 from doorward.audit.verify import verify_trail
 from doorward.audit.writer import QUEUE_BYTES, QUEUE_COUNT, RETRY_S, AuditWriter, ShardInUse
 from doorward.controls.audit import AuditPolicy
 from doorward.controls.audit.records import Kind, Record
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.audit.conftest import TrailKit
+
 
 @pytest.fixture(autouse=True)
-def _quiet():
+def _quiet() -> Iterator[None]:
     with structlog.testing.capture_logs():
         yield
 
 
 @contextlib.asynccontextmanager
-async def opened(kit, **settings):
+async def opened(kit: TrailKit, **settings: Any) -> AsyncIterator[AuditWriter]:
     loop = asyncio.get_running_loop()
     writer = AuditWriter(kit.directory, "worker-0", loop=loop, segment_bytes=1 << 20, signing_key=kit.key, **settings)
     try:
@@ -31,32 +42,34 @@ async def opened(kit, **settings):
         writer.close()
 
 
-async def append(writer, record) -> bool:
-    told = asyncio.get_running_loop().create_future()
+async def append(writer: AuditWriter, record: Record) -> bool:
+    told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     writer.append(record, told.set_result)
     return await told
 
 
-class GatedIo:
+def _note(told: list[tuple[int, bool]], number: int, ok: bool) -> None:
+    told.append((number, ok))
+
+
+class GatedIo(FileIo):
     """A disk whose `sync` waits until it is let go."""
 
-    def __new__(cls, kit):
-        class Gated(kit.FailingIo):
-            gate = threading.Event()
-            reached = threading.Event()
-            is_armed = False
+    def __init__(self) -> None:
+        self.gate, self.reached = threading.Event(), threading.Event()
+        self.is_armed = False
+        self.sync_count = 0
 
-            def sync(self, fd):
-                if self.is_armed:
-                    self.reached.set()
-                    assert self.gate.wait(30)
-                super().sync(fd)
-
-        return Gated(lambda _number, _name: None)
+    def sync(self, fd: int) -> None:
+        self.sync_count += 1
+        if self.is_armed:
+            self.reached.set()
+            assert self.gate.wait(30)
+        super().sync(fd)
 
 
-def test_a_record_is_on_the_disk_when_it_is_told_so(kit):
-    async def run():
+def test_a_record_is_on_the_disk_when_it_is_told_so(kit: TrailKit) -> None:
+    async def run() -> None:
         async with opened(kit) as writer:
             assert await append(writer, kit.outcome(7)) is True
             stored = [record.payload for record in read_trail(kit.directory)]
@@ -65,44 +78,43 @@ def test_a_record_is_on_the_disk_when_it_is_told_so(kit):
     asyncio.run(run())
 
 
-def test_records_are_told_in_the_order_they_came(kit):
-    async def run():
+def test_records_are_told_in_the_order_they_came(kit: TrailKit) -> None:
+    async def run() -> None:
         async with opened(kit) as writer:
-            told, last = [], asyncio.get_running_loop().create_future()
+            told: list[tuple[int, bool]] = []
             for number in range(1000):
-                writer.append(kit.outcome(number), lambda ok, number=number: told.append((number, ok)))
-            writer.append(kit.outcome(1000), last.set_result)
-            assert await last
+                writer.append(kit.outcome(number), partial(_note, told, number))
+            assert await append(writer, kit.outcome(1000))
             assert told == [(number, True) for number in range(1000)]
 
     asyncio.run(run())
 
 
-def test_what_comes_while_the_disk_is_busy_shares_one_sync(kit):
-    async def run():
-        io = GatedIo(kit)
+def test_what_comes_while_the_disk_is_busy_shares_one_sync(kit: TrailKit) -> None:
+    async def run() -> None:
+        io = GatedIo()
         async with opened(kit, io=io) as writer:
             io.is_armed = True
             first = asyncio.ensure_future(append(writer, kit.outcome(0)))
             await asyncio.to_thread(io.reached.wait, 30)
             io.is_armed = False
-            before = io.calls.count("sync")
+            before = io.sync_count
             others = [asyncio.ensure_future(append(writer, kit.outcome(number))) for number in range(1, 201)]
             await asyncio.sleep(0)
             io.gate.set()
             assert all(await asyncio.gather(first, *others))
             # the first record's own, one for all the others, and at most one for a signed head
-            assert io.calls.count("sync") - before <= 3
+            assert io.sync_count - before <= 3
 
     asyncio.run(run())
 
 
-def test_more_than_the_queue_holds_is_refused_at_once(kit):
-    async def run():
-        io = GatedIo(kit)
+def test_more_than_the_queue_holds_is_refused_at_once(kit: TrailKit) -> None:
+    async def run() -> None:
+        io = GatedIo()
         async with opened(kit, io=io) as writer:
             io.is_armed = True
-            told = []
+            told: list[bool] = []
             for number in range(QUEUE_COUNT):
                 writer.append(kit.outcome(number), told.append)
             assert told == []
@@ -116,12 +128,12 @@ def test_more_than_the_queue_holds_is_refused_at_once(kit):
     asyncio.run(run())
 
 
-def test_the_queue_is_bounded_by_bytes_too(kit):
-    async def run():
-        io = GatedIo(kit)
+def test_the_queue_is_bounded_by_bytes_too(kit: TrailKit) -> None:
+    async def run() -> None:
+        io = GatedIo()
         async with opened(kit, io=io) as writer:
             io.is_armed = True
-            told = []
+            told: list[bool] = []
             large = Record(Kind.OUTCOME, bytes(QUEUE_BYTES // 4))
             for _ in range(5):
                 writer.append(large, told.append)
@@ -132,9 +144,9 @@ def test_the_queue_is_bounded_by_bytes_too(kit):
     asyncio.run(run())
 
 
-def test_close_writes_what_waits_and_tells_it(kit):
-    async def run():
-        told = []
+def test_close_writes_what_waits_and_tells_it(kit: TrailKit) -> None:
+    async def run() -> None:
+        told: list[bool] = []
         async with opened(kit) as writer:
             for number in range(700):
                 writer.append(kit.outcome(number), told.append)
@@ -147,11 +159,11 @@ def test_close_writes_what_waits_and_tells_it(kit):
     assert verify_trail(kit.directory, kit.public_key).intact
 
 
-def test_an_answer_that_fails_does_not_keep_back_the_others(kit):
-    def broken(_ok):
+def test_an_answer_that_fails_does_not_keep_back_the_others(kit: TrailKit) -> None:
+    def broken(_ok: bool) -> None:
         raise RuntimeError("no answer")
 
-    async def run():
+    async def run() -> None:
         reported = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
         async with opened(kit) as writer:
@@ -164,14 +176,17 @@ def test_an_answer_that_fails_does_not_keep_back_the_others(kit):
 
 @pytest.mark.parametrize("call", ["write", "sync", "reserve"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_while_the_disk_fails_nothing_is_acknowledged_and_it_recovers_alone(kit, call, code):
-    async def run():
+def test_while_the_disk_fails_nothing_is_acknowledged_and_it_recovers_alone(
+    kit: TrailKit, call: str, code: int
+) -> None:
+    async def run() -> None:
         now = [100.0]
         is_broken = [False]
-        io = kit.FailingIo(lambda _number, name: code if is_broken[0] and name == call else None)
+        io = kit.failing_io(lambda _number, name: code if is_broken[0] and name == call else None)
         loop, clock = asyncio.get_running_loop(), lambda: now[0]
-        settings = {"segment_bytes": 6000, "signing_key": kit.key}
-        writer = AuditWriter(kit.directory, "worker-0", loop=loop, io=io, clock=clock, **settings)
+        writer = AuditWriter(
+            kit.directory, "worker-0", loop=loop, io=io, clock=clock, segment_bytes=6000, signing_key=kit.key
+        )
         assert await append(writer, kit.outcome(0))
         is_broken[0] = True
         while await append(writer, kit.outcome(1)):  # `reserve` fails only once the segment is full
@@ -192,10 +207,10 @@ def test_while_the_disk_fails_nothing_is_acknowledged_and_it_recovers_alone(kit,
     assert verdict.intact, verdict.problems
 
 
-def test_a_disk_that_is_full_at_the_start_refuses_until_there_is_room(kit):
-    async def run():
+def test_a_disk_that_is_full_at_the_start_refuses_until_there_is_room(kit: TrailKit) -> None:
+    async def run() -> None:
         now, is_full = [100.0], [True]
-        io = kit.FailingIo(lambda _number, name: errno.ENOSPC if is_full[0] and name == "reserve" else None)
+        io = kit.failing_io(lambda _number, name: errno.ENOSPC if is_full[0] and name == "reserve" else None)
         async with opened(kit, io=io, clock=lambda: now[0]) as writer:
             assert await append(writer, kit.outcome(1)) is False
             is_full[0] = False
@@ -206,10 +221,10 @@ def test_a_disk_that_is_full_at_the_start_refuses_until_there_is_room(kit):
     assert verify_trail(kit.directory, kit.public_key).intact
 
 
-def test_a_head_that_cannot_be_written_costs_no_record(kit):
-    async def run():
+def test_a_head_that_cannot_be_written_costs_no_record(kit: TrailKit) -> None:
+    async def run() -> None:
         is_broken = [False]
-        io = kit.FailingIo(lambda _number, name: errno.EIO if is_broken[0] and name == "create" else None)
+        io = kit.failing_io(lambda _number, name: errno.EIO if is_broken[0] and name == "create" else None)
         async with opened(kit, io=io) as writer:
             is_broken[0] = True
             assert await append(writer, kit.outcome(1)) is True
@@ -217,8 +232,8 @@ def test_a_head_that_cannot_be_written_costs_no_record(kit):
     asyncio.run(run())
 
 
-def test_a_shard_has_one_writer(kit):
-    async def run():
+def test_a_shard_has_one_writer(kit: TrailKit) -> None:
+    async def run() -> None:
         async with opened(kit):
             with pytest.raises(ShardInUse):
                 AuditWriter(kit.directory, "worker-0", loop=asyncio.get_running_loop())
@@ -228,8 +243,8 @@ def test_a_shard_has_one_writer(kit):
     asyncio.run(run())
 
 
-def test_a_trail_under_way_verifies(kit):
-    async def run():
+def test_a_trail_under_way_verifies(kit: TrailKit) -> None:
+    async def run() -> None:
         async with opened(kit) as writer:
             for number in range(20):
                 assert await append(writer, kit.outcome(number))
@@ -239,8 +254,8 @@ def test_a_trail_under_way_verifies(kit):
     asyncio.run(run())
 
 
-def test_a_workers_writer_is_opened_as_the_policy_says(tmp_path):
-    async def run():
+def test_a_workers_writer_is_opened_as_the_policy_says(tmp_path: Path) -> None:
+    async def run() -> None:
         policy = AuditPolicy(directory="records", gather_ms=0.5, group_count=16, segment_bytes=1 << 20)
         writer = AuditWriter.open(tmp_path, 3, policy, loop=asyncio.get_running_loop())
         writer.close()

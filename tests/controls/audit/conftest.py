@@ -1,5 +1,6 @@
 """Exchanges to be recorded, and a recorder."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -48,7 +49,7 @@ def alice() -> Caller:
 
 
 @pytest.fixture
-def exchange():
+def exchange() -> Callable[..., Exchange]:
     return make_exchange
 
 

@@ -1,9 +1,12 @@
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.controls.audit.records import (
     Closed,
+    Entry,
     Intent,
     Kind,
     Lifecycle,
@@ -42,25 +45,25 @@ ENTRIES = st.one_of(
 
 
 @given(ENTRIES)
-def test_every_entry_reads_back_as_it_was_written(kind_and_entry):
+def test_every_entry_reads_back_as_it_was_written(kind_and_entry: tuple[Kind, Entry]) -> None:
     kind, entry = kind_and_entry
     assert decode(*encode(kind, entry)) == entry
 
 
 @given(st.integers(0, 255), st.binary(max_size=100))
-def test_bytes_of_any_kind_decode_or_are_called_unreadable(kind, payload):
+def test_bytes_of_any_kind_decode_or_are_called_unreadable(kind: int, payload: bytes) -> None:
     try:
         decode(kind, payload)
     except UnreadableRecord as error:
         assert str(kind) in str(error)  # noqa: PT017  the other outcome is as good
 
 
-def test_a_later_version_may_add_fields_at_the_end():
+def test_a_later_version_may_add_fields_at_the_end() -> None:
     longer = encode(Kind.CLOSED, Closed(bytes(16), True, 1, 2)).payload
     assert longer[0] == 0x94
     assert decode(Kind.CLOSED, b"\x95" + longer[1:] + b"\xa3new") == Closed(bytes(16), True, 1, 2)
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_an_exchange_ends_with_an_answer_a_refusal_or_a_recovery(kind):
+def test_an_exchange_ends_with_an_answer_a_refusal_or_a_recovery(kind: int) -> None:
     assert finishes(kind) == (kind in {Kind.OUTCOME, Kind.REFUSED, Kind.RECOVERED})
