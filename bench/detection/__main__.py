@@ -105,7 +105,8 @@ def _rows(corpora: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
 def _rendered(table: list[dict[str, Any]]) -> str:
     lines = [f"{'class':<10} {'source':<24} {'texts':>6} {'refused':>8} {'rate':>8}"]
     lines += [
-        f"{row['class']:<10} {row['source']:<24} {row['count']:>6} {row['refused']:>8} {row['refused'] / row['count']:>8.2%}"
+        f"{row['class']:<10} {row['source']:<24} {row['count']:>6} {row['refused']:>8} "
+        f"{row['refused'] / row['count']:>8.2%}"
         for row in table
     ]
     return "\n".join(lines)

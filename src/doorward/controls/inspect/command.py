@@ -44,6 +44,10 @@ _INTERPRETED: Final = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED: Final = re.compile(r"(?:^|[\s;|&^'\"])[A-Za-z_]{1,32}=\$\\?['\"(]")
+_PROGRAM: Final = re.compile(r"[\s\"']*/(?:usr/(?:local/)?)?s?bin/[\w.-]{1,32}(?:\s|[\"';|&]|$)")
+_PROGRAM_PATH: Final = re.compile(r"(?:/(?:usr/|local/|opt/|s?bin/|tmp/|\?\?\?/)|\./|~/|[A-Za-z]:)")
+_GLOBBED: Final = re.compile(r"/[\w?*]{1,8}/[\w?*]{1,8}")
+_FIRST_WORD: Final = re.compile(r"\s*[\w./-]{2,32}\s")
 _ENTITY: Final = re.compile(r"[A-Za-z]{2,31};")
 _BARE_VALUE: Final = re.compile(r"[\s\"']{0,8}[\w.@:/+-]{0,64}[\s\"']{0,8}", re.ASCII)
 _FORK_BOMB: Final = re.compile(r"([^\s(){}]{1,16})\(\)\s*\{\s{0,8}\1\s{0,8}[|&][^{}]{0,64}\}\s*;\s*\S")
@@ -138,14 +142,13 @@ def _judge_separators(value: str) -> Verdict | None:
 
 def _judge_start(value: str) -> Verdict | None:
     """Whether the whole text is a command line that nobody types into a form."""
-    match = re.match(r"[\s\"']*(/(?:usr/(?:local/)?)?s?bin/[\w.-]{1,32})(?:\s|[\"';|&]|$)", value)
-    if match is not None and len(value) < 1_024:
+    if _PROGRAM.match(value) is not None and len(value) < 1_024:
         return _verdict("the path of a program", 75)
     if len(value) < 256 and _prose_words(value, len(value)) < 4 and _SENSITIVE.search(value):
         name = _names_command(value, is_strong=False)
         if name:
             return _verdict(f"a command line ({name}) that reads system files", 75)
-    if _NETWORK.search(value) and _prose_words(value, len(value)) < 4 and re.match(r"\s*[\w./-]{2,32}\s", value):
+    if _NETWORK.search(value) and _prose_words(value, len(value)) < 4 and _FIRST_WORD.match(value):
         return _verdict("a redirection to a device or shell", 80)
     return None
 
@@ -168,14 +171,14 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     has_path = "/" in plain or plain[1:3] == ":\\"
     name = plain.rstrip(")}],.:").rpartition("/")[2].lower()
     name = name.removesuffix(".exe")
-    if has_path and re.match(r"(?:/(?:usr/|local/|opt/|s?bin/|tmp/|\?\?\?/)|\./|~/|[A-Za-z]:)", plain):
+    if has_path and _PROGRAM_PATH.match(plain):
         return name[:24] if prose_before < 4 and (name in WORDS or "bin/" in plain or is_strong or "?" in plain) else ""
     if "?" in plain or "*" in plain:
-        return "?" if re.match(r"/[\w?*]{1,8}/[\w?*]{1,8}", plain) else ""
+        return "a glob" if _GLOBBED.match(plain) else ""
     if name not in WORDS or tail.startswith("(") or (tail[:1] and plain[-1] in ".,:!?"):
         return ""  # prose, or a call in a program
-    arguments = _ARGUMENT.match(tail)
-    given = arguments[0] if arguments else ""
+    ahead = _ARGUMENT.match(tail)
+    given = ahead[0] if ahead else ""
     has_evidence = takes(name, given.strip(" \t\"'()"))
     follows = tail[len(given) : len(given) + 2]
     is_bare = not given.strip(" \t\"')};")
@@ -184,9 +187,7 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
             name
             if prose_before < 6
             or name in INTERPRETERS
-            or not raw[:1].isupper()
-            and prose_before < 8
-            and glued[:1] != "\n"
+            or (not raw[:1].isupper() and prose_before < 8 and glued[:1] != "\n")
             else ""
         )
     if is_disguised and is_bare:

@@ -108,7 +108,7 @@ def takes(name: str, arguments: str) -> bool:
         return True
     if name in _NUMBERED and _NUMBER.match(arguments):
         return True
-    if name in _ADDRESSED and arguments[:2] != "- " and _ADDRESS.search(arguments):
+    if name in _ADDRESSED and arguments[:2] != "- " and "@" not in arguments and _ADDRESS.search(arguments):
         return True
     if arguments.partition(" ")[0].lower() in _SUBCOMMANDS.get(name, ()):
         return True

@@ -28,7 +28,8 @@ _ARITHMETIC = frozenset(
     {"+", "-", "*", "/", "%", "^", "&", "|", "||", "=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "<<"}
 )
 _FOLLOWERS = _CLAUSES | {
-    "collate", "notnull", "isnull", "is", "in", "like", "glob", "between", "escape", "except", "intersect", "rlike", "regexp", "similar",
+    "collate", "notnull", "isnull", "is", "in", "like", "glob", "between", "escape", "except", "intersect",
+    "rlike", "regexp", "similar",
     "not", "as", "asc", "desc", "div", "mod", "xor", "sounds", "match",
 }  # fmt: skip
 _SIGNS = frozenset({"+", "-", "~", "!", "@", "*"})

@@ -369,7 +369,7 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
             and token.text in _COMMON_CALLS
         ):
             return index == 0 or tokens[index - 1].kind != "."
-        if token.kind == "word" and token.text in {"case"} and is_word(after, {"when"}):
+        if token.kind == "word" and token.text == "case" and is_word(after, {"when"}):
             return True
         if token.kind == "word" and after.kind == "word":
             return False
@@ -377,9 +377,10 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
 
 
 def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
-    ""
-    "Whether a clause of positions or constants stands at `start`: `order by 5`, `group by 1,2`, `having 1=1`, `limit 1,1`."
-    ""
+    """Whether a clause of positions or constants stands at `start`.
+
+    `order by 5`, `group by 1,2`, `having 1=1`, `limit 1,1`. `needs_end`: nothing but an end or a comment may follow.
+    """
     first = tokens[start].text
     position = start + 1
     if first == "having":
@@ -523,7 +524,7 @@ def _whole_select(rest: list[Token]) -> bool:
             return (signs > 0 or rest[-1].kind == ";") and not words_in_row
     first = rest[0]
     return (
-        first.kind in {"variable"}
+        first.kind == "variable"
         or (
             first.kind == "word"
             and len(rest) > 1
@@ -532,8 +533,7 @@ def _whole_select(rest: list[Token]) -> bool:
         )
         or (first.kind == "(" and len(rest) > 1 and is_word(rest[1], {"select"}))
         or (
-            first.kind in {"string", "number"}
-            and len(rest) == 1
+            (first.kind in {"string", "number"} and len(rest) == 1)
             or (len(rest) > 1 and rest[1].kind in {",", "comment", ";"} and first.kind in {"string", "number"})
         )
     )

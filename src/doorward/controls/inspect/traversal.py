@@ -27,7 +27,8 @@ _TELLING_NAMES: Final = frozenset(
         "php.ini", "my.cnf", "my.ini", "httpd.conf", "apache2.conf", "nginx.conf", "web.xml", "web.config", ".htaccess",
         ".htpasswd", ".bash_history", ".mysql_history", ".ssh", "id_rsa", "id_dsa", "id_ed25519", "authorized_keys",
         "known_hosts", ".env", ".git", ".svn", ".aws", "environ", "cmdline", "sam", "ntuser.dat", "autoexec.bat",
-        "config.sys", "unattend.xml", "unattended.xml", "sysprep.inf", "web-inf", "meta-inf", "issue", "motd", "fstab", "crontab",
+        "config.sys", "unattend.xml", "unattended.xml", "sysprep.inf", "web-inf", "meta-inf", "issue", "motd",
+        "fstab", "crontab",
         "access_log", "error_log", "access.log", "error.log",
     }
 )  # fmt: skip
@@ -52,7 +53,7 @@ _BARE_HEX: Final = re.compile(r"\.\.(?:2[fF]|5[cC])")
 _BARE_HEX_PAIR: Final = re.compile(r"(?<=[a-z.])(?:2[fF]|5[cC])")
 # Control characters and blanks that a file system layer drops; private-use and mathematical look-alikes of the slashes
 # that it maps; the one-dot leader.
-_MAPPED: Final = {code: None for code in (*range(9), 0x0B, 0x0C, 0x0E, 0x0F)} | {
+_MAPPED: Final = dict.fromkeys((*range(9), 11, 12, 14, 15)) | {
     0xF025: "/", 0xEFC8: "/", 0x2215: "/", 0x2216: "/", 0x2044: "/", 0x2024: ".",
 }  # fmt: skip
 _E: Final = r"%(?:25){0,3}"
@@ -114,7 +115,7 @@ def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
     names = [segment.partition("%00")[0].partition(";")[0].strip(" ").lower() for segment in segments]
     named = [name for name in names if name.strip(". ?")]
     telling = any(name in _TELLING_NAMES or _HIDDEN.fullmatch(name) for name in named)
-    if climbs and (telling or (is_alone and (escapes or segments[0] == ""))) or (climbs >= 3 and escapes):
+    if (climbs and (telling or (is_alone and (escapes or segments[0] == "")))) or (climbs >= 3 and escapes):
         return Verdict("traversal", f"a path climbs {climbs} directories", 95 if telling else 90)
     if here >= 3 or (here and telling and is_alone):
         return Verdict("traversal", f"a path names its own directory {here} times", 70)

@@ -14,7 +14,7 @@ _DEPTH: Final = 64
 class Shape:
     """What may stand in one place of an answer. `keep` changes the value in place."""
 
-    __slots__ = ("_compiler", "_containers", "_items", "_known", "_others", "_schemas", "is_free", "_takes")
+    __slots__ = ("_compiler", "_containers", "_items", "_known", "_others", "_schemas", "_takes", "is_free")
 
     def __init__(self, schemas: tuple[Schema, ...], compiler: "ShapeCompiler") -> None:
         self._schemas, self._compiler = schemas, compiler
@@ -133,14 +133,10 @@ class ShapeCompiler:
             yield schema
             for keyword in ("allOf", "anyOf", "oneOf"):
                 waiting.extend(_as_schema(part) for part in schema.get(keyword, ()))
-            for keyword in ("then", "else"):
-                if keyword in schema:
-                    waiting.append(_as_schema(schema[keyword]))
+            waiting.extend(_as_schema(schema[keyword]) for keyword in ("then", "else") if keyword in schema)
 
     def is_free(self, schema: Schema, depth: int = 0) -> bool:
-        ""
-        "Whether the schema says nothing about members: `{}`, `true`, `{type: object}`, or a choice with such a one."
-        ""
+        """Whether the schema says nothing about members: `{}`, `true`, `{type: object}`, a choice with such a one."""
         schema = self._resolve(_as_schema(schema))
         if depth > _DEPTH:
             return False
@@ -168,8 +164,8 @@ def _others(branches: list[Schema]) -> tuple[Schema, ...] | None:
     schemas: list[Schema] = []
     for branch in branches:
         for keyword in ("additionalProperties", "unevaluatedProperties"):
-            if branch.get(keyword, False) is not False:
-                schemas.append(_as_schema(branch[keyword]))
+            allowed = branch.get(keyword, False)
+            schemas.extend([] if allowed is False else [_as_schema(allowed)])
         schemas.extend(_as_schema(pattern) for pattern in branch.get("patternProperties", {}).values())
     return tuple(schemas) or None
 

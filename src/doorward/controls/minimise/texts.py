@@ -16,16 +16,32 @@ _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     # Issuers' ranges start with 2 to 6; three to four groups with a blank or hyphen, or none.
     (CARDS, r"[2-6][0-9]{12}|[2-6][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4}"),
     (INTERNALS, r"Traceback \(most recent call last\)|, line [0-9]{1,6}, in |File .{1,256}\.py.{1,4}line [0-9]"),
-    (INTERNALS, r"(?:^|\s|\\[nt])at [\w.$<>/]{1,200}\([\w$]{1,64}\.(?:java|kt|scala|groovy):[0-9]|\bat [\w.$<>]{3,200}\(Native Method\)"),
+    (
+        INTERNALS,
+        r"(?:^|\s|\\[nt])at [\w.$<>/]+\([\w$]+\.(?:java|kt|scala|groovy):[0-9]|\bat [\w.$<>]+\(Native Method\)",
+    ),
     (INTERNALS, r"\bat .{1,200} \(.{1,200}\.[cm]?[jt]s:[0-9]{1,6}:[0-9]{1,6}\)|\bat .{1,200}\) in .{1,200}:line [0-9]"),
-    (INTERNALS, r"goroutine [0-9]{1,9} \[|panicked at |\.rb:[0-9]{1,6}:in |(?:Fatal error|Warning|Parse error|Notice): .{1,256} on line [0-9]"),
-    (INTERNALS, r"You have an error in your SQL syntax|ORA-[0-9]{5}\b|SQLSTATE\[|PG::[A-Z]\w{1,64}Error|unterminated quoted string at"),
-    (INTERNALS, r"\b(?:psycopg2?|sqlite3|pymysql|MySQLdb|sqlalchemy|asyncpg|cx_Oracle|pyodbc|django\.db|java\.sql|com\.mysql|org\.postgresql"
-     r"|org\.hibernate|System\.Data|Microsoft\.Data)\.[\w.]{0,128}(?:Error|Exception)"),
-    (INTERNALS, r"near .{1,128}: syntax error|no such (?:table|column): |[Uu]nclosed quotation mark after the character string"),
-    (INTERNALS, r"(?:supplied argument is not a valid|\bmysqli?_[a-z_]{3,32}\(\)|\bpg_(?:query|exec)\(\))|Incorrect syntax near "),
+    (INTERNALS, r"goroutine [0-9]+ \[|panicked at |\.rb:[0-9]{1,6}:in "),
+    (INTERNALS, r"(?:Fatal error|Warning|Parse error|Notice): .{1,256} on line [0-9]"),
+    (
+        INTERNALS,
+        r"You have an error in your SQL syntax|ORA-[0-9]{5}\b|SQLSTATE\[|PG::[A-Z]\w+Error|unterminated quoted string at",
+    ),
+    (
+        INTERNALS,
+        r"\b(?:psycopg2?|sqlite3|pymysql|MySQLdb|sqlalchemy|asyncpg|cx_Oracle|pyodbc|django\.db|java\.sql|com\.mysql"
+        r"|org\.postgresql|org\.hibernate|System\.Data|Microsoft\.Data)\.[\w.]*(?:Error|Exception)",
+    ),
+    (
+        INTERNALS,
+        r"near .{1,128}: syntax error|no such (?:table|column): |nclosed quotation mark after the character string",
+    ),
+    (
+        INTERNALS,
+        r"supplied argument is not a valid|\bmysqli?_[a-z_]+\(\)|\bpg_(?:query|exec)\(\)|Incorrect syntax near ",
+    ),
     (INTERNALS, r"(?:relation|column) .{1,130} does not exist|-----BEGIN (?:[A-Z]{1,12} ){0,2}PRIVATE KEY-----"),
-)  # fmt: skip
+)
 
 
 class Scanner:
