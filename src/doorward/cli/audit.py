@@ -24,6 +24,8 @@ from doorward.policy.loading import load_policy
 
 FOLLOW_S: Final = 0.2
 """How often `tail -f` looks for new records."""
+TABLE_COLUMNS: Final = 140
+"""On a narrower terminal, and in a pipe, records are printed one a line instead of as a table."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 _SHOWN_PROBLEMS: Final = 20
@@ -109,10 +111,10 @@ def tail(
     """Print the newest records, one a line."""
     follower = Follower(find_trail(directory, policy).directory)
     newest = follower.read_new()
-    _print_lines(newest[len(newest) - min(lines, len(newest)) :], as_json=as_json)
+    _print_lines(map(describe, newest[len(newest) - min(lines, len(newest)) :]), as_json=as_json)
     while follow:
         time.sleep(FOLLOW_S)
-        _print_lines(follower.read_new(), as_json=as_json)
+        _print_lines(map(describe, follower.read_new()), as_json=as_json)
 
 
 def _choose(
@@ -140,22 +142,21 @@ def _moment_ns(text: str, now: float) -> int:
 
 
 def _print_records(records: Iterable[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        for record in records:
-            print(json.dumps(record))
+    console = Console(highlight=False)
+    if as_json or not console.is_terminal or console.width < TABLE_COLUMNS:
+        _print_lines(records, as_json=as_json)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("time", "kind", "status", "request", "caller", "why", "id"):
-        # a request id is there to be copied: it stands in one piece, and first of all columns keeps its width
+        # a request id is there to be copied: it stands in one piece
         table.add_column(heading, overflow="fold", no_wrap=heading in {"time", "status", "id"})
     for record in records:
         table.add_row(*(Text(cell) for cell in _cells(record)))
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
-def _print_lines(located: Iterable[Any], *, as_json: bool) -> None:
-    for one in located:
-        record = describe(one)
+def _print_lines(records: Iterable[dict[str, Any]], *, as_json: bool) -> None:
+    for record in records:
         print(json.dumps(record) if as_json else " ".join(cell for cell in _cells(record) if cell), flush=True)
 
 

@@ -53,12 +53,14 @@ def explain(
     if not records:
         print(f"no record of {wanted.hex()} in {trail.directory}", file=sys.stderr)
         raise typer.Exit(1)
-    end = next((record for record in records if "status" in record), records[0])
-    operation = _operation_key(end, policy)
+    end = next((record for record in records if record["kind"] in {"outcome", "refused"}), records[-1])
+    asked = end if "path" in end else next((record for record in records if "path" in record), end)
+    operation = _operation_key(asked, policy)
+    refusal = _refusal(end, operation)
     if as_json:
-        print(json.dumps({"request_id": wanted.hex(), "refusal": _refusal(end, operation), "records": records}))
+        print(json.dumps({"request_id": wanted.hex(), "refusal": refusal, "records": records}))
     else:
-        print("\n".join(_lines(records, end, operation)))
+        print("\n".join([f"{name:<10} {text}" for name, text in _rows(records, end, asked, operation, refusal)]))
 
 
 def _normal_id(text: str) -> str:
@@ -100,37 +102,48 @@ def _refusal(end: dict[str, Any], operation: str) -> dict[str, str] | None:
     }
 
 
-def _lines(records: list[dict[str, Any]], end: dict[str, Any], operation: str) -> list[str]:
-    refusal = _refusal(end, operation)
-    rows = [("request", f"{end['request_id']}"), ("result", _result(end, refusal))]
-    if "path" in end:
-        rows.append(("asked", f"{end['method']} {end['path']}"))
-        rows.append(("operation", f"{operation} ({end['operation']})" if end["operation"] else "none matched"))
-        rows.append(("caller", _caller(end)))
-        port = f" port {end['port']}" if end.get("port") else ""
-        tls = f", {end['tls_version']}" if end.get("tls_version") else ""
-        rows.append(("from", f"{end['address']}{port}{tls}"))
-        rows.append(("at", f"{end['at']}{_durations(end)}"))
-    if refusal is None and end.get("detail"):
-        rows.append(("fault", end["detail"]))
+def _rows(
+    records: list[dict[str, Any]],
+    end: dict[str, Any],
+    asked: dict[str, Any],
+    operation: str,
+    refusal: dict[str, str] | None,
+) -> list[tuple[str, str]]:
+    rows = [("request", end["request_id"]), ("result", _result(end, refusal))]
+    if "path" in asked:
+        rows += _asked(asked, operation)
     if refusal is not None:
         rows.append(("why", refusal["detail"]))
         rows.append(("threat", f"{refusal['owasp']}, severity {refusal['severity']}"))
+    elif end.get("detail"):
+        rows.append(("fault", end["detail"]))
     if end.get("findings"):
         rows.append(("findings", ", ".join(end["findings"])))
     if end.get("user_agent"):
         rows.append(("client", end["user_agent"]))
     if "bytes_in" in end:
         rows.append(("bytes", f"{end['bytes_in']} in, {end['bytes_out']} out"))
-    if end.get("policy_version"):
-        rows.append(("policy", end["policy_version"]))
+    if asked.get("policy_version"):
+        rows.append(("policy", asked["policy_version"]))
     rows += [
         ("record", f"{record['kind']}: {record['shard']} #{record['seq']}, {record['segment']}, {record['time']}")
         for record in records
     ]
     if refusal is not None:
         rows += [("relax", refusal["relax"]), ("page", refusal["page"])]
-    return [f"{name:<10} {text}" for name, text in rows]
+    return rows
+
+
+def _asked(asked: dict[str, Any], operation: str) -> list[tuple[str, str]]:
+    port = f" port {asked['port']}" if asked.get("port") else ""
+    tls = f", {asked['tls_version']}" if asked.get("tls_version") else ""
+    return [
+        ("asked", f"{asked['method']} {asked['path']}"),
+        ("operation", f"{operation} ({asked['operation']})" if asked["operation"] else "none matched"),
+        ("caller", _caller(asked)),
+        ("from", f"{asked['address']}{port}{tls}"),
+        ("at", f"{asked['at']}{_durations(asked)}"),
+    ]
 
 
 def _result(end: dict[str, Any], refusal: dict[str, str] | None) -> str:
