@@ -1,6 +1,5 @@
 """The whole catalogue in the laboratory: every attack stopped, every twin passed, none left out."""
 
-
 import pytest
 
 from doorward.attack.catalogue import every_attack

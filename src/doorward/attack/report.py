@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -19,16 +20,16 @@ _WORDS: Final[dict[Verdict, tuple[str, str]]] = {
 
 def as_table(outcomes: Sequence[Outcome], *, verbose: bool = False) -> Table:
     """One line for each control; with `verbose`, or where something failed, one for each attack."""
-    table = Table(title="attacks and twins", title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("control", "attack", "result", "code", "twin"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in {"control", "result", "code"})
     for control, group in _by_control(outcomes):
         shown = group if verbose else [outcome for outcome in group if outcome.is_failure]
         for outcome in shown:
             word, style = _WORDS[outcome.verdict]
             twin = "" if outcome.verdict == "not_applicable" else described([outcome.twin_answer])
             came = outcome.attack.earns if outcome.verdict != "got_through" else described([outcome.answer])
-            table.add_row(control, outcome.attack.name, Text(word, style), came, twin)
+            table.add_row(control, Text(outcome.attack.name), Text(word, style), came, twin)
         if not verbose:
             table.add_row(control, *_summary(group))
     return table

@@ -17,6 +17,8 @@ _ANSWER_S: Final = 60.0
 """Longest wait for an answer: longer than any default deadline of the gateway."""
 _SECOND_ANSWER_S: Final = 1.0
 """How long a raw attack's connection is watched for the refusal of what was hidden behind its first request."""
+_MOST_ANSWERS: Final = 8
+"""Most answers read on one raw attack's connection."""
 _PATIENCE: Final = 3
 """How often a request that met somebody else's rate limit is tried again."""
 _LONGEST_WAIT_S: Final = 65.0
@@ -66,11 +68,8 @@ class Runner:
                     if attack is not None and is_stopped(attack, answers):
                         break
                 # A smuggled second request is refused, if at all, after its carrier was answered.
-                while attack is not None and ask.raw and connection.is_open and not is_stopped(attack, answers):
-                    answers.append(connection.receive(timeout_s=_SECOND_ANSWER_S))
-                    if not answers[-1].status:
-                        answers.pop()
-                        break
+                if attack is not None and ask.raw:
+                    answers += _further(connection, lambda found: is_stopped(attack, found), answers)
                 return answers
             finally:
                 connection.close()
@@ -85,6 +84,19 @@ class Runner:
         line = f"Authorization: Bearer {token}\r\n" if token else ""
         raw = ask.raw.replace(b"{host}", target.authority.encode()).replace(b"{path}", ask.target.encode("latin-1"))
         return raw.replace(b"{authorization}", line.encode())
+
+
+def _further(
+    connection: Connection, is_enough: Callable[[list[Answer]], bool], answers: list[Answer]
+) -> Iterator[Answer]:
+    """What else comes on the connection until it is enough, silent or closed."""
+    found = list(answers)
+    while connection.is_open and len(found) < _MOST_ANSWERS and not is_enough(found):
+        answer = connection.receive(timeout_s=_SECOND_ANSWER_S)
+        if not answer.status:
+            return
+        found.append(answer)
+        yield answer
 
 
 def in_order(attacks: Iterable[Attack]) -> list[Attack]:

@@ -3,8 +3,10 @@
 import contextlib
 import ipaddress
 import json
+import signal
 import socket
 import ssl
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,6 +35,8 @@ from doorward.errors import PolicyError
 from doorward.policy.loading import load_policy
 from doorward.policy.openapi import load_description
 
+PLAIN_COLUMNS: Final = 120
+"""Width of the table where no terminal says how wide it is."""
 CONTROLS: Final = tuple(dict.fromkeys(each.control for each in every_attack()))
 
 
@@ -77,7 +81,7 @@ def attack(
     if as_json:
         print(json.dumps(report_json(outcomes), indent=2))
     else:
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() else PLAIN_COLUMNS)
         console.print(as_table(outcomes, verbose=verbose))
         for outcome in outcomes:
             if outcome.is_failure:
@@ -145,6 +149,7 @@ def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples
 
 
 def _attack_the_laboratory(chosen: list[Attack]) -> list[Outcome]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the gateways would outlive us
     with tempfile.TemporaryDirectory(prefix="doorward-lab-") as directory:
         try:
             with contextlib.ExitStack() as open_:
