@@ -88,10 +88,13 @@ class GivenTokens:
         if valid_signature or given.count(".") != 2:
             return None
         parts = given.split(".")
-        changed = (
-            encode_segment(orjson.dumps(_without_none({**_decoded(part), **change})))
-            for part, change in zip(parts, (header, claims), strict=False)
-        )
+        try:
+            changed = [
+                encode_segment(orjson.dumps(_without_none({**_decoded(part), **change})))
+                for part, change in zip(parts, (header, claims), strict=False)
+            ]
+        except (ValueError, TypeError):
+            return None  # an opaque token: there is nothing in it that could be changed
         return (b".".join(changed) + b"." + parts[2].encode()).decode()
 
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
@@ -32,9 +33,12 @@ from doorward.attack.samples import DescribedSamples
 from doorward.attack.wire import Target
 from doorward.cli.init import make_state
 from doorward.errors import PolicyError
+from doorward.jose import JoseError
 from doorward.policy.loading import load_policy
 from doorward.policy.openapi import load_description
 
+PUBLISHED_S: Final = 1.0
+"""How long a new API key may take to reach every worker, in seconds."""
 PLAIN_COLUMNS: Final = 120
 """Width of the table where no terminal says how wide it is."""
 CONTROLS: Final = tuple(dict.fromkeys(each.control for each in every_attack()))
@@ -139,13 +143,13 @@ def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples
         return DescribedSamples(description, policy, cast, source)
     try:
         state = StateCredentials(policy)
-        return DescribedSamples(
-            description, policy, cast, state.tokens(cast, all_scopes(description)), api_keys=state.api_keys(cast)
-        )
-    except OSError as error:
+        tokens, api_keys = state.tokens(cast, all_scopes(description)), state.api_keys(cast)
+    except (OSError, JoseError) as error:
         raise PolicyError(
             f"the issuer's key cannot be read: {error}", key="state", hint="name tokens: --token-reader, --token-admin"
         ) from None
+    time.sleep(PUBLISHED_S)
+    return DescribedSamples(description, policy, cast, tokens, api_keys=api_keys)
 
 
 def _attack_the_laboratory(chosen: list[Attack]) -> list[Outcome]:
