@@ -56,8 +56,9 @@ def configure(process: str, chosen: Format | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # httpx logs every request with its whole URL; what we fetch is logged by us, once.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # What these say at INFO we say ourselves (a fetch, a start), or nobody needs (a migration that is none).
+    for name in ("httpx", "uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def escape_and_mask(_logger: object, _method: str, event: Event) -> Event:

@@ -267,22 +267,23 @@ class Load:
 Start: TypeAlias = Callable[..., AbstractContextManager[Running]]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Start:
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Starts a gateway over a tiny upstream; `policy` is added to what `doorward init` writes."""
 
     @contextlib.contextmanager
     def starting(policy: str = "", **environment: str) -> Iterator[Running]:
         upstream = Upstream()
+        directory = tmp_path_factory.mktemp("gateway")
         try:
-            api = tmp_path / "openapi.json"
+            api = directory / "openapi.json"
             api.write_text(json.dumps(DOCUMENT))
-            init(openapi=api, upstream=f"http://127.0.0.1:{upstream.port}", directory=tmp_path)
-            file = tmp_path / "doorward.yaml"
+            init(openapi=api, upstream=f"http://127.0.0.1:{upstream.port}", directory=directory)
+            file = directory / "doorward.yaml"
             text = file.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")
             unlimited = "limits: {per_address: null, per_caller: null}\n"
             file.write_text(f"{text}issuer: {{listen: 127.0.0.1:0}}\n{unlimited}{policy}")
-            running = Running(tmp_path, environment)
+            running = Running(directory, environment)
             try:
                 yield running
             finally:

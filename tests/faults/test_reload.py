@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,31 +37,39 @@ def test_no_request_fails_while_the_policy_is_reloaded(start: Start, load: type[
             assert {status for status, _ in clients.answered} == {200}
 
 
+@pytest.fixture(scope="module")
+def serving(start: Start) -> Iterator[Running]:
+    with start() as running:
+        yield running
+
+
 @pytest.mark.parametrize(
-    ("broken", "line", "key"),
+    ("broken", "place", "key"),
     [
-        ("limits: {body_byte: 5}\n", 1, "limits"),
-        ("api: nowhere.yaml\n", 0, "api"),
-        ("modes: {inspect: of}\n", 1, "modes"),
-        ("api: [\n", 1, ""),
+        ("limits: {body_byte: 5}", "doorward.yaml:1", "limits.body_byte"),
+        ("limits: {body_bytes: many}", "doorward.yaml:1", "limits.body_bytes"),
+        ("modes: {inspect: of}", "doorward.yaml:1", "modes.inspect"),
+        ("tls: {certificate: no.pem, key: no.key}", "doorward.yaml", "tls"),
+        ("api: nowhere.yaml", "nowhere.yaml", ""),
+        ("api: ]", "doorward.yaml:1", ""),
+        ("upstream: ${NOT_SET_ANYWHERE}", "doorward.yaml:1", "upstream"),
     ],
 )
 def test_a_bad_policy_is_refused_with_its_place_and_the_old_one_serves_on(
-    start: Start, broken: str, line: int, key: str
+    serving: Running, broken: str, place: str, key: str
 ) -> None:
-    with start() as running:
-        good = running.policy.read_text()
-        name = broken.partition(":")[0]
-        kept = [text for text in good.splitlines() if not text.startswith(f"{name}:")]
-        running.policy.write_text("\n".join([broken.rstrip(), *kept]) + "\n")
-        before = running.position
-        running.reload()
-        position = running.wait_for(lambda event: event["event"].startswith("policy refused"), after=before)
-        refusal = running.events[position - 1]
-        if line:
-            assert refusal["place"].endswith(f"doorward.yaml:{line}"), refusal
-        assert refusal["key"].startswith(key)
-        assert running.ask() == (200, {"id": 1})
+    good = serving.policy.read_text()
+    name = broken.partition(":")[0]
+    kept = [text for text in good.splitlines() if not text.startswith(f"{name}:")]
+    serving.policy.write_text("\n".join([broken, *kept]) + "\n")
+    before = serving.position
+    serving.reload()
+    position = serving.wait_for(lambda event: event["event"].startswith("policy refused"), after=before)
+    serving.policy.write_text(good)
+    refusal = serving.events[position - 1]
+    assert refusal["place"].endswith(place), refusal
+    assert refusal["key"] == key, refusal
+    assert serving.ask() == (200, {"id": 1})
 
 
 def test_a_change_that_needs_a_restart_is_said_and_the_rest_is_taken_up(start: Start) -> None:

@@ -51,7 +51,6 @@ def run(
             scheme = "http" if settings.tls is None else "https"
             gateway = f"{scheme}://{_place(listeners.gateway)}"
             count = f"{len(pids)} worker" if len(pids) == 1 else f"{len(pids)} workers"
-            print(f"doorward guards {checked.description.title} at {gateway} ({count})", file=sys.stderr, flush=True)
             if ready_file is not None:
                 ready = {
                     "gateway": gateway,
@@ -63,6 +62,7 @@ def run(
                 temporary = ready_file.with_name(f".{ready_file.name}.new")
                 temporary.write_bytes(msgspec.json.encode(ready))
                 temporary.replace(ready_file)
+            print(f"doorward guards {checked.description.title} at {gateway} ({count})", file=sys.stderr, flush=True)
 
         try:
             asyncio.run(Supervisor(plan, serving).run())

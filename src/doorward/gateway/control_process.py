@@ -12,7 +12,7 @@ import sqlite3
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +82,8 @@ class ControlProcess:
     async def run(self, listener: socket.socket, status: int) -> None:
         """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
         loop = asyncio.get_running_loop()
+        # Asked before the store is read: a change between the two is published twice rather than never.
+        version = self._watch.version()
         self.publish()
         server = self._server()
 
@@ -95,9 +97,9 @@ class ControlProcess:
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(work)
-                for work in (self._follow_store(), self._follow_issuers(), self._follow_policy())
+                for work in (self._follow_store(version), self._follow_issuers(), self._follow_policy())
             ]
-            heart.ready()
+            server.started_serving = heart.ready
             await server.serve(sockets=[listener])
             heart.stop()
             for task in beside:
@@ -118,10 +120,9 @@ class ControlProcess:
         fetched = {name: int(kept.fetched_at) // _HOUR_S * _HOUR_S for name, kept in self._keys.sets.items()}
         self._publisher.publish(credentials, fetched)
 
-    async def _follow_store(self) -> None:
+    async def _follow_store(self, published: int) -> None:
         """Publish within a tenth of a second of any change: a revocation that waits is a door left open."""
         published_at = time.monotonic()
-        published = self._watch.version()
         while True:
             await asyncio.sleep(WATCH_S)
             try:
@@ -231,7 +232,13 @@ class StoreWatch:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own: ours also end the tasks beside it."""
+    """uvicorn that tells when it accepts, and without signal handlers of its own: ours also end the tasks beside it."""
+
+    started_serving: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.started_serving()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

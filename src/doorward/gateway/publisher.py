@@ -17,7 +17,7 @@ from doorward.operation import ApiDescription
 from doorward.pipeline import compile_pipeline
 from doorward.policy.document import Policy
 from doorward.policy.loading import load_policy
-from doorward.policy.openapi import description_from_document, load_description
+from doorward.policy.openapi import description_from_document, in_description, load_description
 from doorward.policy.snapshot import Snapshot, SnapshotRefused, policy_data
 
 SNAPSHOT_NAME: Final = "snapshot.json"
@@ -56,12 +56,14 @@ def load_checked(policy_file: Path) -> Checked:
             record_key=bytes(32),
         )
     except PolicyError as error:
-        raise error.at(file=str(policy_file)) from None
+        raise in_description(error, policy.api).at(file=str(policy_file)) from None
     return Checked(policy, description)
 
 
 def last_published(path: Path) -> tuple[Checked, Snapshot] | None:
     """What the last good snapshot holds; None when there is none. Errors: PolicyError when its key is missing."""
+    if not path.exists():
+        return None
     try:
         snapshot = Snapshot.read(path)
         return Checked(snapshot.parsed_policy(), description_from_document(snapshot.description)), snapshot
