@@ -13,7 +13,7 @@ from doorward.controls.inspect.command_words import ENGLISH, INTERPRETERS, WORDS
 from doorward.controls.inspect.verdict import Verdict
 
 _SEPARATOR: Final = re.compile(
-    r"\|\||&&|[;|&`]|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},|,[a-z])"
+    r"(?:\|\||&&|[;|&])(?![\s\"'({\\$]{0,8}[;|&])|`|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},|,[a-z])"
 )
 _SPACE_TRICK: Final = re.compile(r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\t|\t", re.IGNORECASE)
 _QUOTING: Final = re.compile(
@@ -33,11 +33,12 @@ _CODE_CALL: Final = re.compile(
 _CODE_ARGUMENT: Final = re.compile(
     r"""[\[\s]*["'`](.{0,120})|\$_(?:GET|POST|REQUEST|COOKIE|SERVER)\b|base64_decode|\)""", re.DOTALL
 )
-_PHP: Final = re.compile(
-    r"<\?(?:php|=)?\s.{0,256}?(?:system|exec|passthru|eval|phpinfo|\$_(?:GET|POST|REQUEST)|include|echo)",
-    re.IGNORECASE | re.DOTALL,
+_PHP_OPEN: Final = re.compile(r"<\?(?:php|=|\s)", re.IGNORECASE)
+_PHP_CALL: Final = re.compile(
+    r"\b(?:system|exec|passthru|eval|phpinfo|include|require|echo|shell_exec|assert)\b|\$_(?:GET|POST|REQUEST)",
+    re.IGNORECASE,
 )
-_SHELLSHOCK: Final = re.compile(r"(?<![\w$])\(\)\s*\{\s*[:_\w]?[^}]{0,32}\}?\s*;")
+_SHELLSHOCK: Final = re.compile(r"(?<![\w$])\(\)\s{0,8}\{\s{0,8}[:_\w]?[^}]{0,32}\}?\s{0,8};")
 _INTERPRETED: Final = re.compile(
     r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
     r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)",
@@ -50,6 +51,10 @@ _GLOBBED: Final = re.compile(r"/[\w?*]{1,8}/[\w?*]{1,8}")
 _FIRST_WORD: Final = re.compile(r"\s*[\w./-]{2,32}\s")
 _ENTITY: Final = re.compile(r"[A-Za-z]{2,31};")
 _BARE_VALUE: Final = re.compile(r"[\s\"']{0,8}[\w.@:/+-]{0,64}[\s\"']{0,8}", re.ASCII)
+# A whole plain word, not followed by an option, a path or a quoting trick: ruled out when no program is called so.
+_PLAIN_WORD: Final = re.compile(r"\s{0,8}([A-Za-z0-9_]{1,32})(?![\w$\\'\"^`?*/.:,@{}()[\]<-]|\s{0,4}-)")
+_SEPARATORS_READ: Final = 2_048
+"""Separators with something that may be a command after them, in one text; each costs some 8 us to judge."""
 _FORK_BOMB: Final = re.compile(r"([^\s(){}]{1,16})\(\)\s*\{\s{0,8}\1\s{0,8}[|&][^{}]{0,64}\}\s*;\s*\S")
 _LOOP: Final = re.compile(r"\bfor\s(?:[^%\n]{0,64}\s)?%{1,2}[^\s%]{1,16}\s+in\s*\(", re.IGNORECASE)
 _UNKNOWN: Final = re.compile(r"\s*[\"']?[a-z][a-z0-9_.-]{1,31}[\"']?\s+-{1,2}[a-z]")
@@ -72,7 +77,7 @@ def judge(value: str) -> Verdict | None:
     """
     if _SHELLSHOCK.search(value) and (";" in value and ("/" in value or "echo" in value)):
         return _verdict("a shell function definition with a command after it", 95)
-    if "<?" in value and _PHP.search(value):
+    if (opening := _PHP_OPEN.search(value)) is not None and _PHP_CALL.search(value, opening.end()):
         return _verdict("a PHP tag with code", 90)
     if "(" in value:
         verdict = _judge_code(value)
@@ -94,23 +99,26 @@ def judge(value: str) -> Verdict | None:
 
 
 def _judge_code(value: str) -> Verdict | None:
-    for count, match in enumerate(_CODE_CALL.finditer(value)):
+    for match in _CODE_CALL.finditer(value):
         argument = _CODE_ARGUMENT.match(match[1])
         if argument is not None and _prose_words(value, match.start()) < 3:
             inner = argument[1]
             if inner is None or _names_command(inner, is_strong=True):
                 return _verdict("code that starts a process", 85)
-        if count >= 32:
-            break
     return None
 
 
 def _judge_separators(value: str) -> Verdict | None:
     """Whether a command follows one of the separators."""
-    stripped = value.strip(" \t\"'()\x00")
-    for count, match in enumerate(_SEPARATOR.finditer(value)):
-        if count >= 4_096:
-            break
+    lead = len(value) - len(value.lstrip(" \t\"'()\x00"))
+    looked_at = 0
+    for match in _SEPARATOR.finditer(value):
+        word = _PLAIN_WORD.match(value, match.end())
+        if word is not None and word[1].lower() not in WORDS:
+            continue
+        looked_at += 1
+        if looked_at > _SEPARATORS_READ:
+            return _verdict("more command separators than may be judged", 50)
         before = _prose_words(value, match.start())
         rest = value[match.end() : match.end() + 192]
         separator = match[0]
@@ -122,7 +130,7 @@ def _judge_separators(value: str) -> Verdict | None:
             closing = rest.find("`")
             if not _backtick_substitutes(value, match.start(), match.end() + closing if closing >= 0 else -1):
                 continue
-        starts = match.start() <= len(value) - len(value.lstrip(" \t\"'()\x00")) and stripped != ""
+        starts = match.start() <= lead
         is_line_break = separator[0] in "\r\n\\"
         is_strong = (starts and not is_line_break) or separator in {"$(", "`", "<(", ">(", "{"}
         if is_line_break and not _BARE_VALUE.fullmatch(value, 0, match.start()):
@@ -205,10 +213,10 @@ def _backtick_substitutes(value: str, opening: int, closing: int) -> bool:
     """Whether a back quote opens a substitution rather than a span of code in running text."""
     if closing < 0:
         return False
-    before, after = value[:opening], value[closing + 1 :]
-    if not before.strip(" \t\"'") and not after.strip(" \t\"'"):
+    before, after = value[max(0, opening - 64) : opening], value[closing + 1 : closing + 65]
+    if opening < 64 and closing + 65 > len(value) and not before.strip(" \t\"'") and not after.strip(" \t\"'"):
         return True
-    return before.endswith("$(") or (bool(before) and before[-1] not in " \n\t([{*_>:\"'`" and not before[-1].isspace())
+    return before.endswith("$(") or (before != "" and before[-1] not in " \n\t([{*_>:\"'`" and not before[-1].isspace())
 
 
 def _prose_words(value: str, end: int) -> int:

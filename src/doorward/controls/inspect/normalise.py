@@ -39,6 +39,8 @@ def readings(text: str) -> tuple[str, ...]:
         if "+" in current and len(found) > 1:
             current = current.replace("+", " ")
             found.append(current)
+    elif "+" in text and " " not in text:
+        found.append(text.replace("+", " "))  # a form's blanks, handed on undecoded
     if "\\" in current:
         decoded = _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), current)
         if decoded != current:

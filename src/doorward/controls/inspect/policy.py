@@ -37,7 +37,7 @@ class InspectPolicy(BaseModel):
     """Fields in which a class of content is expected. Prefer this to switching a class off."""
     insecure_classes_off: Annotated[tuple[Threat, ...], Field(strict=False)] = ()
     """Classes not looked for in any operation. Default: none. Each entry opens every field to that class."""
-    judged_bytes: int = Field(default=262_144, ge=4_096, le=16_777_216)
+    judged_bytes: int = Field(default=131_072, ge=4_096, le=16_777_216)
     """Most suspicious text judged in one request, in characters. The judges take about a tenth of a microsecond a
     character; beyond the bound the request is refused, because an unread tail is where an attack would be put (B11).
     Text without any suspicious construct does not count."""

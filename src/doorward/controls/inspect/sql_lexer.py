@@ -26,7 +26,7 @@ class Token(NamedTuple):
 
 _TOKEN: Final = re.compile(
     r"""
-      (?P<space>[\s\x00\xa0+]+(?=[A-Za-z(@'"`*/-])|[\s\x00\xa0]+)
+      (?P<space>[\s\x00\xa0]+)
     | (?P<versioned>/\*!\d{0,6})
     | (?P<block>/\*)
     | (?P<close>\*/)

@@ -25,12 +25,11 @@ _DATA: Final = re.compile(
     re.IGNORECASE,
 )
 _STYLE: Final = re.compile(
-    r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:|url\s*\(\s*[\"']?\s*(?:java|vb)?script:"
+    r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:|url\s{0,8}\(\s{0,8}[\"']?\s{0,8}(?:java|vb)?script:"
     r"|data:image/svg|xss:",
     re.IGNORECASE,
 )
 _CSS_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})[ \t\n]?|(.))", re.DOTALL)
-_CSS_COMMENT: Final = re.compile(r"/\*[^*]*\*+(?:[^/*][^*]*\*+)*/")
 _URL_ATTRIBUTES: Final = frozenset(
     {
         "href", "src", "action", "formaction", "data", "xlink:href", "poster", "background", "dynsrc", "lowsrc", "from",
@@ -54,6 +53,7 @@ _SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][ \t\r\n)\]}]*(?=[-+*/%^<>=,|&~!?;:
 _BARE_HANDLER: Final = re.compile(
     r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
 )
+_CALL_OR_VALUE: Final = re.compile(r"[\"'`]?[\w$.]{1,64}[(`=]")
 _FULL_URL: Final = re.compile(
     r"[\x00-\x20'\"]*(?:javascript|vbscript|livescript):(?=\S)(.*)", re.IGNORECASE | re.DOTALL
 )
@@ -119,7 +119,7 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
     if local == "link" and ("stylesheet" in given.get("rel", "").lower() or "import" in given.get("rel", "").lower()):
         return _verdict("the link tag loads a foreign style sheet", 70)
     if local == "style":
-        return _judge_style(text[tag.end :])
+        return _judge_style(text[tag.end : _next_tag(text, tag.end)])
     if local in {"xml-stylesheet", "entity", "attlist"}:
         return _verdict("a declaration brings foreign content", 70)
     if local == "iframe" and tag.attributes:
@@ -151,20 +151,14 @@ def _judge_script_tag(tag: Tag, given: dict[str, str], text: str) -> Verdict | N
 
 def _judge_attribute(value: str) -> Verdict | None:
     """Whether the text, put into an attribute, adds an event handler or a script URL to the tag."""
-    for count, match in enumerate(_BARE_HANDLER.finditer(value)):
+    first_quote = min((index for index in map(value.find, "\"'`") if index >= 0), default=len(value))
+    for match in _BARE_HANDLER.finditer(value):
         body = match[2]
         resolved = markup_reading(body) or body
-        leads = value[: match.start() + 1]
         if runs_code(resolved) or _is_script_url(resolved.strip("\"'` ")):
             return _verdict(f"adds an event handler ({match[1].lower()})", 90)
-        if (
-            any(quote in leads for quote in "\"'`")
-            and match.start() < 256
-            and re.match(r"[\"'`]?[\w$.]{1,64}[(`=]", resolved)
-        ):
+        if first_quote <= match.start() < 256 and _CALL_OR_VALUE.match(resolved):
             return _verdict(f"leaves an attribute and adds an event handler ({match[1].lower()})", 85)
-        if count >= 32:
-            break
     quote = value[:1]
     if quote in {'"', "'", "`"} or value[:2] in {'">', "'>"}:
         found, _ = attributes(value, 1, min(len(value), 2_048))
@@ -186,7 +180,7 @@ def _judge_url(value: str) -> Verdict | None:
             return (
                 _verdict("a data URL that runs", 85)
                 if _DATA.match(value)
-                and re.search(r"script|svg|on[a-z]+=|base64,\s*(?:PHN|PHNj|PD9|PGh)", value, re.IGNORECASE)
+                and re.search(r"script|svg|on[a-z]{1,32}=|base64,\s*(?:PHN|PHNj|PD9|PGh)", value, re.IGNORECASE)
                 else None
             )
     body = match[1]
@@ -216,7 +210,7 @@ def _judge_script_string(value: str) -> Verdict | None:
 def _judge_style(value: str) -> Verdict | None:
     if not _STYLE_HINT.search(value):
         return None
-    plain = _CSS_COMMENT.sub("", _CSS_ESCAPE.sub(_css_character, value))
+    plain = _without_comments(_CSS_ESCAPE.sub(_css_character, value))
     for reading in (value, plain):
         match = _STYLE.search(reading)
         if match is not None and (":" in reading[: match.start()] or "@" in match[0] or "{" in reading):
@@ -225,6 +219,17 @@ def _judge_style(value: str) -> Verdict | None:
 
 
 _STYLE_HINT: Final = re.compile(r"\\|/\*|expression|binding|behavi|@import|script|data:|xss:", re.IGNORECASE)
+
+
+def _next_tag(text: str, position: int) -> int:
+    end = text.find("<", position)
+    return len(text) if end < 0 else end
+
+
+def _without_comments(style: str) -> str:
+    """The style without `/* ... */`; a comment that does not end takes the rest along."""
+    first, *others = style.split("/*")
+    return first + "".join(other.partition("*/")[2] for other in others)
 
 
 def _css_character(match: re.Match[str]) -> str:
