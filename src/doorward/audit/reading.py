@@ -1,9 +1,10 @@
 """Reads segments and trails. It changes nothing, trusts nothing, and does not know the writer."""
 
+import contextlib
 import heapq
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -121,17 +122,9 @@ def _scan(fd: int, scan: SegmentScan, visit: Visit | None, keep_links: bool) -> 
     if header.first_seq != _seq_in_name(scan.path):
         scan.damage = Damage("order", _seq_in_name(scan.path), 0, f"the file holds records from {header.first_seq} on")
         return
-    while scan.end < scan.size:
-        raw = os.pread(fd, GROUP_HEADER_BYTES, scan.end)
-        if not any(raw[:4]):
-            break
-        try:
-            _take_group(fd, raw, scan, visit)
-        except Malformed as malformed:
-            scan.damage = Damage(malformed.what, scan.next_seq, scan.end, malformed.detail)
-            return
-        if keep_links:
-            scan.links[scan.next_seq - 1] = scan.link
+    scan.damage = _take_groups(fd, scan, visit, keep_links)
+    if scan.damage is not None:
+        return
     if scan.slot is not None and scan.slot.offset > scan.end:
         detail = f"record {scan.slot.seq} was acknowledged and is not there"
         scan.damage = Damage("truncated", scan.next_seq, scan.end, detail)
@@ -140,6 +133,20 @@ def _scan(fd: int, scan: SegmentScan, visit: Visit | None, keep_links: bool) -> 
     elif scan.torn_slot:
         detail = "an acknowledged slot does not fit its checksum"
         scan.damage = Damage("header", scan.next_seq, scan.torn_slot, detail)
+
+
+def _take_groups(fd: int, scan: SegmentScan, visit: Visit | None, keep_links: bool) -> Damage | None:
+    while scan.end < scan.size:
+        raw = os.pread(fd, GROUP_HEADER_BYTES, scan.end)
+        if not any(raw[:4]):
+            return None
+        try:
+            _take_group(fd, raw, scan, visit)
+        except Malformed as malformed:
+            return Damage(malformed.what, scan.next_seq, scan.end, malformed.detail)
+        if keep_links:
+            scan.links[scan.next_seq - 1] = scan.link
+    return None
 
 
 def _take_group(fd: int, raw_header: bytes, scan: SegmentScan, visit: Visit | None) -> None:
@@ -213,36 +220,48 @@ def _read_shard(shard: Path) -> Iterator[Located]:
     for path in segment_paths(shard):
         records: list[StoredRecord] = []
         scan_segment(path, records.append)
-        for record in records:
-            yield Located(record.time_ns, shard.name, record.seq, path.name, record.kind, record.payload)
+        yield from _located(path, records)
+
+
+def _located(path: Path, records: Iterable[StoredRecord]) -> list[Located]:
+    return [Located(time_ns, path.parent.name, seq, path.name, kind, data) for seq, time_ns, kind, data in records]
 
 
 class Follower:
-    """Reads what was added to a trail since the last look."""
+    """Reads what was added to a trail since the last look, from where that ended."""
 
-    __slots__ = ("_directory", "_seen")
+    __slots__ = ("_directory", "_scans")
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._seen: dict[str, int] = {}
+        self._scans: dict[str, SegmentScan] = {}
 
     def read_new(self) -> list[Located]:
         """The records added since the last call (all of the newest segments at the first), in order of time."""
         found: list[Located] = []
         for shard in shard_directories(self._directory):
-            seen = self._seen.get(shard.name)
             paths = segment_paths(shard)
-            unread = paths[-1:] if seen is None else [path for path in paths if _may_hold_after(path, paths, seen)]
-            for path in unread:
+            scan = self._scans.get(shard.name)
+            if scan is None:
+                paths = paths[-1:]
+            else:
                 records: list[StoredRecord] = []
-                scan_segment(path, records.append)
-                for seq, time_ns, kind, payload in records:
-                    if seq > (seen or 0):
-                        found.append(Located(time_ns, shard.name, seq, path.name, kind, payload))
-                        self._seen[shard.name] = seq
+                _scan_on(scan, records.append)
+                found += _located(scan.path, records)
+                paths = [path for path in paths if path.name > scan.path.name]
+            for path in paths:
+                records = []
+                self._scans[shard.name] = scan_segment(path, records.append)
+                found += _located(path, records)
         return sorted(found)
 
 
-def _may_hold_after(path: Path, paths: list[Path], seen: int) -> bool:
-    position = paths.index(path)
-    return position + 1 == len(paths) or _seq_in_name(paths[position + 1]) > seen + 1
+def _scan_on(scan: SegmentScan, visit: Visit) -> None:
+    """The scan goes on with what stands behind its end by now."""
+    with contextlib.suppress(FileNotFoundError):  # taken away since: there is nothing more in it
+        fd = os.open(scan.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            scan.size = os.fstat(fd).st_size
+            _take_groups(fd, scan, visit, keep_links=False)
+        finally:
+            os.close(fd)
