@@ -30,6 +30,9 @@ def same(schema: Any) -> Any:
         ({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}, "b": {}}}, {"a": 1}),
         ({"type": "object", "minProperties": 1, "properties": {"a": {"const": 2}}}, {"a": 2}),
         ({"allOf": [{"properties": {"a": {"const": 1}}, "required": ["a"]}, {"type": "object"}]}, {"a": 1}),
+        (True, "a"),
+        ({"type": "object", "required": ["a", "b"], "properties": {"a": True}}, {"a": "a", "b": "a"}),
+        ({"type": "string", "examples": {"one": {"value": "x"}}}, "a"),
         ({"oneOf": [{"type": "integer", "minimum": 5, "maximum": 4}, {"const": "ok"}]}, "ok"),
     ],
 )

@@ -176,7 +176,7 @@ class DescribedSamples:
 
     def _members(self, made: Draft) -> Iterator[tuple[str, Schema]]:
         for name, schema in self._body_schema(made).get("properties", {}).items():
-            yield name, self._description.resolve(schema)
+            yield name, self._description.resolve(schema) if isinstance(schema, Mapping) else {}
 
     def _member_of_kind(self, made: Draft, kind: str) -> str | None:
         if kind == "extra":

@@ -27,15 +27,22 @@ class NoSampleError(Exception):
     """No valid value could be made of this schema."""
 
 
-def sample(schema: Schema, resolve: Callable[[Schema], Schema], depth: int = 0) -> Any:
+def sample(schema: Schema | bool, resolve: Callable[[Schema], Schema], depth: int = 0) -> Any:
     """A valid value, as small as possible: required members only, the fewest items.
 
     Errors: NoSampleError when the schema is recursive without an end, or of a kind nobody can guess.
     """
+    if isinstance(schema, bool):
+        # JSON Schema allows `true` (anything) and `false` (nothing) wherever a schema may stand.
+        if schema:
+            return "a"
+        raise NoSampleError("no value is allowed here")
     schema = resolve(schema)
     if depth > _DEEPEST:
         raise NoSampleError("the schema has no end")
-    for offered in (schema.get("const"), schema.get("example"), *schema.get("examples", ()), schema.get("default")):
+    examples = schema.get("examples", ())
+    listed = examples if isinstance(examples, list) else ()
+    for offered in (schema.get("const"), schema.get("example"), *listed, schema.get("default")):
         if offered is not None:
             return offered
     if schema.get("enum"):
