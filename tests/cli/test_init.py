@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from typer.testing import CliRunner
 
-from doorward.cli import app, register_commands
+from doorward.cli import app
 from doorward.errors import PolicyError
 from doorward.jose import load_private_keys
 from doorward.policy.loading import load_policy
@@ -41,7 +41,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(directory: Path, *, upstream: str = "http://127.0.0.1:8000") -> str:
-    register_commands()
     api = directory / "openapi.json"
     api.write_text(json.dumps(DOCUMENT))
     arguments = ["init", "--openapi", str(api), "--upstream", upstream, "--directory", str(directory)]

@@ -50,7 +50,7 @@ def serving(start: Start) -> Iterator[Running]:
         ("limits: {body_bytes: many}", "doorward.yaml:1", "limits.body_bytes"),
         ("modes: {inspect: of}", "doorward.yaml:1", "modes.inspect"),
         ("tls: {certificate: no.pem, key: no.key}", "doorward.yaml", "tls"),
-        ("api: nowhere.yaml", "nowhere.yaml", ""),
+        ("api: nowhere.yaml", "nowhere.yaml", "api"),
         ("api: ]", "doorward.yaml:1", ""),
         ("upstream: ${NOT_SET_ANYWHERE}", "doorward.yaml:1", "upstream"),
     ],

@@ -4,20 +4,15 @@ Data goes to standard output, talk to standard error. Exit 0: done; 1: something
 that got through); 2: wrong use or a wrong policy. An operator's mistake gets a place and a hint, never a traceback.
 """
 
-import importlib
 import sys
 from importlib.metadata import version
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from doorward.errors import PolicyError, PolicyErrors
-
-COMMAND_MODULES: Final = (
-    *("init", "run", "check", "attack", "demo"),
-    *("user", "client", "key", "token"),
-    *("audit", "explain", "schema"),
-)
+from doorward.cli import attack, audit, check, client, demo, explain, init, key, run, schema, token, user
+from doorward.cli.messages import error_lines
+from doorward.errors import PolicyError
 
 app = typer.Typer(
     name="doorward",
@@ -31,39 +26,12 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    register_commands()
     try:
         app()
     except PolicyError as error:
         for line in error_lines(error):
             print(line, file=sys.stderr)
         sys.exit(2)
-
-
-def error_lines(error: PolicyError) -> list[str]:
-    """An operator's mistake as lines for a terminal: where, what, and what to write instead.
-
-    >>> error_lines(PolicyError("'alow' is not a mode", key="modes.inspect", file="doorward.yaml", line=12, hint="try"))
-    ["error: modes.inspect: 'alow' is not a mode (doorward.yaml:12)", 'hint:  try']
-    """
-    lines: list[str] = []
-    for mistake in error.errors if isinstance(error, PolicyErrors) else [error]:
-        lines.append(f"error: {mistake}")
-        if mistake.hint:
-            lines.append(f"hint:  {mistake.hint}")
-    return lines
-
-
-def register_commands() -> None:
-    """Add every command group to `app`, once."""
-    if app.registered_commands:
-        return
-    for name in COMMAND_MODULES:
-        try:
-            module = importlib.import_module(f"doorward.cli.{name}")
-        except ImportError:
-            continue
-        module.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -79,3 +47,8 @@ def doorward(
     ] = False,
 ) -> None:
     """Guard an HTTP API from its OpenAPI document and a short policy."""
+
+
+# In the order of help: what one does first stands first.
+for module in (init, check, run, attack, demo, user, client, key, token, audit, explain, schema):
+    module.register(app)

@@ -28,7 +28,7 @@ SUGGESTIONS: Final = 8
 
 def register(app: typer.Typer) -> None:
     """Add `doorward init`."""
-    app.command("init")(init)
+    app.command("init", help="write a short policy, keys and a development certificate for an API")(init)
 
 
 def init(

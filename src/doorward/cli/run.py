@@ -24,7 +24,7 @@ LOCK_NAME: Final = "run.lock"
 
 def register(app: typer.Typer) -> None:
     """Add `doorward run`."""
-    app.command("run")(run)
+    app.command("run", help="guard the API until SIGTERM; SIGHUP reads the policy again")(run)
 
 
 def run(
@@ -62,7 +62,8 @@ def run(
                 temporary = ready_file.with_name(f".{ready_file.name}.new")
                 temporary.write_bytes(msgspec.json.encode(ready))
                 temporary.replace(ready_file)
-            print(f"doorward guards {checked.description.title} at {gateway} ({count})", file=sys.stderr, flush=True)
+            title = "".join(one if one.isprintable() else " " for one in checked.description.title)
+            print(f"doorward guards {title} at {gateway} ({count})", file=sys.stderr, flush=True)
 
         try:
             asyncio.run(Supervisor(plan, serving).run())

@@ -9,7 +9,7 @@ from doorward.policy.document import Policy
 
 def register(app: typer.Typer) -> None:
     """Add `doorward schema`."""
-    app.command("schema")(schema)
+    app.command("schema", help="print the JSON schema of doorward.yaml")(schema)
 
 
 def schema() -> None:
