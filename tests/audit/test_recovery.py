@@ -174,3 +174,34 @@ def test_a_shard_with_exchanges_and_no_valid_signed_head_is_refused(
     assert kit.open().name == "worker-0.1"
     kinds = [problem.kind for problem in verify_trail(kit.directory, kit.public_key).problems]
     assert sorted(kinds) == ["refused", "signature"]
+
+
+def test_recovery_reads_no_more_than_the_segments_that_name_what_was_under_way(kit: TrailKit) -> None:
+    shard = kit.open()
+    shard.write([kit.item(kit.intent(1))])
+    for number in range(100, 160):
+        shard.write([kit.item(kit.intent(number)), kit.item(kit.outcome(number))])
+    shard.sign()
+    _crash(shard)
+    paths = sorted(kit.directory.glob("*/*.seg"))
+    assert len(paths) > 5
+    for path in paths[:-3]:
+        path.write_bytes(b"")  # would be damage, if anybody looked
+    kit.open()
+    recovered = [entry.request_id for entry in _entries(kit) if isinstance(entry, Recovered)]
+    assert recovered == [kit.request_id(1)]
+
+
+def test_many_requests_under_way_are_carried_in_records_of_bounded_size(kit: TrailKit) -> None:
+    shard = kit.open(segment_bytes=200_000)
+    for number in range(1200):
+        shard.write([kit.item(kit.intent(number))])
+    while len(list(kit.directory.glob("*/*.seg"))) < 2:
+        shard.write([kit.item(kit.outcome(number)) for number in range(5000, 5100)])
+    _crash(shard)
+    kit.open()
+    recovered = {entry.request_id for entry in _entries(kit) if isinstance(entry, Recovered)}
+    assert recovered == {kit.request_id(number) for number in range(1200)}
+    carried = [record for record in read_trail(kit.directory) if record.kind == Kind.CARRIED]
+    assert len(carried) >= 3
+    assert max(len(record.payload) for record in carried) < 16 * 1024

@@ -147,9 +147,11 @@ def _is_signed(text: bytes, signatures: bytes, public_key: Ed25519PublicKey) -> 
     for line in signatures.split(b"\n"):
         if not line.startswith(start):
             continue
+        encoded = line.removeprefix(start)
         try:
-            signature = base64.b64decode(line.removeprefix(start), validate=True)
-            if signature[:4] == expected:
+            signature = base64.b64decode(encoded, validate=True)
+            # only one way of writing it: the unused bits of the last character are zero (RFC 4648 section 3.5)
+            if signature[:4] == expected and base64.b64encode(signature) == encoded:
                 public_key.verify(signature[4:], text)
                 return True
         except (binascii.Error, InvalidSignature):

@@ -32,7 +32,7 @@ def describe(located: Located) -> dict[str, Any]:
         elif isinstance(value, str):
             value = printable(value)
         elif isinstance(value, tuple):
-            value = [printable(item) for item in value]
+            value = [item.hex() if isinstance(item, bytes) else printable(item) for item in value]
         described[name] = value
     if isinstance(entry, Outcome):
         described["total_ms"] = round(located.time_ns / 1_000_000 - entry.at_ms, 3)

@@ -12,6 +12,7 @@ from doorward.audit.fileio import FileIo
 from doorward.audit.format import HEADER_BYTES, NO_HASH, SLOT_BYTES, StoredRecord
 from doorward.audit.reading import SegmentScan, generation, scan_segment, segment_paths, shard_directories
 from doorward.controls.audit.records import (
+    Carried,
     Intent,
     Kind,
     Lifecycle,
@@ -52,10 +53,11 @@ def recover(directory: Path, base: str, io: FileIo, public_key: Ed25519PublicKey
     shards = shard_directories(directory, base)
     newest: _End | None = None
     for shard in reversed(shards):
+        if found.life_is_complete:
+            _cut_newest(shard, found, io)
+            continue
         end = _look_at(shard, found, io, public_key)
         newest = newest or end
-        if found.life_is_complete:
-            break
     if newest is None:
         newest = _End(base, 0, 1, NO_HASH)
     if newest.problem:
@@ -91,7 +93,7 @@ class _Found:
     holds_exchanges: bool = False
     """The shard at hand holds more than what a start writes by itself."""
     life_is_complete: bool = False
-    """The segment that the last start began was seen: nothing older is open, or torn."""
+    """A segment was seen that a start began, or one that names what was under way: nothing older matters."""
     is_first: bool = True
     """The next record is the first of its segment."""
 
@@ -101,10 +103,13 @@ class _Found:
             entry = decode(record.kind, record.payload)
         except UnreadableRecord:  # written by a newer version: it is kept, and says nothing to this one
             return
-        if not isinstance(entry, Lifecycle | Recovered):
+        if not isinstance(entry, Lifecycle | Recovered | Carried):
             self.holds_exchanges = True
         if isinstance(entry, Intent):
             self.intents[entry.request_id] = None
+        elif isinstance(entry, Carried):
+            self.intents.update(dict.fromkeys(entry.request_ids))
+            self.life_is_complete = True
         elif isinstance(entry, Outcome | Recovered) and finishes(record.kind):
             self.finished.add(entry.request_id)
         elif isinstance(entry, Lifecycle) and entry.event == "start" and is_first:
@@ -148,6 +153,14 @@ def _look_at(shard: Path, found: _Found, io: FileIo, public_key: Ed25519PublicKe
     end = end or _End(shard.name, 0, 1, NO_HASH)
     end.problem = problem
     return end
+
+
+def _cut_newest(shard: Path, found: _Found, io: FileIo) -> None:
+    """A shard that was given up may end in its last, failed write."""
+    for path in segment_paths(shard)[-1:]:
+        scan = scan_segment(path)
+        if scan.header is not None and (scan.damage is None or scan.torn):
+            _cut(scan, found, io)
 
 
 def _describe(scan: SegmentScan) -> str:

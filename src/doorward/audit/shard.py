@@ -25,10 +25,22 @@ from doorward.audit.format import (
 )
 from doorward.audit.reading import generation
 from doorward.audit.recovery import Start, lifecycle, recovered
-from doorward.controls.audit.records import Intent, Kind, Record, UnreadableRecord, decode
+from doorward.controls.audit.records import (
+    Carried,
+    Intent,
+    Kind,
+    Record,
+    UnreadableRecord,
+    decode,
+    encode,
+    finishes,
+    request_id_of,
+)
 
 _log: Final = structlog.get_logger("doorward.audit")
 _PREAMBLE_COUNT: Final = 256
+_CARRIED_COUNT: Final = 500
+"""Request ids in one record: 18 bytes each, so that a payload stays below its bound."""
 
 
 class Shard:
@@ -58,6 +70,10 @@ class Shard:
         self._offset = 0
         self._slot: Slot | None = None
         self._slot_turn = 0
+        self._under_way: dict[bytes, None] = {}
+        """Requests with a durable intent and no durable end."""
+        self._carries = False
+        """The next group is the first of a segment that continues another."""
 
     @property
     def last_seq(self) -> int:
@@ -100,8 +116,12 @@ class Shard:
         length = group_bytes(items)
         if self._fd is not None and self._offset > HEADER_BYTES and self._offset + length > self._segment_bytes:
             self._finish_segment()
+            self._carries = True
         if self._fd is None:
             self._create_segment()
+        if self._carries:
+            items = [*self._carried(), *items]
+            length = group_bytes(items)
         fd, io = self._descriptor(), self._io
         group = pack_group(items, first_seq=self._next_seq, time_ns=self._clock_ns(), previous_hash=self._link)
         try:
@@ -115,6 +135,22 @@ class Shard:
         self._next_seq += len(items)
         self._offset += length
         self._slot = Slot(self._next_seq - 1, self._offset)
+        self._carries = False
+        self._note(items)
+
+    def _note(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.kind == Kind.INTENT:
+                self._under_way[request_id_of(item.payload)] = None
+            elif finishes(item.kind):
+                self._under_way.pop(request_id_of(item.payload), None)
+
+    def _carried(self) -> list[Item]:
+        ids, now_ns = tuple(self._under_way), self._clock_ns()
+        return [
+            _item(encode(Kind.CARRIED, Carried(ids[start : start + _CARRIED_COUNT])), now_ns)
+            for start in range(0, max(len(ids), 1), _CARRIED_COUNT)
+        ]
 
     def _descriptor(self) -> int:
         if self._fd is None:
@@ -184,7 +220,7 @@ class Shard:
         self.name = f"{base}.{generation(self.name) + 1}"
         # The chain goes on behind the last durable record, so that the new shard's signed head covers the old one too.
         self._fd, self._number, self._next_seq, self._link = None, 0, 1, self._head
-        self._is_signed = False
+        self._is_signed = self._carries = False
         # The lost group may be on the disk all the same: its intents must not stand there without an end.
         self._preamble = [lifecycle("continued", reason), *_ends_of(lost), *self._preamble]
 

@@ -19,7 +19,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from doorward.audit.checkpoint import FILE_NAME, BadCheckpoint, Checkpoint, load_public_key, read_checkpoint
 from doorward.audit.format import NO_HASH, StoredRecord
 from doorward.audit.reading import SegmentScan, generation, scan_segment, segment_paths, shard_directories
-from doorward.controls.audit.records import Intent, Lifecycle, Outcome, Recovered, UnreadableRecord, decode, finishes
+from doorward.controls.audit.records import (
+    Carried,
+    Intent,
+    Lifecycle,
+    Outcome,
+    Recovered,
+    UnreadableRecord,
+    decode,
+    finishes,
+)
 
 KINDS: Final = {
     "changed": "bytes of a record or of its frame are not those that were written",
@@ -237,7 +246,7 @@ class _Reader:
             problem = Problem(self._shard, self._segment, record.seq, "unreadable", str(error))
             self._verdict.problems.append(problem)
             return
-        self._exchanges.told_count += not isinstance(entry, Lifecycle | Recovered)
+        self._exchanges.told_count += not isinstance(entry, Lifecycle | Recovered | Carried)
         if isinstance(entry, Intent):
             self._exchanges.begin(entry.request_id, self._shard, self._segment, record.seq)
         elif isinstance(entry, Outcome | Recovered) and finishes(record.kind):

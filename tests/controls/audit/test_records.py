@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.controls.audit.records import (
+    Carried,
     Closed,
     Entry,
     Intent,
@@ -16,6 +17,7 @@ from doorward.controls.audit.records import (
     decode,
     encode,
     finishes,
+    request_id_of,
 )
 
 IDS, TEXTS, NUMBERS, TAGS = (
@@ -40,6 +42,7 @@ ENTRIES = st.one_of(
     ),
     st.tuples(st.just(Kind.CLOSED), st.builds(Closed, IDS, st.booleans(), NUMBERS, NUMBERS)),
     st.tuples(st.just(Kind.RECOVERED), st.builds(Recovered, IDS, TEXTS)),
+    st.tuples(st.just(Kind.CARRIED), st.builds(Carried, st.lists(IDS, max_size=5).map(tuple))),
     st.tuples(st.just(Kind.LIFECYCLE), st.builds(Lifecycle, TEXTS, TEXTS)),
 )
 
@@ -48,6 +51,13 @@ ENTRIES = st.one_of(
 def test_every_entry_reads_back_as_it_was_written(kind_and_entry: tuple[Kind, Entry]) -> None:
     kind, entry = kind_and_entry
     assert decode(*encode(kind, entry)) == entry
+
+
+@given(ENTRIES)
+def test_a_request_id_is_found_without_decoding(kind_and_entry: tuple[Kind, Entry]) -> None:
+    kind, entry = kind_and_entry
+    expected = b"" if isinstance(entry, Lifecycle | Carried) else entry.request_id
+    assert request_id_of(encode(kind, entry).payload) == expected
 
 
 @given(st.integers(0, 255), st.binary(max_size=100))

@@ -27,6 +27,8 @@ class Kind(IntEnum):
     """The intent of this request has no outcome: Doorward stopped between the two."""
     LIFECYCLE = 6
     """The writer started, stopped, changed its shard or cut a torn tail."""
+    CARRIED = 7
+    """First in a segment that continues another: the intents that have no end yet."""
 
 
 class Record(NamedTuple):
@@ -110,7 +112,13 @@ class Lifecycle(msgspec.Struct, array_like=True, frozen=True, gc=False):
     detail: str
 
 
-Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle
+class Carried(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Requests under way when a segment was full: whoever recovers need not read the segments before."""
+
+    request_ids: tuple[bytes, ...]
+
+
+Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle | Carried
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
@@ -120,6 +128,7 @@ _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
     Kind.REFUSED: msgspec.msgpack.Decoder(Outcome),
     Kind.RECOVERED: msgspec.msgpack.Decoder(Recovered),
     Kind.LIFECYCLE: msgspec.msgpack.Decoder(Lifecycle),
+    Kind.CARRIED: msgspec.msgpack.Decoder(Carried),
 }
 
 
@@ -141,6 +150,17 @@ def decode(kind: int, payload: bytes) -> Entry:
         return decoder.decode(payload)
     except (msgspec.DecodeError, ValueError) as error:
         raise UnreadableRecord(f"a record of kind {kind} does not decode: {error}") from None
+
+
+def request_id_of(payload: bytes) -> bytes:
+    """The first field of a record that names a request, without decoding the rest; empty when it is not there.
+
+    >>> request_id_of(encode(Kind.RECOVERED, Recovered(b"0123456789abcdef", "")).payload)
+    b'0123456789abcdef'
+    """
+    # an array of up to 15 fields has a header of one byte, a longer one of three (MessagePack: fixarray, array 16)
+    start = 3 if payload[:1] == b"\xdc" else 1
+    return payload[start + 2 : start + 18] if payload[start : start + 2] == b"\xc4\x10" else b""
 
 
 def finishes(kind: int) -> bool:
