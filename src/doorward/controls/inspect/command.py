@@ -48,6 +48,7 @@ _ASSIGNED: Final = re.compile(r"(?:^|[\s;|&^'\"])[A-Za-z_]{1,32}=\$\\?['\"(]")
 _PROGRAM: Final = re.compile(r"[\s\"']*/(?:usr/(?:local/)?)?s?bin/[\w.-]{1,32}(?:\s|[\"';|&]|$)")
 _PROGRAM_PATH: Final = re.compile(r"(?:/(?:usr/|local/|opt/|s?bin/|tmp/|\?\?\?/)|\./|~/|[A-Za-z]:)")
 _GLOBBED: Final = re.compile(r"/[\w?*]{1,8}/[\w?*]{1,8}")
+_COMMAND_FIRST: Final = re.compile(r"[\s\"']*[A-Za-z]{2,12}[\s+$]")
 _FIRST_WORD: Final = re.compile(r"\s*[\w./-]{2,32}\s")
 _ENTITY: Final = re.compile(r"[A-Za-z]{2,31};")
 _BARE_VALUE: Final = re.compile(r"[\s\"']{0,8}[\w.@:/+-]{0,64}[\s\"']{0,8}", re.ASCII)
@@ -152,7 +153,12 @@ def _judge_start(value: str) -> Verdict | None:
     """Whether the whole text is a command line that nobody types into a form."""
     if _PROGRAM.match(value) is not None and len(value) < 1_024:
         return _verdict("the path of a program", 75)
-    if len(value) < 256 and _prose_words(value, len(value)) < 4 and _SENSITIVE.search(value):
+    if (
+        len(value) < 256
+        and _prose_words(value, len(value)) < 4
+        and _COMMAND_FIRST.match(value)
+        and _SENSITIVE.search(value)
+    ):
         name = _names_command(value, is_strong=False)
         if name:
             return _verdict(f"a command line ({name}) that reads system files", 75)
@@ -181,6 +187,8 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     name = name.removesuffix(".exe")
     if has_path and _PROGRAM_PATH.match(plain):
         return name[:24] if prose_before < 4 and (name in WORDS or "bin/" in plain or is_strong or "?" in plain) else ""
+    if has_path and "?" not in plain and "*" not in plain:
+        return ""
     if "?" in plain or "*" in plain:
         return "a glob" if _GLOBBED.match(plain) else ""
     if name not in WORDS or tail.startswith("(") or (tail[:1] and plain[-1] in ".,:!?"):

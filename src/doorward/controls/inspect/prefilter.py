@@ -13,6 +13,8 @@ from doorward.controls.inspect.verdict import THREATS, Threat
 
 DECODE: Final = 1 << 8
 """The text holds something that has further readings (`%41`, `\\u0041`, `&lt;`, full-width letters)."""
+ALL: Final = (1 << len(THREATS)) - 1
+"""Every class."""
 BIT: Final[dict[Threat, int]] = {threat: 1 << index for index, threat in enumerate(THREATS)}
 
 _S: Final = r"(?:\s|/\*.*\*/|[()+~!@-])*"
@@ -42,10 +44,14 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         BIT["sql"],
         (
             r"\b(?:union|select|insert|delete|update|drop|truncate|alter|create|exec|execute|declare|waitfor"
-            r"|shutdown|merge|grant|revoke|replace|copy|call|handler|load)\b.*[^\w\s.,!?:'-]"
+            r"|shutdown|merge|grant|revoke|replace|copy|call|handler|load|set|backup|bulk)\b.*(?:[;*(=#/\x22`|<>]|--)"
         ),
     ),
     (BIT["sql"], r"\bunion\b[\s(]*(?:all|distinct|select|/)|\bselect\b.*\bfrom\b|\bdrop\s+(?:table|database)"),
+    (
+        BIT["sql"],
+        r"\b(?:declare|exec|execute|set)\s+(?:@|xp_|sp_|master|immediate)|\b(?:create|alter|truncate|drop)\s+\w+\s+\w",
+    ),
     (BIT["sql"], r"\b(?:order|group)\s+by\s+\d|\bhaving\s+\d|\bwaitfor\s+(?:delay|time)\b|\binto\s+(?:out|dump)file\b"),
     (
         BIT["sql"],
@@ -81,7 +87,7 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["command"],
         (
-            r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\^\w|\\[nr][a-z/]"
+            r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\^\w|\\[nr][a-z/]|<\?|\bfor\s.*%"
             r"|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php|node|nc|ncat|netcat|curl|wget)(?:\.exe|[0-9.]{0,4})?\s+[-/]"
         ),
     ),
@@ -94,7 +100,7 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     ),
     (
         BIT["command"],
-        r"^[\s'\x22]*[a-z]{2,12}[\s+].*(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow|boot\.ini|\\sam\b|c:|%[a-z]{3,24}%)",
+        r"^[\s'\x22]*[a-z]{2,12}[\s+$].*(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow|boot\.ini|\\sam\b|c:|%[a-z]{3,24}%)",
     ),
     # paths
     (
@@ -116,7 +122,7 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         BIT["traversal"],
         (
             r"[a-z]:[/\\]{1,4}\w|\\\\[\w.?]+\\|\b(?:file|php|zip|phar|expect|netdoc|glob|ogg|rar|zlib|compress\.(?:zlib|bzip2)"
-            r"|jar:[a-z]{2,5}):/|boot\.ini|win\.ini|web-inf|meta-inf|passwd|\.htaccess|\.ssh"
+            r"|jar:[a-z]{2,5}):/|[/\\]etc[/\\]|\xef\x80\xa5|\xee\xbf\x88|boot\.ini|win\.ini|web-inf|meta-inf|passwd|\.htaccess|\.ssh"
         ),
     ),
 )
@@ -176,4 +182,4 @@ def json_prefilter() -> Prefilter:
 
 def _within_string(pattern: str) -> str:
     """The pattern for text inside a JSON document: what it spans ends where the string it began in ends."""
-    return pattern.replace(".*", r"[^\x22]*").replace("!?:'-]", r"!?:'\x22-]")
+    return pattern.replace(".*", r"[^\x22]*").replace(r"[;*(=#/\x22`|<>]", "[;*(=#/`|<>]")

@@ -20,7 +20,9 @@ _PROSE: Final = re.compile(
 )
 _HANDED_ON: Final = re.compile(r"[=(\[,:]\s*(?:eval|alert|prompt|confirm|Function)\s*(?:[);,\]]|$)")
 _ENDS: Final = re.compile(r"(?://[^\n]{0,80}|<!--.{0,80}|/\*.{0,80}|[\"'`])\s*\Z", re.DOTALL)
-_CALL_ALONE: Final = re.compile(r"\s*(?:alert|prompt|confirm|eval)\s*[(`][^\n]{0,256}[)`][\s;/]*\Z")
+_CALL_ALONE: Final = re.compile(
+    r"\s*(?:alert|prompt|confirm|eval)(?:[(`]|\s+\((?=[\d\"'`/)]))[^\n]{0,256}[)`][\s;/]*\Z"
+)
 
 
 def runs_code(text: str, start: int = 0) -> bool:

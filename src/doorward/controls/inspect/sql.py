@@ -98,7 +98,7 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         and len(tail) <= 48
     ):
         return _verdict(left + "goes on as a condition, and cuts the rest off", 80)
-    if first.text in _COMPARING and (_is_neutral(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
+    if first.text in _COMPARING and (_ends_open(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
         return _verdict(left + "compares it", 70) if tail[1].kind in {"(", "string", "open", "number"} else None
     if first.kind == "operator" and first.text in _ARITHMETIC | {"~", "!"} and _expression(tail):
         if calls_dangerous(tail, 1) or subselect(tail, 1):
@@ -251,10 +251,6 @@ def _expression(tail: list[Token]) -> bool:
         else:
             return False
     return True
-
-
-def _is_neutral(tail: list[Token], quote: str) -> bool:
-    return _ends_open(tail, quote)
 
 
 def _ends_open(tail: list[Token], quote: str) -> bool:

@@ -183,6 +183,8 @@ def _judge_url(value: str) -> Verdict | None:
                 and re.search(r"script|svg|on[a-z]{1,32}=|base64,\s*(?:PHN|PHNj|PD9|PGh)", value, re.IGNORECASE)
                 else None
             )
+        body = match[1]
+        return _verdict("a script URL", 90) if runs_code(body) else None
     body = match[1]
     if runs_code(body) or re.search(r"[\w$\])]\s?[(`=]|//|[%&\\][\w#]", body[:256]):
         return _verdict("a script URL", 90)

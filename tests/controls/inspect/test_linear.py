@@ -1,0 +1,80 @@
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from doorward.controls import inspect
+from doorward.controls.inspect import command, sql, traversal, xss
+from doorward.controls.inspect.normalise import readings
+
+UNITS = [
+    "'", '"', "`", "(", "((select ", "union(", "select ", "or 1", "a.", "/*", "/**/", "--", "#", "+", ";", "|", "$(", "${IFS}", "<",
+    "<a ", "<style>/*", "onx=", "alert(", "document.", "%25", "\\u0041", "&lt;", "../", "/", "0x2e", "..2f", "() { ", "for %%", "`a`",
+    "\nls", "; cat ", "<?php ", "system(", "=$'", "' or ", "'||", "a b ", "${", "expression/*", "javascript:", "+AD", " ", "a,", "\x00",
+]  # fmt: skip
+
+
+def lines_run(judge: Callable[[str], object], text: str) -> int:
+    """Lines of our own code run for one text: a count of steps that no other load on the machine disturbs."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal count
+        if "/controls/inspect/" not in frame.f_code.co_filename:
+            return None
+        count += event == "line"
+        return trace
+
+    previous = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        judge(text)
+    finally:
+        sys.settrace(previous)
+    return count
+
+
+@pytest.mark.parametrize("judge", [sql.judge, xss.judge, command.judge, traversal.judge, readings])
+@pytest.mark.parametrize("unit", UNITS)
+def test_twice_the_text_takes_twice_the_steps_at_most(judge: Callable[[str], object], unit: str) -> None:
+    steps = [lines_run(judge, unit * count) for count in (100, 200)]
+    assert steps[1] <= steps[0] * 2 + 500
+
+
+def patterns() -> list[tuple[str, re.Pattern[str]]]:
+    found = []
+    for module_info in pkgutil.iter_modules(inspect.__path__):
+        module = importlib.import_module(f"{inspect.__name__}.{module_info.name}")
+        values = [value for value in vars(module).values() if isinstance(value, (re.Pattern, dict))]
+        for value in values:
+            inner = value.values() if isinstance(value, dict) else (value,)
+            found += [(module_info.name, each) for each in inner if isinstance(each, re.Pattern)]
+    return found
+
+
+def nests_unbounded(items: Any, *, inside: bool = False) -> bool:
+    """Whether a backtracking repeat without bound stands inside another one: the shape that takes exponential time."""
+    for code, value in items:
+        if code in {op.MAX_REPEAT, op.MIN_REPEAT}:
+            unbounded = value[1] is op.MAXREPEAT
+            if (unbounded and inside) or nests_unbounded(value[2], inside=inside or unbounded):
+                return True
+        elif code is op.BRANCH:
+            if any(nests_unbounded(branch, inside=inside) for branch in value[1]):
+                return True
+        elif code is op.SUBPATTERN and nests_unbounded(value[3], inside=inside):
+            return True
+    return False
+
+
+def test_no_pattern_can_backtrack_without_bound() -> None:
+    compiled = patterns()
+    assert len(compiled) > 40
+    assert [name for name, pattern in compiled if nests_unbounded(parser.parse(pattern.pattern, pattern.flags))] == []

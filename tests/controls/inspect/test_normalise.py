@@ -1,0 +1,47 @@
+import pytest
+
+from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
+
+
+def test_plain_text_has_one_reading() -> None:
+    assert readings("just a text") == ("just a text",)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("%3Cscript%3E", "<script>"),
+        ("%253Cscript%253E", "<script>"),
+        ("%25253Cscript%25253E", "<script>"),
+        ("%u003cscript%u003e", "<script>"),
+        (r"\u003cscript\u003e", "<script>"),
+        (r"\x3cscript\x3e", "<script>"),
+        ("\uff1cscript\uff1e", "<script>"),
+        ("+ADw-script+AD4-", "<script>"),
+        ("%C0%AE%C0%AE%C0%AF", "../"),
+        ("1+union+select+2", "1 union select 2"),
+    ],
+)
+def test_an_encoded_text_is_also_read_decoded(text: str, hidden: str) -> None:
+    assert readings(text)[0] == text
+    assert hidden in readings(text)
+
+
+def test_decoding_ends_whatever_the_text() -> None:
+    assert len(readings("%" + "25" * 1_000 + "41")) <= 8
+
+
+def test_broken_encodings_are_no_fault() -> None:
+    for text in ("%", "%4", "%zz", "%ff%fe", "\\u12", "\\ud800", "+AD", "+A-", "\ud800%41", "+ADw" + "A" * 21):
+        assert readings(text)[0] == text
+
+
+def test_character_references_are_resolved_for_markup_only() -> None:
+    assert markup_reading("&lt;b&gt;") == "<b>"
+    assert markup_reading("no reference") is None
+    assert markup_reading("a & b") is None
+
+
+def test_look_alikes_of_slashes_are_folded_for_paths() -> None:
+    assert path_reading("..\u2215x") == "../x"
+    assert path_reading("../x") == "../x"

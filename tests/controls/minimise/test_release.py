@@ -1,0 +1,297 @@
+import orjson
+import pytest
+
+from doorward.controls.minimise import MinimisePolicy, compile_release
+from doorward.denial import Denied
+from doorward.exchange import Caller, Exchange, Header, Headers, Request, Response, Source
+from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
+
+ITEM = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "amount": {"type": "number"},
+        "note": {"type": "string"},
+        "pin": {"type": "string", "writeOnly": True},
+        "child": {"$ref": "#/Item"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
+JSON = "application/json"
+PUBLIC = Caller(subject="alice", kind="user", issuer="local")
+
+
+def answer(status: str, media: dict[str, object], *headers: str) -> ResponseDescription:
+    content = {name: MediaType(name=name, schema=schema) for name, schema in media.items()}
+    return ResponseDescription(status=status, content=content, headers=frozenset(headers))
+
+
+DECLARED = {
+    "200": answer("200", {JSON: {"$ref": "#/Item"}, "text/csv": {"type": "string"}, "image/*": None}),
+    "201": answer("201", {JSON: None}, "cache-control"),
+    "2XX": answer("2XX", {JSON: {"type": "object", "properties": {"ok": {}}}}),
+    "404": answer("404", {"application/problem+json": {"type": "object", "properties": {"title": {"type": "string"}}}}),
+    "503": answer("503", {JSON: {"type": "object", "properties": {"title": {"type": "string"}}}}),
+}
+
+
+def exchange(
+    body: object, *, status: int = 200, media: bytes = b"application/json", more: tuple[Header, ...] = ()
+) -> Exchange:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    made = Exchange(
+        id="0" * 32,
+        now=0.0,
+        ticks=0.0,
+        source=Source(address="192.0.2.1"),
+        request=Request("GET", b"/items", b"/items", b"", Headers([])),
+    )
+    headers = [(b"content-length", b"%d" % len(raw)), *more]
+    if media:
+        headers.append((b"content-type", media))
+    made.response = Response(status, headers, raw)
+    return made
+
+
+def release(policy: MinimisePolicy | None = None, responses: dict[str, ResponseDescription] | None = None):
+    description = ApiDescription(
+        title="t",
+        version="3.1.0",
+        operations=(),
+        document={},
+        resolve=lambda schema: ITEM if "$ref" in schema else schema,
+    )
+    operation = Operation(id="x", method="GET", path="/items", template="/items", responses=responses or DECLARED)
+    return compile_release(operation, policy or MinimisePolicy(), description)
+
+
+def released(made: Exchange, policy: MinimisePolicy | None = None) -> Response:
+    release(policy).apply(made)
+    assert made.response is not None
+    return made.response
+
+
+def header(response: Response, name: bytes) -> list[bytes]:
+    return [value for field, value in response.headers if field == name]
+
+
+def test_a_declared_answer_passes_byte_for_byte() -> None:
+    raw = b'{ "id" : "1", "amount": 1.10, "tags": ["a"] }'
+    made = exchange(raw)
+    assert released(made).body is raw
+    assert made.findings == []
+
+
+def test_undeclared_and_write_only_members_are_dropped_and_counted_at_any_depth() -> None:
+    made = exchange({"id": "1", "hash": "x", "child": {"id": "2", "pin": "1234", "child": {"salt": "y"}}})
+    response = released(made)
+    assert orjson.loads(response.body or b"") == {"id": "1", "child": {"id": "2", "child": {}}}
+    assert made.findings == ["minimise.undeclared_field:3"]
+    assert header(response, b"content-length") == [b"%d" % len(response.body or b"")]
+
+
+def test_numbers_keep_their_digits_when_the_answer_is_rewritten() -> None:
+    made = exchange(b'{"amount":1.10,"secret":1}')
+    assert released(made).body == b'{"amount":1.10}'
+    made = exchange(b'{"id":123456789012345678901234567890,"secret":1}')
+    assert released(made).body == b'{"id":123456789012345678901234567890}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"<html>",
+        b'{"id":1,"id":2}',
+        b"[]",
+        b'{"id":{"a":1}}',
+        b'{"tags":{"a":1}}',
+        b'{"tags":[["x"]]}',
+        b'{"amount":NaN}',
+        b"",
+        b"\xff",
+    ],
+)
+def test_an_answer_that_is_not_the_declared_json_is_refused(body: bytes) -> None:
+    if body == b"":
+        assert released(exchange(body)).body == b""
+        return
+    with pytest.raises(Denied) as refusal:
+        release().apply(exchange(body))
+    assert refusal.value.code == "minimise.response_schema"
+
+
+def test_a_compressed_answer_is_refused_because_nobody_could_read_it() -> None:
+    with pytest.raises(Denied):
+        release().apply(exchange(b"\x1f\x8b", more=((b"content-encoding", b"gzip"),)))
+    assert released(exchange({"id": "1"}, more=((b"content-encoding", b"identity"),))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "media"), [(200, b"text/html"), (200, b""), (200, b"application/xml"), (101, b"text/html")]
+)
+def test_an_undeclared_status_or_media_type_is_refused(status: int, media: bytes) -> None:
+    made = exchange(b"<html>", status=status, media=media)
+    with pytest.raises(Denied):
+        release().apply(made)
+
+
+def test_undeclared_answers_pass_when_the_policy_says_so() -> None:
+    policy = MinimisePolicy(insecure_undeclared_responses=True)
+    assert released(exchange(b"<html>", media=b"text/html"), policy).body == b"<html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "left"),
+    [
+        (200, {"id": "1", "ok": 1}, {"id": "1"}),
+        (202, {"id": "1", "ok": 1}, {"ok": 1}),
+        (201, {"id": "1", "ok": 1}, {"id": "1", "ok": 1}),
+    ],
+)
+def test_the_exact_status_comes_before_its_class(status: int, body: object, left: object) -> None:
+    assert orjson.loads(released(exchange(body, status=status)).body or b"") == left
+
+
+def test_default_describes_what_nothing_else_does() -> None:
+    made = exchange({"id": "1", "x": 2}, status=418)
+    release(responses={"default": DECLARED["200"]}).apply(made)
+    assert made.response is not None
+    assert orjson.loads(made.response.body or b"") == {"id": "1"}
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_an_undeclared_client_error_keeps_its_status_and_loses_its_body(status: int) -> None:
+    made = exchange(b"<html>stack</html>", status=status, media=b"text/html", more=((b"retry-after", b"5"),))
+    response = released(made)
+    assert response.status == status
+    assert orjson.loads(response.body or b"")["status"] == status
+    assert header(response, b"content-type") == [b"application/problem+json"]
+    assert header(response, b"retry-after") == [b"5"]
+    assert made.findings == [f"minimise.undeclared_error:{status}"]
+
+
+def test_a_declared_client_error_is_filtered() -> None:
+    made = exchange({"title": "no", "trace": "x"}, status=404, media=b"application/problem+json")
+    assert orjson.loads(released(made).body or b"") == {"title": "no"}
+
+
+@pytest.mark.parametrize("status", [500, 503, 599])
+def test_a_server_error_loses_its_body_declared_or_not(status: int) -> None:
+    made = exchange({"title": "secret", "sql": "select"}, status=status)
+    response = released(made)
+    assert b"secret" not in (response.body or b"")
+    assert response.status == status
+    assert made.findings == [f"minimise.upstream_error:{status}"]
+
+
+def test_a_declared_server_error_passes_filtered_when_the_policy_says_so() -> None:
+    made = exchange({"title": "down", "sql": "select"}, status=503)
+    assert released(made, MinimisePolicy(insecure_upstream_errors=True)).body == b'{"title":"down"}'
+
+
+def test_an_undeclared_redirect_keeps_its_head_and_loses_its_page() -> None:
+    made = exchange(b"<a>", status=302, media=b"text/html", more=((b"location", b"/x"),))
+    response = released(made)
+    assert (response.body, header(response, b"location")) == (b"", [b"/x"])
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "media", "reads"),
+    [
+        ("GET", 200, b"application/json", True),
+        ("GET", 200, b"application/json; charset=utf-8", True),
+        ("GET", 200, b"text/csv", False),
+        ("GET", 200, b"image/png", False),
+        ("GET", 200, b"text/html", True),
+        ("GET", 500, b"text/html", True),
+        ("GET", 204, b"", False),
+        ("GET", 304, b"application/json", False),
+        ("HEAD", 200, b"application/json", False),
+    ],
+)
+def test_a_body_is_read_only_where_it_is_filtered_or_replaced(
+    method: str, status: int, media: bytes, reads: bool
+) -> None:
+    made = exchange(b"", status=status, media=media)
+    made.request.method = method
+    assert made.response is not None
+    assert release().reads_body(made, made.response) is reads
+
+
+def test_a_streamed_answer_gets_its_head_cleaned() -> None:
+    made = exchange(b"", media=b"image/png", more=((b"server", b"x"),))
+    assert made.response is not None
+    made.response.body = None
+    response = released(made)
+    assert response.body is None
+    assert header(response, b"server") == []
+    assert header(response, b"content-length") == [b"0"]
+
+
+def test_fields_that_tell_about_the_server_never_leave() -> None:
+    revealing = (b"server", b"x-powered-by", b"x-aspnet-version", b"via", b"x-internal")
+    made = exchange({"id": "1"}, more=tuple((name, b"secret") for name in revealing))
+    response = released(made, MinimisePolicy(strip_headers=["X-Internal"]))
+    assert not any(value == b"secret" for _, value in response.headers)
+
+
+def test_security_fields_come_once_whatever_the_upstream_sent() -> None:
+    sent = (
+        (b"x-content-type-options", b"x"),
+        (b"strict-transport-security", b"max-age=0"),
+        (b"content-security-policy", b"x"),
+    )
+    response = released(exchange({"id": "1"}, more=sent))
+    assert header(response, b"x-content-type-options") == [b"nosniff"]
+    assert header(response, b"strict-transport-security") == [b"max-age=31536000"]
+    assert header(response, b"referrer-policy") == [b"no-referrer"]
+    assert header(response, b"content-security-policy") == [b"default-src 'none'; frame-ancestors 'none'"]
+
+
+def test_strict_transport_security_is_for_https_only() -> None:
+    made = exchange({"id": "1"})
+    made.request.scheme = "http"
+    assert header(released(made), b"strict-transport-security") == []
+    assert header(released(exchange({"id": "1"}), MinimisePolicy(hsts_s=0)), b"strict-transport-security") == []
+
+
+@pytest.mark.parametrize(
+    ("caller", "status", "cache"),
+    [(PUBLIC, 200, [b"no-store"]), (None, 200, [b"max-age=9"]), (PUBLIC, 201, [b"max-age=9"])],
+)
+def test_an_answer_to_a_caller_is_not_stored_unless_the_description_declares_caching(
+    caller: Caller | None, status: int, cache: list[bytes]
+) -> None:
+    made = exchange({"id": "1"}, status=status, more=((b"cache-control", b"max-age=9"),))
+    made.caller = caller
+    assert header(released(made), b"cache-control") == cache
+
+
+def test_card_numbers_are_masked_and_internals_replaced() -> None:
+    made = exchange({"note": "card 4111-1111-1111-1111", "tags": ["Traceback (most recent call last): x", "ok"]})
+    response = released(made)
+    assert orjson.loads(response.body or b"") == {"note": "card ****-****-****-1111", "tags": ["[removed]", "ok"]}
+    assert made.findings == ["minimise.masked:1", "minimise.internals:1"]
+
+
+def test_masking_and_replacing_can_be_relaxed() -> None:
+    policy = MinimisePolicy(insecure_card_numbers=True, insecure_internals=True)
+    body = {"note": "4111111111111111", "tags": ["ORA-01756: quoted string not properly terminated"]}
+    assert orjson.loads(released(exchange(body), policy).body or b"") == body
+
+
+def test_an_exchange_without_an_answer_is_left_alone() -> None:
+    made = exchange({"id": "1"})
+    made.response = None
+    release().apply(made)
+    assert made.response is None
+
+
+def test_invented_media_types_do_not_fill_the_memory() -> None:
+    compiled = release()
+    for number in range(200):
+        made = exchange(b"x", media=b"text/x%d" % number)
+        assert made.response is not None
+        assert compiled.reads_body(made, made.response)
+    assert len(compiled._plans) <= 64

@@ -1,0 +1,95 @@
+import pytest
+
+from doorward.controls.minimise.texts import CARDS, INTERNALS, Cleaner, is_card_number
+
+
+def cleaned(text: str) -> str:
+    return str(Cleaner(CARDS | INTERNALS).clean(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("4111111111111111", "************1111"),
+        ("4111 1111 1111 1111", "**** **** **** 1111"),
+        ("5555-5555-5555-4444", "****-****-****-4444"),
+        ("3782 822463 10005", "**** ****** *0005"),
+        ("pay with 6011111111111117, please", "pay with ************1117, please"),
+        ("2223003122003222.", "************3222."),
+        ("4222222222222", "*********2222"),
+    ],
+)
+def test_a_card_number_shows_its_last_four_digits(text: str, masked: str) -> None:
+    assert cleaned(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111111111111112",
+        "1700000000000",
+        "9999999999999999",
+        "41111111-1111-4111-8111-111111111111",
+        "a4111111111111111",
+        "4111111111111111.5",
+        "+44 20 7946 0958",
+        "978-3-16-148410-0",
+        "2024-01-31 12:00:00",
+        "0000000000000000",
+        "4111 1111 1111",
+    ],
+)
+def test_other_numbers_are_left_alone(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Traceback (most recent call last):\n  File "/app/x.py", line 3, in f',
+        "\tat com.example.Bank.pay(Bank.java:42)",
+        "at Object.<anonymous> (/srv/app/index.js:10:5)",
+        "at Bank.Pay(String x) in C:\\app\\Bank.cs:line 12",
+        "goroutine 1 [running]:",
+        "You have an error in your SQL syntax; check the manual",
+        "ORA-01756: quoted string not properly terminated",
+        "SQLSTATE[42000]: Syntax error",
+        "sqlite3.OperationalError: no such table: users",
+        'near "x": syntax error',
+        "PG::SyntaxError: x",
+        "Unclosed quotation mark after the character string",
+        "Warning: mysql_fetch_array() expects parameter 1 in /var/www/x.php on line 4",
+        "-----BEGIN RSA PRIVATE KEY-----",
+    ],
+)
+def test_a_text_that_tells_about_the_inside_is_replaced(text: str) -> None:
+    assert cleaned(text) == "[removed]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at home (see page 5)",
+        "an error in your order",
+        "the table does not exist",
+        "Warning: wet floor",
+        "I went at 5:10:20 (UTC)",
+        "call me at +1 555 0100",
+        "the first line, in short",
+    ],
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+def test_everything_in_a_nested_answer_is_cleaned_and_counted() -> None:
+    cleaner = Cleaner(CARDS | INTERNALS)
+    value = {"a": ["4111111111111111", {"b": "SQLSTATE[1]"}], "c": 4111111111111111, "d": None}
+    assert cleaner.clean(value) == {"a": ["************1111", {"b": "[removed]"}], "c": 4111111111111111, "d": None}
+    assert (cleaner.masked_count, cleaner.replaced_count) == (1, 1)
+
+
+def test_luhn_and_range_are_both_needed() -> None:
+    assert is_card_number("4111111111111111")
+    assert not is_card_number("4111111111111110")
+    assert not is_card_number("7992739871300000")
