@@ -196,7 +196,7 @@ FOREIGN = [
     "Der Preis beträgt 1.000,00 € -- inkl. MwSt.; Rückgabe möglich",
     "¿Qué hora es? ¡Son las 5! — dijo O'Connor",
     "Я люблю «Войну и мир» & чай; 50% скидка",
-    "私は東京に住んでいます。1+1=2ですか？",
+    "私は東京に住んでいます。1+1=2ですか。",
     "هل تريد الشاي أم القهوة؟ (نعم/لا)",
     "नमस्ते दुनिया — O'Reilly की किताब",
     "Het is 's morgens om 5 uur; 't regent",

@@ -8,11 +8,11 @@ from doorward.controls.inspect import Exclusion, InspectPolicy, compile_check
 from doorward.controls.inspect.fields import Fields, pins_text, texts
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Source
-from doorward.operation import ApiDescription, MediaType, Operation, Parameter, RequestBody
+from doorward.operation import ApiDescription, Location, MediaType, Operation, Parameter, RequestBody, Schema
 
 ATTACK = "x' OR 1=1 --"
-TREE = {"type": "object", "properties": {"text": {"type": "string"}, "child": {"$ref": "#/Tree"}}}
-NOTE = {
+TREE: Schema = {"type": "object", "properties": {"text": {"type": "string"}, "child": {"$ref": "#/Tree"}}}
+NOTE: Schema = {
     "type": "object",
     "properties": {
         "text": {"type": "string"},
@@ -35,11 +35,11 @@ def description() -> ApiDescription:
     )
 
 
-def parameter(name: str, location: str, schema: dict[str, object]) -> Parameter:
+def parameter(name: str, location: Location, schema: Schema) -> Parameter:
     return Parameter(name=name, location=location, required=False, schema=schema, style="form", explode=True)
 
 
-def operation(*parameters: Parameter, media: str | None = "application/json", schema: object = NOTE) -> Operation:
+def operation(*parameters: Parameter, media: str | None = "application/json", schema: Schema = NOTE) -> Operation:
     content = {media: MediaType(name=media, schema=schema)} if media else {}
     return Operation(
         id="note",
@@ -53,7 +53,7 @@ def operation(*parameters: Parameter, media: str | None = "application/json", sc
 
 def exchange(
     body: object = None, *, query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = (), now: float = 0.0
-):
+) -> Exchange:
     raw = b"" if body is None else json.dumps(body).encode()
     request = Request("POST", b"/notes", b"/notes", query, Headers(list(headers)), body=raw)
     made = Exchange(id="0" * 32, now=now, ticks=0.0, source=Source(address="192.0.2.1"), request=request)
@@ -141,7 +141,7 @@ def test_a_path_value_is_judged() -> None:
         ("cookie", (b"cookie", b"a=b; x-note=x' OR 1=1 --"), "cookie:x-note"),
     ],
 )
-def test_declared_headers_and_cookies_are_judged(location: str, header: tuple[bytes, bytes], place: str) -> None:
+def test_declared_headers_and_cookies_are_judged(location: Location, header: tuple[bytes, bytes], place: str) -> None:
     denied = refusal(
         exchange(headers=(header,)), operation(parameter("X-Note", location, {"type": "string"}), media=None)
     )
@@ -206,12 +206,18 @@ def test_an_operation_without_free_text_is_not_inspected() -> None:
         (None, False),
     ],
 )
-def test_a_field_is_pinned_when_no_text_of_the_clients_choosing_fits(schema: object, is_pinned: bool) -> None:
+def test_a_field_is_pinned_when_no_text_of_the_clients_choosing_fits(schema: Schema | None, is_pinned: bool) -> None:
     assert pins_text(schema, description()) is is_pinned
 
 
-EXCLUDED = Exclusion(
-    threat="sql", operation="POST /notes", field="/text", reason="notes quote SQL", until=date(2026, 1, 31)
+ENTRY = {
+    "class": "sql",
+    "operation": "POST /notes",
+    "field": "/text",
+    "reason": "notes quote SQL",
+    "until": date(2026, 1, 31),
+}
+EXCLUDED = Exclusion.model_validate(ENTRY)
 )
 LAST_SECOND = 1_769_903_999.0
 

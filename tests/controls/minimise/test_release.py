@@ -1,10 +1,10 @@
 import orjson
 import pytest
 
-from doorward.controls.minimise import MinimisePolicy, compile_release
+from doorward.controls.minimise import MinimisePolicy, Release, compile_release
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, Header, Headers, Request, Response, Source
-from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
+from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription, Schema
 
 ITEM = {
     "type": "object",
@@ -21,7 +21,7 @@ JSON = "application/json"
 PUBLIC = Caller(subject="alice", kind="user", issuer="local")
 
 
-def answer(status: str, media: dict[str, object], *headers: str) -> ResponseDescription:
+def answer(status: str, media: dict[str, Schema | None], *headers: str) -> ResponseDescription:
     content = {name: MediaType(name=name, schema=schema) for name, schema in media.items()}
     return ResponseDescription(status=status, content=content, headers=frozenset(headers))
 
@@ -53,7 +53,7 @@ def exchange(
     return made
 
 
-def release(policy: MinimisePolicy | None = None, responses: dict[str, ResponseDescription] | None = None):
+def release(policy: MinimisePolicy | None = None, responses: dict[str, ResponseDescription] | None = None) -> Release:
     description = ApiDescription(
         title="t",
         version="3.1.0",

@@ -4,9 +4,9 @@ import pytest
 
 from doorward.controls.minimise.shape import ShapeCompiler
 from doorward.denial import Denied
-from doorward.operation import ApiDescription
+from doorward.operation import ApiDescription, Schema
 
-SCHEMAS = {
+SCHEMAS: dict[str, Schema] = {
     "#/Cat": {"type": "object", "properties": {"meow": {"type": "string"}}},
     "#/Dog": {"type": "object", "properties": {"bark": {"type": "string"}, "of": {"$ref": "#/Dog"}}},
     "#/Secret": {"type": "string", "writeOnly": True},
@@ -14,7 +14,7 @@ SCHEMAS = {
 
 
 def compiler() -> ShapeCompiler:
-    def resolve(schema: object) -> object:
+    def resolve(schema: Schema) -> Schema:
         while "$ref" in schema:
             schema = SCHEMAS[schema["$ref"]]
         return schema
@@ -49,7 +49,7 @@ def compiler() -> ShapeCompiler:
         ({"type": ["object", "null"], "properties": {"a": {}}}, None, None),
     ],
 )
-def test_what_the_schema_declares_stays_and_the_rest_goes(schema: object, value: object, left: object) -> None:
+def test_what_the_schema_declares_stays_and_the_rest_goes(schema: Schema, value: object, left: object) -> None:
     kept = copy.deepcopy(value)
     compiler().shape((schema,)).keep(kept)
     assert kept == left
@@ -65,7 +65,7 @@ def test_what_the_schema_declares_stays_and_the_rest_goes(schema: object, value:
         ({"enum": ["a"]}, {"a": 1}),
     ],
 )
-def test_an_object_or_list_where_none_is_declared_is_refused(schema: object, value: object) -> None:
+def test_an_object_or_list_where_none_is_declared_is_refused(schema: Schema, value: object) -> None:
     with pytest.raises(Denied):
         compiler().shape((schema,)).keep(value)
 

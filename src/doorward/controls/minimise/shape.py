@@ -145,6 +145,8 @@ class ShapeCompiler:
         if schema.get("additionalProperties", True) not in (True, {}):
             return False
         kinds = _types(schema)
+        if not kinds and any(keyword in schema for keyword in ("enum", "const", "format", "pattern")):
+            return False
         if kinds and "object" not in kinds and kinds != {"array"}:
             return False
         alternatives = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]

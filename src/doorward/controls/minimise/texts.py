@@ -29,8 +29,10 @@ _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     ),
     (
         INTERNALS,
-        r"\b(?:psycopg2?|sqlite3|pymysql|MySQLdb|sqlalchemy|asyncpg|cx_Oracle|pyodbc|django\.db|java\.sql|com\.mysql"
-        r"|org\.postgresql|org\.hibernate|System\.Data|Microsoft\.Data)\.[\w.]*(?:Error|Exception)",
+        (
+            r"\b(?:psycopg2?|sqlite3|pymysql|MySQLdb|sqlalchemy|asyncpg|cx_Oracle|pyodbc|django\.db|java\.sql|com\.mysql"
+            r"|org\.postgresql|org\.hibernate|System\.Data|Microsoft\.Data)\.[\w.]*(?:Error|Exception)"
+        ),
     ),
     (
         INTERNALS,
