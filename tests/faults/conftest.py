@@ -66,6 +66,17 @@ class Upstream:
         self._server = self._call(asyncio.start_server(self._answer, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
         self._handlers: set[asyncio.Task[None]] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self.asked = threading.Event()
+        """A request has come while answers are held back."""
+
+    def hold(self) -> None:
+        """Answer nothing until `release`."""
+        self._loop.call_soon_threadsafe(self._open.clear)
+
+    def release(self) -> None:
+        self._loop.call_soon_threadsafe(self._open.set)
 
     def _call(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
@@ -79,6 +90,9 @@ class Upstream:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 if b"content-length: " in head:
                     await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+                if not self._open.is_set():
+                    self.asked.set()
+                    await self._open.wait()
                 writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"id": 1}')
         writer.close()
         with contextlib.suppress(ConnectionError):
@@ -101,7 +115,8 @@ class Upstream:
 class Running:
     """One `doorward run`, with what is needed to ask it something and to break it."""
 
-    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+    def __init__(self, directory: Path, upstream: Upstream, environment: dict[str, str]) -> None:
+        self.upstream = upstream
         self.directory, self.state = directory, directory / ".doorward"
         self.policy = directory / "doorward.yaml"
         self.key = self.add_key("alice")
@@ -181,11 +196,15 @@ class Running:
         return key
 
     def reload(self) -> None:
-        self._process.send_signal(signal.SIGHUP)
+        self.signal(signal.SIGHUP)
 
     def connect(self) -> http.client.HTTPSConnection:
         host, _, port = self.ready["gateway"].removeprefix("https://").rpartition(":")
         return http.client.HTTPSConnection(host, int(port), context=self.tls, timeout=PATIENCE_S)
+
+    @staticmethod
+    def parsed(body: bytes) -> dict[str, Any]:
+        return dict(json.loads(body))
 
     def ask(self, key: str | None = None) -> tuple[int, dict[str, Any]]:
         connection = self.connect()
@@ -195,6 +214,9 @@ class Running:
             return answer.status, json.loads(answer.read())
         finally:
             connection.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         if self._process.poll() is None:
@@ -283,7 +305,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
             text = file.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")
             unlimited = "limits: {per_address: null, per_caller: null}\n"
             file.write_text(f"{text}issuer: {{listen: 127.0.0.1:0}}\n{unlimited}{policy}")
-            running = Running(directory, environment)
+            running = Running(directory, upstream, environment)
             try:
                 yield running
             finally:

@@ -104,6 +104,8 @@ class Supervisor:
             _log.warning("asked twice to stop: not waiting for requests under way")
             for child in (*self._workers, self._control):
                 child.send(signal.SIGKILL)
+        else:
+            _log.info("asked to stop")
         self._stopping.set()
 
     def reload(self) -> None:
