@@ -218,7 +218,6 @@ ENTRY = {
     "until": date(2026, 1, 31),
 }
 EXCLUDED = Exclusion.model_validate(ENTRY)
-)
 LAST_SECOND = 1_769_903_999.0
 
 

@@ -25,7 +25,7 @@ _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     (INTERNALS, r"(?:Fatal error|Warning|Parse error|Notice): .{1,256} on line [0-9]"),
     (
         INTERNALS,
-        r"You have an error in your SQL syntax|ORA-[0-9]{5}\b|SQLSTATE\[|PG::[A-Z]\w+Error|unterminated quoted string at",
+        r"have an error in your SQL syntax|ORA-[0-9]{5}\b|SQLSTATE\[|PG::[A-Z]\w+Error|unterminated quoted string at",
     ),
     (
         INTERNALS,
