@@ -13,6 +13,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +76,7 @@ class ControlProcess:
             raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
         self._store = open_store(f"sqlite:///{state / 'store.db'}")
         self._watch = StoreWatch(state / "store.db")
-        self._keys = ExternalKeys(OutboundClient(), kept_sets(last[1]) if last else {})
+        self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
 
@@ -154,6 +155,7 @@ class ControlProcess:
                 log_policy_error(error, "policy refused, the one in force stays")
                 continue
             self._publisher.adopt(checked)
+            self._keys.client = _outbound(checked.policy)
             self._take_up_certificate()
             if self._publish_or_log():
                 _log.info("policy reloaded", file=str(self._policy_file))
@@ -247,6 +249,11 @@ class _Server(uvicorn.Server):
 
 async def _alive(_request: Request) -> Response:
     return PlainTextResponse("alive\n")
+
+
+def _outbound(policy: Policy) -> OutboundClient:
+    networks = tuple(ip_network(network) for network in policy.insecure_issuer_networks)
+    return OutboundClient(allowed_networks=networks)
 
 
 def _external(policy: Policy) -> Sequence[IssuerPolicy]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
@@ -66,11 +67,21 @@ def _operation_key(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError("is not a network: write it as 10.20.0.0/16 or fd00:1::/64") from None
+    return text
+
+
 PolicyPath = Annotated[Path, AfterValidator(_beside_the_policy)]
 """A path; relative ones count from the policy file's directory."""
 Address = Annotated[str, AfterValidator(_address)]
 """`host:port`; `:8443` listens on every interface."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Network = Annotated[str, AfterValidator(_network)]
+"""An IPv4 or IPv6 network (CIDR) without host bits."""
 OperationKey = Annotated[str, AfterValidator(_operation_key)]
 """`GET /orders/{order_id}`: method and path template as the API description writes it."""
 
@@ -140,6 +151,9 @@ class Policy(BaseModel):
     """Doorward's own identity provider."""
     issuers: tuple[Literal["local"] | IssuerPolicy, ...] = ("local",)
     """Who may vouch for a caller: `local`, or an external issuer."""
+    insecure_issuer_networks: tuple[Network, ...] = ()
+    """Networks from which the keys of external issuers may be fetched although they are not public (loopback, private).
+    None by default: a `jwks_url` that leads inside turns the gateway into a way in (server-side request forgery)."""
     roles: dict[str, tuple[str, ...]] = {}
     """Role to grants (`"*"`, `GET *`, `POST /orders`, `GET /orders/*`). What no role grants, nobody may do."""
     owners: dict[str, str | OwnerRule] = {}
