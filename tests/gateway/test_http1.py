@@ -201,6 +201,9 @@ def test_more_connections_than_allowed_are_turned_away() -> None:
         first.send(request())
         assert first.answer() is not None
         with lab.connect() as second:
+            turned_away = second.answer()
+            assert turned_away is not None
+            assert (turned_away.status, turned_away.headers[b"retry-after"]) == (503, b"1")
             assert second.is_closed()
         first.send(request())
         assert first.answer() is not None

@@ -6,6 +6,10 @@ from typing import Final
 from doorward.exchange import Header
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+OVERLOADED: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+"""To a connection beyond the limit. No request of it is read, so there is no exchange to record: it is counted."""
 CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 BODILESS: Final = frozenset({204, 304})

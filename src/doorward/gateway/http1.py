@@ -10,7 +10,7 @@ from doorward.controls.limits import check_head_size
 from doorward.controls.transport import ChunkedBody, check_head, without_upgrade
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Source
-from doorward.gateway.answer import CONTINUE
+from doorward.gateway.answer import CONTINUE, OVERLOADED
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.request_reader import RequestReader
@@ -109,7 +109,8 @@ class ClientConnection(asyncio.Protocol):
             self._gateway.load.connect(source.address)
         except Denied:
             self._gateway.turned_away_count += 1
-            transport.abort()
+            transport.write(OVERLOADED)
+            transport.close()
             return
         self._transport, self._source = transport, source
         self._gateway.opened(self)
