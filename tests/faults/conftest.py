@@ -29,8 +29,13 @@ PATIENCE_S = 30.0
 DOCUMENT = {
     "openapi": "3.1.0",
     "info": {"title": "Items", "version": "1"},
-    "security": [{"key": []}],
-    "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "x-api-key"}}},
+    "security": [{"key": []}, {"token": []}],
+    "components": {
+        "securitySchemes": {
+            "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            "token": {"type": "http", "scheme": "bearer"},
+        }
+    },
     "paths": {
         "/items/{id}": {
             "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}],
@@ -198,18 +203,19 @@ class Running:
     def reload(self) -> None:
         self.signal(signal.SIGHUP)
 
-    def connect(self) -> http.client.HTTPSConnection:
-        host, _, port = self.ready["gateway"].removeprefix("https://").rpartition(":")
+    def connect(self, to: str = "gateway") -> http.client.HTTPSConnection:
+        host, _, port = self.ready[to].removeprefix("https://").rpartition(":")
         return http.client.HTTPSConnection(host, int(port), context=self.tls, timeout=PATIENCE_S)
 
     @staticmethod
     def parsed(body: bytes) -> dict[str, Any]:
         return dict(json.loads(body))
 
-    def ask(self, key: str | None = None) -> tuple[int, dict[str, Any]]:
+    def ask(self, key: str | None = None, *, token: str = "") -> tuple[int, dict[str, Any]]:
         connection = self.connect()
+        headers = {"authorization": f"Bearer {token}"} if token else {"x-api-key": key or self.key}
         try:
-            connection.request("GET", "/items/1", headers={"x-api-key": key or self.key})
+            connection.request("GET", "/items/1", headers=headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         finally:
@@ -302,9 +308,13 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
             api.write_text(json.dumps(DOCUMENT))
             init(openapi=api, upstream=f"http://127.0.0.1:{upstream.port}", directory=directory)
             file = directory / "doorward.yaml"
-            text = file.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")
-            unlimited = "limits: {per_address: null, per_caller: null}\n"
-            file.write_text(f"{text}issuer: {{listen: 127.0.0.1:0}}\n{unlimited}{policy}")
+            own = (
+                "listen: 127.0.0.1:0\nissuer: {listen: 127.0.0.1:0}\nlimits: {per_address: null, per_caller: null}\n"
+                + policy
+            )
+            keys = tuple(line.partition(":")[0] + ":" for line in own.splitlines())
+            kept = [line for line in file.read_text().splitlines() if not line.startswith(keys)]
+            file.write_text("\n".join([*kept, own]))
             running = Running(directory, upstream, environment)
             try:
                 yield running

@@ -73,3 +73,18 @@ def answers_within(running: Running, key: str, status: int) -> bool:
         if running.ask(key)[0] == status:
             return True
     return False
+
+
+def test_health_stands_on_the_issuers_listener_and_not_on_the_guarded_one(start: Start) -> None:
+    with start() as running:
+        for path in ("/livez", "/readyz"):
+            assert status_of(running, "issuer", path) == 200
+            assert status_of(running, "gateway", path) == 404
+
+
+def status_of(running: Running, listener: str, path: str) -> int:
+    connection = running.connect(listener)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trustme
+
+from doorward.jose import PrivateKey, generate_key, public_jwks, sign_jwt
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Start
+
+
+@contextlib.contextmanager
+def serving_keys(key: PrivateKey, authority: trustme.CA) -> Iterator[str]:
+    document = json.dumps(public_jwks([key])).encode()
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(len(document)))
+            self.end_headers()
+            self.wfile.write(document)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_address[1]}/jwks"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def token(key: PrivateKey) -> str:
+    now = int(time.time())
+    claims = {"iss": "https://login.example/", "aud": "items", "sub": "carol", "iat": now, "exp": now + 300}
+    return sign_jwt(key, claims | {"roles": ["reader"], "jti": "t1", "client_id": "app"}, "at+jwt")
+
+
+def issuers(url: str) -> str:
+    return f"issuers: [{{issuer: https://login.example/, audience: items, jwks_url: {url}}}]\n"
+
+
+def test_a_caller_of_an_external_issuer_is_let_in_by_its_published_key(start: Start, tmp_path: Path) -> None:
+    key, authority = generate_key("ES256"), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    trust = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    with serving_keys(key, authority) as url:
+        # Both families: `localhost` may have an address of each, and all of them must be allowed.
+        policy = issuers(url) + "insecure_issuer_networks: [127.0.0.0/8, '::1/128']\n"
+        with start(policy, **trust) as running:
+            running.wait_for(lambda event: event["event"] == "published" and event["number"] > 1)
+            status = 503
+            deadline = time.monotonic() + 10
+            while status == 503 and time.monotonic() < deadline:
+                status, _ = running.ask(token=token(key))
+            assert status == 200
+            assert running.ask(token=token(generate_key("ES256")))[0] == 401
+
+
+def test_keys_behind_an_address_that_is_not_public_are_not_fetched_unless_allowed(start: Start) -> None:
+    key = generate_key("ES256")
+    with start(issuers("https://localhost:1/jwks")) as running:
+        position = running.wait_for(lambda event: event["event"].startswith("keys of an issuer not fetched"))
+        assert "not public" in running.events[position - 1]["reason"]
+        status, body = running.ask(token=token(key))
+        assert (status, body["type"]) == (503, "urn:doorward:denial:authenticate.unavailable")
+        assert running.ask()[0] == 200, "callers who do not need that issuer are served"
