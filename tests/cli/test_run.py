@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from doorward.cli.init import init
-from doorward.cli.run import LOCK_NAME
+from doorward.cli.run import LOCK_NAME, require_state
+from doorward.errors import PolicyError
 
 DOCUMENT = {"openapi": "3.1.0", "info": {"title": "Orders", "version": "1"}, "paths": {}}
 
@@ -84,3 +85,23 @@ def test_a_second_gateway_on_one_state_directory_is_refused(policy: Path) -> Non
         other.communicate()
     assert status == 2
     assert lines[0].startswith("error: state: another doorward runs with ")
+
+
+@pytest.mark.parametrize("name", ["issuer.json", "upstream.json", "record.key", "snapshot.key"])
+@pytest.mark.parametrize("content", [None, b"", b"x"])
+def test_a_key_that_cannot_be_used_is_refused_by_name(policy: Path, name: str, content: bytes | None) -> None:
+    key = policy.parent / ".doorward" / "keys" / name
+    key.unlink() if content is None else key.write_bytes(content)
+    with pytest.raises(PolicyError, match=name):
+        require_state(policy.parent / ".doorward")
+
+
+def test_a_private_key_others_can_read_is_refused(policy: Path) -> None:
+    key = policy.parent / ".doorward" / "keys" / "upstream.json"
+    key.chmod(0o644)
+    with pytest.raises(PolicyError, match="can be read by others"):
+        require_state(policy.parent / ".doorward")
+
+
+def test_the_keys_that_init_makes_can_be_used(policy: Path) -> None:
+    require_state(policy.parent / ".doorward")

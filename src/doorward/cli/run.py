@@ -17,7 +17,9 @@ from doorward import logs
 from doorward.errors import PolicyError
 from doorward.gateway.publisher import SNAPSHOT_NAME, load_checked
 from doorward.gateway.supervisor import Plan, Supervisor, open_listener, python_module, worker_command
+from doorward.jose import JoseError, load_private_keys
 from doorward.policy.document import Policy
+from doorward.policy.snapshot import KEY_BYTES, snapshot_key
 
 LOCK_NAME: Final = "run.lock"
 
@@ -37,7 +39,7 @@ def run(
     logs.configure("supervisor")
     checked = load_checked(policy)
     settings = checked.policy
-    _require_state(settings.state)
+    require_state(settings.state)
     with _only_one(settings.state), _Listeners(settings) as listeners:
         plan = Plan(
             control=_control_command(policy, settings.state, listeners.issuer),
@@ -125,11 +127,23 @@ def _only_one(state: Path) -> Iterator[None]:
         yield
 
 
-def _require_state(state: Path) -> None:
-    if not (state / "keys").is_dir():
+def require_state(state: Path) -> None:
+    """Nothing, when everything the children need is in the state directory, and private. Errors: PolicyError."""
+    keys = state / "keys"
+    if not keys.is_dir():
         raise PolicyError(f"{state} holds no keys", key="state", hint="run `doorward init` to make them")
     if state.stat().st_mode & 0o077:
         raise PolicyError(f"{state} can be read by others", key="state", hint=f"chmod 700 {state}")
+    # Tried here as the children will: a key that is broken is told once, not by every restart of a child.
+    try:
+        for name in ("issuer.json", "upstream.json"):
+            load_private_keys(keys / name)
+        record_key = (keys / "record.key").read_bytes()
+    except (JoseError, OSError) as error:
+        raise PolicyError(f"a key cannot be used: {error}", key="state", hint="restore it from a backup") from error
+    if len(record_key) != KEY_BYTES:
+        raise PolicyError(f"{keys / 'record.key'} holds {len(record_key)} bytes, not {KEY_BYTES}", key="state")
+    snapshot_key(state / SNAPSHOT_NAME)
 
 
 def _place(listener: socket.socket) -> str:
