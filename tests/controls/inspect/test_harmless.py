@@ -19,7 +19,7 @@ def test_no_harmless_text_raises_an_alarm(harmless_texts: list[str]) -> None:
         ("lists_fuzzdb", "sqli", 0.93),
         ("lists_patt", "sqli", 0.98),
         ("lists_fuzzdb", "cmdi", 0.85),
-        ("lists_patt", "cmdi", 0.90),
+        ("lists_patt", "cmdi", 0.88),
         ("lists_fuzzdb", "traversal", 0.98),
         ("lists_patt", "traversal", 0.98),
         ("lists_fuzzdb", "xss", 0.79),

@@ -198,6 +198,8 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     has_evidence = takes(name, given.strip(" \t\"'()"))
     follows = tail[len(given) : len(given) + 2]
     is_bare = not given.strip(" \t\"')};")
+    if is_strong and name not in ENGLISH and prose_before == 0 and (glued or is_bare):
+        return name
     if has_evidence:
         return (
             name

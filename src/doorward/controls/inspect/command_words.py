@@ -53,20 +53,40 @@ _PATH: Final = re.compile(
 _OPTION: Final = re.compile(r"(?:^|\s)(?:-{1,2}[A-Za-z]|/[A-Za-z?]{1,3}(?:\s|$))")
 _NUMBER: Final = re.compile(r"\d+[smhd]?(?:\s|$|[)};])")
 _ADDRESS: Final = re.compile(
-    r"(?:https?|ftp)://|\d{1,3}(?:\.\d{1,3}){3}|[\w-]+\.(?:com|net|org|io|ru|cn|oast|[a-z]{2,6})\b|localhost"
+    r"(?:https?|ftp)://|\d{1,3}(?:\.\d{1,3}){3}|[\w-]+\.(?:com|net|org|io|ru|cn|oast|[a-z]{2,12})\b|localhost"
 )
 _FILE: Final = re.compile(
     r"[\w-]+\.(?:txt|php|ini|conf|log|sh|py|pl|exe|bat|ps1|html?|sql|jsp|aspx?|bak|env|key|pem)\b|\betc/|\bpasswd\b"
 )
 _QUOTED: Final = re.compile(r"[\"'$`<>\\]")
-_NUMBERED: Final = frozenset({"sleep", "timeout", "kill", "ping"})
+_COMES_AT_ONCE: Final = re.compile(r"-{1,2}\w|/|\.{1,2}/|~/|\$|\*(?! \*)|[A-Za-z]:(?:[\\/]|\s|$)|[\"'`<>%\\]")
+_READERS: Final = frozenset(
+    {
+        "type",
+        "more",
+        "less",
+        "head",
+        "tail",
+        "rm",
+        "touch",
+        "sh",
+        "php",
+        "perl",
+        "python",
+        "ruby",
+        "node",
+        "tee",
+        "tar",
+        "dd",
+    }
+)
+_NUMBERED: Final = frozenset({"sleep", "timeout", "kill", "ping", "chmod"})
 _ADDRESSED: Final = frozenset(
     {
         "ping",
         "curl",
         "wget",
         "nslookup",
-        "host",
         "dig",
         "telnet",
         "nc",
@@ -100,15 +120,17 @@ _SUBCOMMANDS: Final[dict[str, frozenset[str]]] = {
 
 def takes(name: str, arguments: str) -> bool:
     """Whether the text after a command's name reads as its arguments: an option, a path, a file, an address."""
-    if not arguments:
+    if not arguments or arguments.startswith("- "):
         return False
     if name in ENGLISH:  # what makes it a command line must come at once, or it is a sentence
+        if not (_COMES_AT_ONCE.match(arguments) or name in _NUMBERED | _ADDRESSED | _READERS or name in _SUBCOMMANDS):
+            return name in {"echo", "print"} and bool(_QUOTED.match(arguments))
         arguments = " ".join(arguments.split(" ", 2)[:2])
     if _OPTION.search(arguments[:64]) or _PATH.search(arguments[:96]):
         return True
     if name in _NUMBERED and _NUMBER.match(arguments):
         return True
-    if name in _ADDRESSED and arguments[:2] != "- " and "@" not in arguments and _ADDRESS.search(arguments):
+    if name in _ADDRESSED and "@" not in arguments and _ADDRESS.search(arguments):
         return True
     if arguments.partition(" ")[0].lower() in _SUBCOMMANDS.get(name, ()):
         return True

@@ -52,6 +52,7 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         BIT["sql"],
         r"\b(?:declare|exec|execute|set)\s+(?:@|xp_|sp_|master|immediate)|\b(?:create|alter|truncate|drop)\s+\w+\s+\w",
     ),
+    (BIT["sql"], r"(?:\|\||&&)\s*[\w'\x22(]+\s*[=<>]|\b(?:rlike|regexp|in|like|between|mod|div)\s*\(?\s*\w+\s*\("),
     (BIT["sql"], r"\b(?:order|group)\s+by\s+\d|\bhaving\s+\d|\bwaitfor\s+(?:delay|time)\b|\binto\s+(?:out|dump)file\b"),
     (
         BIT["sql"],

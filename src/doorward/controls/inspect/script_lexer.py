@@ -20,6 +20,9 @@ _PROSE: Final = re.compile(
 )
 _HANDED_ON: Final = re.compile(r"[=(\[,:]\s*(?:eval|alert|prompt|confirm|Function)\s*(?:[);,\]]|$)")
 _ENDS: Final = re.compile(r"(?://[^\n]{0,80}|<!--.{0,80}|/\*.{0,80}|[\"'`])\s*\Z", re.DOTALL)
+_COMPUTED: Final = re.compile(
+    r"\s*(?:(?:top|self|window|parent|this|frames|globalThis)\s?\[\s?[\"'`/]|(?:new\s+)?Function\s?\(\s?[\"'`])"
+)
 _CALL_ALONE: Final = re.compile(
     r"\s*(?:alert|prompt|confirm|eval)(?:[(`]|\s+\((?=[\d\"'`/)]))[^\n]{0,256}[)`][\s;/]*\Z"
 )
@@ -40,4 +43,6 @@ def ends_neutral(text: str) -> bool:
 
 def is_single_call(text: str) -> bool:
     """Whether the whole text is one call of a function that proves that script runs (`alert(1)`)."""
-    return _CALL_ALONE.match(text) is not None
+    return _CALL_ALONE.match(text) is not None or (
+        _COMPUTED.match(text) is not None and text.rstrip(" ;/")[-1:] in {")", "`"}
+    )

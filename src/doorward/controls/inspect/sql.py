@@ -92,7 +92,8 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
     if first.kind == "word" and first.text in _CLAUSES and ordering(tail, 0, needs_end=False):
         return _verdict(left + "adds a clause", 80)
     if (
-        is_word(first, _FOLLOWERS)
+        quote == "'"
+        and is_word(first, _FOLLOWERS)
         and (not first.glued or first.text in {"collate", "notnull", "isnull", "is", "like"})
         and is_cut(tail[-1])
         and len(tail) <= 48
@@ -111,6 +112,7 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
             return _verdict(left + "compares it", 70)
     if (
         first.kind == ","
+        and len(tail) > 2
         and tail[-1].kind == "comment"
         and all(
             token.kind in {",", "string", "number", "(", ")", "comment", "variable"}
@@ -155,6 +157,8 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
                 return _verdict("adds a condition and cuts the rest off", 80)
         if calls_dangerous(found, start + 1):
             return _verdict("adds a condition that calls a function", 85)
+    if is_word(first, _COMPARING) and (calls_dangerous(found, start + 1) or subselect(found, start + 1)):
+        return _verdict("compares a value with a function or query", 80)
     if first.kind == ";" and statement(found, start + 1, strict=False):
         return _verdict("adds a second statement", 90)
     if (

@@ -349,11 +349,12 @@ def is_cut(comment: Token) -> bool:
 
 def begins_with_call(tokens: list[Token]) -> bool:
     """Whether the text begins with a call that no other language spells so."""
-    return (
-        tokens[0].text in _RARE_CALLS | {"sleep", "char"}
-        and len(tokens) > 2
-        and tokens[1].kind == "("
-        and tokens[1].glued
+    if len(tokens) < 3 or tokens[1].kind != "(" or not tokens[1].glued:
+        return False
+    if tokens[0].text in _RARE_CALLS | {"sleep", "char"}:
+        return True
+    return tokens[0].text in {"if", "iif", "ifnull", "coalesce", "case"} and any(
+        is_word(token, {"sleep", "benchmark", "pg_sleep"}) for token in tokens[2:_REACH]
     )
 
 
@@ -365,7 +366,7 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
         if (
             token.kind == "word"
             and after.kind == "("
-            and (after.glued or index == position)
+            and (index == position or (after.glued and _takes_operand(tokens[index - 1])))
             and token.text in _COMMON_CALLS
         ):
             return index == 0 or tokens[index - 1].kind != "."
@@ -407,6 +408,13 @@ def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:
         return True
     return tokens[position].kind in {"comment", ";"} and (
         tokens[position].kind == ";" or len(tokens[position].text.split()) <= 3
+    )
+
+
+def _takes_operand(before: Token) -> bool:
+    """Whether an operand may follow this token."""
+    return before.kind in {"operator", "(", ",", "hint"} or is_word(
+        before, LOGIC | _PREFIXES | {"select", "when", "then", "else"}
     )
 
 

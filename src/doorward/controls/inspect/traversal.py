@@ -104,12 +104,12 @@ def _lenient(value: str) -> str:
     return value.translate(_MAPPED)
 
 
-def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
-    path = path.rpartition("=")[2]
+def _judge_path(text: str, *, is_alone: bool) -> Verdict | None:
+    path = text.rpartition("=")[2]
     segments = _SEPARATORS.split(path)
     climbs, here, escapes = _steps(segments)
     if len(segments) == 1:
-        if is_alone and (path == ".." or _HIDDEN.fullmatch(path.lower())):
+        if is_alone and (text == ".." or _HIDDEN.fullmatch(path.lower())):
             return Verdict("traversal", "a parent directory or hidden file and nothing else", 60)
         return None
     names = [segment.partition("%00")[0].partition(";")[0].strip(" ").lower() for segment in segments]
@@ -124,6 +124,8 @@ def _judge_path(path: str, *, is_alone: bool) -> Verdict | None:
     is_drive = _DRIVE.match(path) is not None
     if named and (segments[0] == "" or is_drive):
         return _judge_absolute(named, telling=telling, is_alone=is_alone, is_drive=is_drive)
+    if is_alone and telling and segments[0].lower() in {"~", "web-inf", "meta-inf"}:
+        return Verdict("traversal", "a file of the server's own", 80)
     if is_alone and _HIDDEN.fullmatch(named[-1] if named else ""):
         return Verdict("traversal", "a hidden file of a server", 65)
     return None
@@ -156,7 +158,7 @@ def _judge_absolute(named: list[str], *, telling: bool, is_alone: bool, is_drive
         if is_alone and (telling or is_configuration or named[1:2] in _WINDOWS_AREAS):
             return Verdict("traversal", "an absolute path of a Windows system file", 85)
         return None
-    if named[0] in _UNIX_AREAS and len(named) > 1 and (is_alone or telling):
+    if named[0] in _UNIX_AREAS and len(named) > 1 and is_alone:
         return Verdict("traversal", f"an absolute path into /{named[0]}", 85)
     if not is_alone:
         return None

@@ -54,6 +54,7 @@ _BARE_HANDLER: Final = re.compile(
     r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
 )
 _CALL_OR_VALUE: Final = re.compile(r"[\"'`]?[\w$.]{1,64}[(`=]")
+_SENTENCE: Final = re.compile(r"(?:[ ,]{1,2}[A-Za-z][a-z]{0,24}){2,400}[.!?]?\s*")
 _FULL_URL: Final = re.compile(
     r"[\x00-\x20'\"]*(?:javascript|vbscript|livescript):(?=\S)(.*)", re.IGNORECASE | re.DOTALL
 )
@@ -146,6 +147,8 @@ def _judge_script_tag(tag: Tag, given: dict[str, str], text: str) -> Verdict | N
         return None
     if not tag.is_closed and not tag.attributes and text[tag.end : tag.end + 1] not in {"", "<"}:
         return None
+    if not tag.attributes and _SENTENCE.fullmatch(text, tag.end + 1):
+        return None  # somebody writes about the tag
     return _verdict("a script tag", 95)
 
 

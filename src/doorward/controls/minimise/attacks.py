@@ -19,7 +19,7 @@ def _lab_attack(behaviour: str, title: str, source: str) -> Attack:
         threat=_EXPOSURE,
         source=source,
         send=lambda samples: samples.lab(behaviour),
-        twin=lambda samples: samples.lab("declared_json"),
+        twin=lambda samples: samples.lab("ok"),
     )
 
 
