@@ -16,11 +16,11 @@ from doorward.controls.inspect.sql_grammar import (
     is_word,
     ordering,
     orders_by_call,
-    statement,
     subselect,
     tautology,
 )
 from doorward.controls.inspect.sql_lexer import Token, breakout, tokens
+from doorward.controls.inspect.sql_statements import statement
 from doorward.controls.inspect.verdict import Verdict
 
 _CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", "for", "returning", "offset"})

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from doorward.controls.inspect.sql_lexer import Token
+from doorward.controls.inspect.sql_words import COMMON_CALLS, PACKAGES, RARE_CALLS, SYSTEM_WORDS
 
 LOGIC: Final = frozenset({"or", "and", "xor", "&&", "||", "|", "having", "when", "where"})
 COMMENT_END: Final = 12
@@ -14,66 +15,10 @@ _WORD_COMPARATORS: Final = frozenset(
     {"like", "in", "is", "between", "rlike", "regexp", "sounds", "ilike", "glob", "similar"}
 )
 _PREFIXES: Final = frozenset({"not", "binary", "exists", "all", "any", "some"})
-_REACH: Final = 48
+REACH: Final = 48
 """Tokens looked at for the end of a parenthesis or a statement's telling part."""
 
-# Functions nobody writes in prose or in another language with the same arguments.
-_RARE_CALLS: Final = frozenset(
-    {
-        "pg_sleep", "benchmark", "extractvalue", "updatexml", "load_file", "xmltype", "randomblob", "make_set", "elt",
-        "xp_cmdshell", "xp_dirtree", "xp_regread", "sp_executesql", "sp_password", "sp_makewebtask", "sp_oacreate",
-        "openrowset", "opendatasource",
-        "pg_read_file", "lo_import", "lo_export", "dbms_pipe", "utl_http", "utl_inaddr", "ctxsys", "dbms_lock",
-        "dbms_ldap",
-        "dbms_xmlgen", "dbms_utility", "dbms_java", "httpuritype", "sqlite_version", "group_concat", "row_count",
-        "get_host_address", "current_database", "to_number", "pg_ls_dir", "dblink", "query_to_xml", "database_to_xml",
-        "name_const", "gtid_subset", "st_latfromgeohash", "polygon", "multipoint", "load_extension", "writefile",
-    }
-)  # fmt: skip
-_PACKAGES: Final = frozenset(
-    {
-        "dbms_pipe",
-        "dbms_lock",
-        "dbms_ldap",
-        "dbms_xmlgen",
-        "dbms_utility",
-        "dbms_java",
-        "utl_http",
-        "utl_inaddr",
-        "ctxsys",
-    }
-)
-# Functions that other languages and prose know too: they count in an expression only.
-_COMMON_CALLS: Final = _RARE_CALLS | frozenset(
-    {
-        "sleep", "char", "chr", "concat", "ascii", "substr", "substring", "mid", "convert", "cast", "if", "ifnull",
-        "iif",
-        "version", "database", "schema", "user", "current_user", "session_user", "system_user", "exists", "case",
-        "lower",
-        "upper", "hex", "unhex", "len", "length", "count", "md5", "sha1", "sha2", "bin", "ord", "left", "right",
-        "reverse",
-        "coalesce", "nullif", "greatest", "least", "rand", "random", "power", "abs", "db_name", "host_name",
-        "user_name",
-        "password", "conv", "instr", "locate", "position", "strcmp", "floor", "round", "sqrt", "connection_id",
-        "bitand", "raise_error", "procedure",
-        "last_insert_id", "is_srvrolemember", "object_id", "cot", "crc32", "exp", "json_keys", "interval",
-        "sys_context",
-    }
-)  # fmt: skip
-_SYSTEM_WORDS: Final = frozenset(
-    {
-        "information_schema", "sysobjects", "syscolumns", "sysdatabases", "pg_catalog", "pg_user", "pg_shadow",
-        "sqlite_master",
-        "msysobjects", "sysibm", "syscat", "all_tables", "all_users", "user_tables", "dba_users", "sys", "mysql",
-    }
-)  # fmt: skip
 _SELECT_STARTS: Final = frozenset({"select", "values"})
-_OBJECTS: Final = frozenset(
-    {
-        "table", "database", "schema", "view", "index", "user", "procedure", "function", "trigger", "sequence", "login",
-        "role", "column", "extension", "package", "temporary", "temp", "or", "unique", "global",
-    }
-)  # fmt: skip
 
 
 class Comparison(NamedTuple):
@@ -196,12 +141,12 @@ def has_construct(tokens: list[Token]) -> str:
         ):
             return "runs a stored procedure"
         if index + 2 <= last and (
-            (token.text in _RARE_CALLS and after.kind == "(" and (after.glued or "_" in token.text))
-            or (token.text in _PACKAGES and after.kind == "." and tokens[index + 2].kind == "word")
+            (token.text in RARE_CALLS and after.kind == "(" and (after.glued or "_" in token.text))
+            or (token.text in PACKAGES and after.kind == "." and tokens[index + 2].kind == "word")
         ):
             return "calls a database function"
         if (
-            token.text in _SYSTEM_WORDS
+            token.text in SYSTEM_WORDS
             and after.kind == "."
             and index + 2 <= last
             and tokens[index + 2].kind == "word"
@@ -226,10 +171,10 @@ def _union(tokens: list[Token], position: int) -> bool:
             and position + 1 < len(tokens)
             and tokens[position + 1].kind == "("
         )
-    return _select_list(tokens, position + 1)
+    return is_select_list(tokens, position + 1)
 
 
-def _select_list(tokens: list[Token], position: int) -> bool:
+def is_select_list(tokens: list[Token], position: int) -> bool:
     """Whether what follows `select` is a list of expressions rather than prose."""
     while position < len(tokens) and (
         tokens[position].kind in {"(", "hint"} or is_word(tokens[position], {"all", "distinct", "top", "sql_no_cache"})
@@ -244,21 +189,21 @@ def _select_list(tokens: list[Token], position: int) -> bool:
         return False
     after = tokens[position + 1]
     if after.kind == "(":
-        return after.glued or first.text in _COMMON_CALLS
+        return after.glued or first.text in COMMON_CALLS
     if after.kind == "." or after.text == "||":
         return True
     if after.kind == "," and position + 2 < len(tokens):
         return _has_from(tokens, position)
     if is_word(after, {"from", "into"}):
-        return _from_ends_well(tokens, position + 1)
+        return from_ends_well(tokens, position + 1)
     return after.kind == "comment" and not after.text.startswith("#")
 
 
 def _has_from(tokens: list[Token], position: int) -> bool:
-    for index in range(position, min(len(tokens), position + _REACH)):
+    for index in range(position, min(len(tokens), position + REACH)):
         token = tokens[index]
         if is_word(token, {"from"}):
-            return _from_ends_well(tokens, index)
+            return from_ends_well(tokens, index)
         if token.kind in {"comment", "number", "string"} or is_word(token, {"null"}):
             return True
         if token.kind not in {"word", ",", "operator", "(", ")", ".", "variable"}:
@@ -274,7 +219,7 @@ def _has_from(tokens: list[Token], position: int) -> bool:
     return False
 
 
-def _from_ends_well(tokens: list[Token], position: int) -> bool:
+def from_ends_well(tokens: list[Token], position: int) -> bool:
     """Whether `from NAME` at `position` ends the text or goes on as SQL."""
     if position + 1 >= len(tokens):
         return False
@@ -333,9 +278,9 @@ def subselect(tokens: list[Token], start: int) -> bool:
         # "(select 1)" alone is a form's label; with a `from`, a comment or an operator around it is not
         return any(
             is_word(token, {"from", "union", "where"}) or token.kind in {"comment", "operator"}
-            for token in tokens[position : position + _REACH]
+            for token in tokens[position : position + REACH]
         )
-    return _select_list(tokens, position + 1)
+    return is_select_list(tokens, position + 1)
 
 
 def is_cut(comment: Token) -> bool:
@@ -351,10 +296,10 @@ def begins_with_call(tokens: list[Token]) -> bool:
     """Whether the text begins with a call that no other language spells so."""
     if len(tokens) < 3 or tokens[1].kind != "(" or not tokens[1].glued:
         return False
-    if tokens[0].text in _RARE_CALLS | {"sleep", "char"}:
+    if tokens[0].text in RARE_CALLS | {"sleep", "char"}:
         return True
     return tokens[0].text in {"if", "iif", "ifnull", "coalesce", "case"} and any(
-        is_word(token, {"sleep", "benchmark", "pg_sleep"}) for token in tokens[2:_REACH]
+        is_word(token, {"sleep", "benchmark", "pg_sleep"}) for token in tokens[2:REACH]
     )
 
 
@@ -367,7 +312,7 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
             token.kind == "word"
             and after.kind == "("
             and (index == position or (after.glued and _takes_operand(tokens[index - 1])))
-            and token.text in _COMMON_CALLS
+            and token.text in COMMON_CALLS
         ):
             return index == 0 or tokens[index - 1].kind != "."
         if token.kind == "word" and token.text == "case" and is_word(after, {"when"}):
@@ -424,137 +369,12 @@ def orders_by_call(tokens: list[Token], start: int) -> bool:
         if index == start + 1 and not is_word(tokens[index], {"by"}):
             return False
         if tokens[index].kind == "word" and tokens[index + 1].kind == "(" and tokens[index + 1].glued:
-            return tokens[index].text in _COMMON_CALLS
+            return tokens[index].text in COMMON_CALLS
     return False
-
-
-def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
-    """Whether a statement begins at `start`. `strict`: nothing stood before it, so it must be SQL beyond doubt."""
-    while start < len(tokens) and (
-        tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then", "do"})
-    ):
-        start += 1
-    if start >= len(tokens) or tokens[start].kind != "word":
-        return False
-    verb = tokens[start].text
-    rest = tokens[start + 1 : start + 1 + _REACH]
-    if not rest:
-        return not strict and verb in {"shutdown", "commit", "rollback"}
-    first = rest[0]
-    second = rest[1] if len(rest) > 1 else None
-    ends = any(token.kind in {";", "comment"} for token in rest)
-    if verb == "select":
-        return _whole_select(rest) if strict else _select_list(tokens, start + 1)
-    if verb in {"drop", "create", "alter", "truncate"}:
-        if not is_word(first, _OBJECTS):
-            return verb == "truncate" and not strict and first.kind == "word"
-        return second is not None and second.kind == "word" and (not strict or _object_ends(rest))
-    if verb == "insert":
-        return is_word(first, {"into"}) and any(
-            is_word(token, {"values", "select"}) or token.kind == "(" for token in rest
-        )
-    if verb == "replace":
-        return is_word(first, {"into"}) and any(is_word(token, {"values", "select"}) for token in rest)
-    if verb == "delete":
-        return is_word(first, {"from"}) and (
-            ends or not strict or (any(is_word(t, {"where"}) for t in rest) and any(t.kind == "operator" for t in rest))
-        )
-    if verb == "update":
-        return any(is_word(token, {"set"}) for token in rest[1:6]) and any(t.text == "=" for t in rest)
-    if verb in {"exec", "execute", "call"}:
-        return first.kind in {"(", "variable"} or (
-            first.kind == "word" and (not strict or first.text.startswith(("xp_", "sp_", "master", "immediate")))
-        )
-    if verb == "declare":
-        return first.kind == "variable"
-    if verb == "set":
-        return first.kind == "variable" and second is not None and second.text in {"=", ":="}
-    if verb == "waitfor":
-        return is_word(first, {"delay", "time"})
-    if verb in {"grant", "revoke"}:
-        return (
-            any(is_word(t, {"on"}) for t in rest)
-            and any(is_word(t, {"to", "from"}) for t in rest)
-            and (ends or not strict)
-        )
-    if verb == "shutdown":
-        return not strict and (is_word(first, {"with"}) or first.kind in {"comment", ";"})
-    if verb == "copy":
-        return any(is_word(t, {"program", "stdin"}) for t in rest) or (
-            not strict and any(t.kind in {"string", "open"} for t in rest)
-        )
-    if verb in {"merge", "bulk"}:
-        return is_word(first, {"into", "insert"}) and (not strict or ends)
-    if verb == "backup":
-        return is_word(first, {"database"})
-    if verb == "load":
-        return is_word(first, {"data"}) and any(is_word(t, {"infile"}) for t in rest)
-    if verb == "handler":
-        return any(is_word(t, {"open", "read"}) for t in rest[1:3])
-    if verb == "use":
-        return not strict and first.kind == "word" and ends
-    return False
-
-
-def _object_ends(rest: list[Token]) -> bool:
-    """Whether `table NAME` is followed by something a definition or removal goes on with."""
-    position = 1
-    while position < len(rest) and is_word(rest[position], {"if", "not", "exists", "table", "or", "replace"}):
-        position += 1
-    position += 1
-    while position + 1 < len(rest) and rest[position].kind == ".":
-        position += 2
-    return position >= len(rest) or (
-        rest[position].kind in {";", "comment", ",", "("}
-        or is_word(
-            rest[position], {"cascade", "restrict", "add", "modify", "rename", "identified", "as", "with", "on", "drop"}
-        )
-    )
-
-
-def _whole_select(rest: list[Token]) -> bool:
-    """Whether the tokens after a leading `select` are a query and not a sentence."""
-    end = next((index for index, token in enumerate(rest) if token.kind == ";"), len(rest) - 1)
-    rest = rest[: end + 1]
-    signs = sum(
-        token.kind in {"operator", ".", "(", "variable", "number"} or token.text in {"*", "null"} for token in rest
-    )
-    for index, token in enumerate(rest):
-        if is_word(token, {"from"}):
-            if not index or not _from_ends_well(rest, index):
-                return False
-            if rest[0].text == "*":
-                return True
-            words_in_row = any(
-                rest[i].kind == "word" and rest[i + 1].kind == "word" and not is_word(rest[i], {"as", "distinct"})
-                for i in range(index - 1)
-            )
-            return (signs > 0 or rest[-1].kind == ";") and not words_in_row
-    first = rest[0]
-    return (
-        first.kind == "variable"
-        or (
-            first.kind == "word"
-            and len(rest) > 1
-            and rest[1].kind == "("
-            and (first.text in _COMMON_CALLS or _is_one_call(rest))
-        )
-        or (first.kind == "(" and len(rest) > 1 and is_word(rest[1], {"select"}))
-        or (
-            (first.kind in {"string", "number"} and len(rest) == 1)
-            or (len(rest) > 1 and rest[1].kind in {",", "comment", ";"} and first.kind in {"string", "number"})
-        )
-    )
-
-
-def _is_one_call(rest: list[Token]) -> bool:
-    """Whether the tokens are `name(...)` and nothing but an end after it."""
-    closing = _closing(rest, 1)
-    return rest[1].glued and all(token.kind in {";", "comment"} for token in rest[closing + 1 :])
 
 
 def _skip_prefix(tokens: list[Token], position: int) -> int:
-    end = min(len(tokens), position + _REACH)
+    end = min(len(tokens), position + REACH)
     while position < end and (
         tokens[position].kind in {"(", "hint", "{"}
         or (tokens[position].kind == "operator" and tokens[position].text in {"!", "~", "-", "+", "@"})
@@ -576,7 +396,7 @@ def _operand_end(tokens: list[Token], position: int) -> int:
         while position + 1 < len(tokens) and tokens[position].kind == "." and tokens[position + 1].kind == "word":
             position += 2
         if position < len(tokens) and tokens[position].kind == "(":
-            position = _closing(tokens, position) + 1
+            position = closing_index(tokens, position) + 1
         elif token.text == "select":
             return position
     else:
@@ -594,13 +414,14 @@ def _operand_end(tokens: list[Token], position: int) -> int:
     return position
 
 
-def _closing(tokens: list[Token], opening: int) -> int:
+def closing_index(tokens: list[Token], opening: int) -> int:
+    """Where the parenthesis opened at `opening` closes; the last token looked at when it does not."""
     depth = 0
-    for index in range(opening, min(len(tokens), opening + _REACH)):
+    for index in range(opening, min(len(tokens), opening + REACH)):
         if tokens[index].kind == "(":
             depth += 1
         elif tokens[index].kind == ")":
             depth -= 1
             if depth == 0:
                 return index
-    return min(len(tokens), opening + _REACH) - 1
+    return min(len(tokens), opening + REACH) - 1
