@@ -50,6 +50,16 @@ def load_description(path: Path) -> ApiDescription:
         raise bundle.located(error) from None
 
 
+def in_description(error: PolicyError, path: Path) -> PolicyError:
+    """A mistake whose key is a JSON pointer, with file and line of the description; any other one as it is."""
+    if error.file or not error.key.startswith("#"):
+        return error
+    try:
+        return Bundle(path).located(error)
+    except PolicyError:
+        return error.at(file=str(path))
+
+
 def description_from_document(document: Mapping[str, Any]) -> ApiDescription:
     """The API description of a document in one piece; the one given is not changed.
 

@@ -1,0 +1,92 @@
+"""`doorward check`: judges policy and API description without starting anything."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from doorward.cli.messages import error_lines
+from doorward.errors import PolicyError, PolicyErrors
+from doorward.gateway.publisher import load_checked
+from doorward.policy.messages import did_you_mean
+from doorward.policy.review import Finding, OperationSummary, review, summaries
+from doorward.policy.yaml_text import Text, read_yaml
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doorward check`."""
+    app.command("check")(check)
+
+
+def check(
+    policy: Annotated[Path, typer.Option(help="the policy file")] = Path("doorward.yaml"),
+    json: Annotated[bool, typer.Option("--json", help="print everything as JSON, and nothing else")] = False,
+) -> None:
+    """Judge policy and API description without starting; exit 1 when they are wrong."""
+    if not policy.is_file():
+        near = did_you_mean(policy.name, [each.name for each in policy.parent.glob("*.y*ml")])
+        hint = near if near.startswith("did") else "`doorward init` writes one"
+        raise PolicyError("there is no such policy", key=str(policy), hint=hint)
+    try:
+        checked = load_checked(policy)
+        findings = review(checked.policy, checked.description)
+        operations = summaries(checked.policy, checked.description)
+    except PolicyError as error:
+        if json:
+            _print_json([_error_data(each) for each in _single(error)], [], [])
+        else:
+            print(*error_lines(error), sep="\n", file=sys.stderr)
+        raise typer.Exit(1) from None
+    lines = read_yaml(policy.read_text("utf-8-sig"), str(policy))
+    located = [(each.level, _located(each, policy, checked.policy.api, lines)) for each in findings]
+    errors = [error for level, error in located if level == "error"]
+    warnings = [error for level, error in located if level == "warning"]
+    if json:
+        _print_json([*map(_error_data, errors)], [*map(_error_data, warnings)], operations)
+    else:
+        _print_table(operations)
+        for level, error in located:
+            print(f"{level}: {error}", *([f"hint:  {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
+        said = f"{len(operations)} operations, {len(errors)} errors, {len(warnings)} warnings"
+        print(f"{policy}: {said}", file=sys.stderr)
+    raise typer.Exit(1 if errors else 0)
+
+
+def _located(finding: Finding, policy: Path, api: Path, lines: Text) -> PolicyError:
+    file, line = (policy, lines.line(finding.place)) if finding.place else (api, 0)
+    return PolicyError(finding.problem, key=finding.key, file=str(file), line=line, hint=finding.hint)
+
+
+def _single(error: PolicyError) -> list[PolicyError]:
+    return error.errors if isinstance(error, PolicyErrors) else [error]
+
+
+def _error_data(error: PolicyError) -> dict[str, object]:
+    return {"file": error.file, "line": error.line, "key": error.key, "problem": error.problem, "hint": error.hint}
+
+
+def _print_json(
+    errors: list[dict[str, object]], warnings: list[dict[str, object]], operations: list[OperationSummary]
+) -> None:
+    document = {
+        "errors": errors,
+        "warnings": warnings,
+        "operations": [operation._asdict() for operation in operations],
+    }
+    print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+
+
+def _print_table(operations: list[OperationSummary]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("operation", "who may call", "owner", "body up to", "not enforced"):
+        table.add_column(heading, overflow="fold")
+    for each in operations:
+        modes = ", ".join(f"{control}: {mode}" for control, mode in each.modes.items())
+        size = f"{each.body_bytes} bytes" if each.body_bytes else ""
+        table.add_row(f"{each.method} {each.path}", each.callers, each.owner, size, modes)
+    # Paths hold brackets at times; they are no markup.
+    Console(markup=False, highlight=False, soft_wrap=False).print(table)

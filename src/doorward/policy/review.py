@@ -1,0 +1,180 @@
+"""What of a valid policy deserves a second look: relaxations, open doors, rules that guard nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from doorward.controls.authorize import roles_granting, unmatched_grants, unmatched_owners
+from doorward.controls.authorize.owner import object_parameter
+from doorward.operation import ApiDescription, Operation, Schema
+from doorward.policy.document import Policy, operation_key
+from doorward.policy.messages import did_you_mean
+from doorward.policy.yaml_text import Place, dotted
+
+
+class Finding(NamedTuple):
+    """One thing an operator should know."""
+
+    level: Literal["error", "warning"]
+    key: str
+    """Dotted key of the policy, or JSON pointer into the description."""
+    problem: str
+    hint: str = ""
+    place: Place = ()
+    """Where it stands in the policy file; empty for what stands in the description."""
+
+
+class OperationSummary(NamedTuple):
+    """What the policy makes of one operation."""
+
+    method: str
+    path: str
+    callers: str
+    """Who may call it: roles, `everybody` or `nobody`."""
+    owner: str
+    """The claim that must equal the object's id; empty when there is no owner rule."""
+    body_bytes: int
+    """Largest request body, in bytes; 0 when none is declared."""
+    modes: Mapping[str, str]
+    """Controls that do not enforce."""
+
+
+def review(policy: Policy, description: ApiDescription) -> list[Finding]:
+    """All findings, errors first. Errors: PolicyError for an `x-doorward` that holds no setting."""
+    found = [
+        *_rules_without_operation(policy, description),
+        *relaxations(policy),
+        *_open_doors(policy, description),
+        *_free_form_bodies(policy, description),
+    ]
+    return sorted(found, key=lambda finding: finding.level != "error")
+
+
+def _at(place: Place, problem: str, hint: str = "", *, level: Literal["error", "warning"] = "warning") -> Finding:
+    return Finding(level, dotted(place), problem, hint, place)
+
+
+def relaxations(policy: Policy) -> list[Finding]:
+    """Every setting that makes the gateway laxer than it is by itself: named so, or a mode below `enforce`."""
+    found = [
+        _at(place, "is set: this relaxes a protection")
+        for place, value in _settings(policy, ())
+        if value is True and str(place[-1]).startswith(("insecure_", "allow_"))
+    ]
+    for control, mode in policy.modes.items():
+        if mode != "enforce":
+            found.append(_mode_finding(("modes", control), mode))
+    for key, operation in policy.operations.items():
+        for control, mode in operation.modes.items():
+            if mode != "enforce":
+                found.append(_mode_finding(("operations", key, "modes", control), mode))
+    return found
+
+
+def summaries(policy: Policy, description: ApiDescription) -> list[OperationSummary]:
+    """One line an operation, in the order of the description."""
+    return [_summary(policy, operation) for operation in description.operations]
+
+
+def _summary(policy: Policy, operation: Operation) -> OperationSummary:
+    if policy.is_public(operation):
+        callers = "everybody"
+    else:
+        callers = ", ".join(sorted(roles_granting(operation, policy.authorize))) or "nobody"
+    rules = policy.authorize.owner_rules
+    owners = [rule.claim for template, rule in rules.items() if object_parameter(template, operation) is not None]
+    modes: dict[str, str] = {control: mode for control, mode in policy.modes_of(operation).items() if mode != "enforce"}
+    body_bytes = policy.limits_of(operation).body_bytes if operation.request_body else 0
+    return OperationSummary(operation.method, operation.path, callers, ", ".join(owners), body_bytes, modes)
+
+
+def _rules_without_operation(policy: Policy, description: ApiDescription) -> Iterator[Finding]:
+    known = [operation_key(operation) for operation in description.operations]
+    absent = "the API description has no such operation"
+    for index, key in enumerate(policy.public):
+        if key not in known:
+            yield _at(("public", index), f"{key!r}: {absent}", did_you_mean(key, known), level="error")
+    for key in policy.operations:
+        if key not in known:
+            yield _at(("operations", key), absent, did_you_mean(key, known), level="error")
+    templates = [operation.template for operation in description.operations]
+    for template in unmatched_owners(policy.authorize, description.operations):
+        problem = "guards nothing: no path of the API description starts like this"
+        yield _at(("owners", template), problem, did_you_mean(template, templates), level="error")
+    for role, grant in unmatched_grants(policy.authorize, description.operations):
+        yield _at(("roles", role), f"{grant!r} allows nothing", did_you_mean(grant, known))
+    for role in policy.limits.quota:
+        if role not in policy.roles:
+            problem = "no caller can have this role: it is not among the roles"
+            yield _at(("limits", "quota", role), problem, did_you_mean(role, policy.roles))
+
+
+def _open_doors(policy: Policy, description: ApiDescription) -> Iterator[Finding]:
+    for operation in description.operations:
+        key = operation_key(operation)
+        if policy.is_public(operation):
+            yield Finding("warning", key, "is public: anybody may call it")
+            continue
+        if not operation.security or any(not alternative for alternative in operation.security):
+            hint = f"add `{key}` to public:, or a security requirement to the description"
+            yield Finding("warning", key, "the description asks for no credential, and the policy does", hint)
+        if not roles_granting(operation, policy.authorize):
+            yield Finding("warning", key, "nobody may call it: no role grants it", "grant it, or leave it closed")
+
+
+def _free_form_bodies(policy: Policy, description: ApiDescription) -> Iterator[Finding]:
+    for operation in description.operations:
+        if operation.request_body is None or policy.modes_of(operation).get("validate", "enforce") == "off":
+            continue
+        for media in operation.request_body.content.values():
+            if media.name.endswith("json") and _is_free_form(media.schema or {}, description, set()):
+                problem = "the body's schema lets any member through"
+                yield Finding("warning", media.pointer, problem, "declare its properties")
+
+
+def _is_free_form(schema: Any, description: ApiDescription, seen: set[int]) -> bool:
+    """Whether the schema, or one inside it, takes members that it does not describe."""
+    if not isinstance(schema, Mapping):
+        return schema is True
+    schema = description.resolve(schema)
+    if id(schema) in seen:
+        return False
+    seen.add(id(schema))
+    inner = [*_parts(schema)]
+    kind = schema.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    says_nothing = not inner and "enum" not in schema and "const" not in schema
+    if says_nothing and (kind is None or "object" in kinds) and schema.get("properties") is None:
+        return schema.get("additionalProperties") is not False
+    others = schema.get("additionalProperties")
+    return others is True or others == {} or any(_is_free_form(part, description, seen) for part in inner)
+
+
+def _parts(schema: Schema) -> Iterator[Any]:
+    for key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        yield from schema.get(key, ())
+    for key in ("properties", "patternProperties"):
+        yield from schema.get(key, {}).values()
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), Mapping) and schema[key]:
+            yield schema[key]
+
+
+def _mode_finding(place: Place, mode: str) -> Finding:
+    problem = "this control decides nothing" if mode == "off" else "what this control would refuse is only recorded"
+    return _at(place, f"{mode}: {problem}")
+
+
+def _settings(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            yield from _settings(getattr(value, name), (*place, field.alias or name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _settings(item, (*place, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _settings(item, (*place, index))
+    elif place:
+        yield place, value
