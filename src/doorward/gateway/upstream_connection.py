@@ -82,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_buffer",
         "_chunked",
         "_interim_count",
+        "_is_paused",
         "_keeps_alive",
         "_left",
         "_part",
@@ -106,6 +107,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._request_sent = False
         self._saw_bytes = False
         self._interim_count = 0
+        self._is_paused = False
         self.deadline = _NEVER
         self.idle_since = 0.0
         self.is_reused = False
@@ -147,11 +149,13 @@ class UpstreamConnection(asyncio.Protocol):
     def pause(self) -> None:
         """Read no more for now: whoever gets the response cannot take it as fast."""
         if self._transport is not None and not self._transport.is_closing():
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
         if self._transport is not None and not self._transport.is_closing():
+            self._is_paused = False
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -288,6 +292,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.deadline = _NEVER
             # A response that came before the request was all sent leaves a connection in the middle of a request.
             if self._keeps_alive and self._request_sent:
+                if self._is_paused:
+                    # Paused for an answer that was all here already: the next one would never be read.
+                    self.resume()
                 self._pool.released(self)
             else:
                 self._discard()
