@@ -42,15 +42,17 @@ def check(
             print(*error_lines(error), sep="\n", file=sys.stderr)
         raise typer.Exit(1) from None
     lines = read_yaml(policy.read_text("utf-8-sig"), str(policy))
-    located = [(each.level, _located(each, policy, checked.policy.api, lines)) for each in findings]
-    errors = [error for level, error in located if level == "error"]
-    warnings = [error for level, error in located if level == "warning"]
+    placed = [(each.level, _located(each, policy, checked.policy.api, lines)) for each in findings]
+    errors = [each for level, each in placed if level == "error"]
+    warnings = [each for level, each in placed if level == "warning"]
     if json:
         _print_json([*map(_error_data, errors)], [*map(_error_data, warnings)], operations)
     else:
         _print_table(operations)
-        for level, error in located:
-            print(f"{level}: {error}", *([f"hint:  {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
+        for level, mistake in placed:
+            print(
+                f"{level}: {mistake}", *([f"hint:  {mistake.hint}"] if mistake.hint else []), sep="\n", file=sys.stderr
+            )
         said = f"{len(operations)} operations, {len(errors)} errors, {len(warnings)} warnings"
         print(f"{policy}: {said}", file=sys.stderr)
     raise typer.Exit(1 if errors else 0)

@@ -146,7 +146,7 @@ class Closer:
             try:
                 found(self._document, reference)
             except PolicyError as error:
-                raise error.at(key=pointer) from None
+                raise PolicyError(error.problem, key=pointer) from None
         return f"#/$defs/{name}"
 
     def _close(self, schema: Mapping[str, Any], built: dict[str, Any]) -> None:
@@ -176,7 +176,8 @@ class Closer:
         return frozenset(
             name
             for part in self._composition(schema)
-            for name, value in _mapping(part.get("properties", {}), "").items()
+            if isinstance(part.get("properties"), Mapping)
+            for name, value in part["properties"].items()
             if self._is_refused(value)
         )
 

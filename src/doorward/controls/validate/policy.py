@@ -14,7 +14,7 @@ class ValidatePolicy(BaseModel):
     """Deepest nesting of a JSON body, in levels. Deeper bodies exhaust the stack of many parsers; no API needs it."""
     json_members: int = Field(default=10_000, ge=1, le=10_000_000)
     """Most members and items of a JSON body, all levels together. Bounds what one body makes us and the upstream do."""
-    json_number_digits: int = Field(default=64, ge=1, le=1_000)
+    json_number_digits: int = Field(default=100, ge=1, le=1_000)
     """Longest number, in digits. A double holds 17, a 128-bit decimal 34; converting long ones costs quadratic time."""
     form_fields: int = Field(default=1_000, ge=1, le=100_000)
     """Most fields of a form body, and most parameters of a query."""

@@ -1,0 +1,71 @@
+"""Each attack earns its code from the compiled checks, and its twin passes; the running gateway is tested elsewhere."""
+
+import json
+from typing import Any, cast
+
+import pytest
+from tests.controls.validate.carrying import code_of, document_of, sender
+
+from doorward.attack.case import Ask, Samples
+from doorward.controls.validate.attacks import ATTACKS
+from doorward.denial import DENIALS
+
+BODY = {"amount": 1, "note": "n"}
+SEND = sender(
+    document_of(
+        {
+            "/orders": {
+                "get": {"parameters": [{"name": "q", "in": "query", "schema": {"type": "string"}}], "responses": {}},
+                "post": {
+                    "requestBody": {
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {"amount": {"type": "number"}, "note": {"type": "string"}},
+                                }
+                            }
+                        }
+                    },
+                    "responses": {},
+                },
+            }
+        }
+    )
+)
+
+
+class OrderSamples:
+    """Requests to the one API of this test."""
+
+    def read(self) -> Ask:
+        return Ask(target="/orders")
+
+    def write(self, **changed: object) -> Ask:
+        body = json.dumps({**BODY, **changed}).encode()
+        return Ask(method="POST", target="/orders", headers=(("Content-Type", "application/json"),), body=body)
+
+    def query_text(self, value: str) -> Ask:
+        return Ask(target=f"/orders?q={value}")
+
+    def body_value(self, pointer_kind: str, value: object) -> Ask:
+        return self.write(**{"amount" if pointer_kind == "number" else "undeclared": value})
+
+
+def code_earned_by(ask: Ask | None) -> str:
+    assert ask is not None
+    headers = [(name.lower().encode(), value.encode()) for name, value in ask.headers]
+    return code_of(lambda: SEND(ask.method, ask.target.encode(), headers, ask.body or None))
+
+
+SAMPLES = cast("Samples", OrderSamples())
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
+def test_the_attack_is_stopped_and_its_twin_passes(attack: Any) -> None:
+    assert code_earned_by(attack.send(SAMPLES)) == attack.earns
+    assert code_earned_by(attack.twin(SAMPLES)) == ""
+
+
+def test_every_code_of_this_control_has_an_attack() -> None:
+    assert {code for code in DENIALS if code.startswith("validate.")} == {attack.earns for attack in ATTACKS}
