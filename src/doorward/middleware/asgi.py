@@ -158,6 +158,9 @@ class _Run:
         return plan
 
     async def _read_body(self, most: int) -> bytes:
+        announced = self.exchange.request.headers.get(b"content-length")
+        if announced is not None and int(announced) > most:
+            raise _too_large(most)
         pieces: list[bytes] = []
         try:
             async with asyncio.timeout(self.policy.limits.body_s):
@@ -178,7 +181,7 @@ class _Run:
         piece: bytes = message.get("body", b"")
         self.exchange.bytes_in += len(piece)
         if self.exchange.bytes_in > most:
-            raise Denied("limits.body_size", f"request body above {most} bytes")
+            raise _too_large(most)
         return piece
 
     # -- the application ----------------------------------------------------------------------------------------------
@@ -310,6 +313,10 @@ class _Run:
 
         self._guard.audit.append(record, done)
         return await recorded
+
+
+def _too_large(most: int) -> Denied:
+    return Denied("limits.body_size", f"request body above {most} bytes")
 
 
 class _GoneError(Exception):
