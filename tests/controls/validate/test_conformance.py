@@ -23,6 +23,9 @@ BY_NAME = (
     '"$vocabulary"',
 )
 
+ITEM_LISTS = ("relative pointer ref to array",)
+"""Draft 4 lists of `items`, which OpenAPI 3.0 does not have, referred to by their place."""
+
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
@@ -52,6 +55,8 @@ def test_schemas_judge_as_the_published_suite_says(corpora: Path) -> None:
     for row in _rows(corpora / "jsonschema.jsonl"):
         schema = row["schema"]
         text = json.dumps(schema)
+        if row["group"] in ITEM_LISTS or "only an annotation" in row["test"]:
+            continue  # formats are judged here: a gateway that lets a wrong date pass has not validated it
         if row.get("optional") or row.get("remote") or any(word in text for word in BY_NAME):
             continue
         try:

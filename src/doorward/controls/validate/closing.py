@@ -168,7 +168,7 @@ class Closer:
                 return True
             if not isinstance(schema.get("$ref"), str):
                 return False
-            schema = found(self._document, schema["$ref"])
+            schema = self._target(schema["$ref"])
         return False
 
     def _read_only_names(self, schema: Mapping[str, Any]) -> frozenset[str]:
@@ -181,6 +181,13 @@ class Closer:
             if self._is_refused(value)
         )
 
+    def _target(self, reference: str) -> Any:
+        """What a reference names; None for a dead one, which is reported where it is built."""
+        try:
+            return found(self._document, reference)
+        except PolicyError:
+            return None
+
     def _composition(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The schema and all others that judge the same object."""
         seen: set[int] = set()
@@ -192,7 +199,7 @@ class Closer:
             seen.add(id(part))
             yield part
             if isinstance(part.get("$ref"), str):
-                waiting.append(found(self._document, part["$ref"]))
+                waiting.append(self._target(part["$ref"]))
             for key in ("allOf", "anyOf", "oneOf"):
                 if isinstance(part.get(key), list):
                     waiting.extend(part[key])
