@@ -139,8 +139,10 @@ class FixedServing:
 class AsgiAudit(MemoryAudit):
     """Remembers records; made when the middleware asks for it."""
 
+    is_closed = False
+
     def close(self) -> None:
-        pass
+        self.is_closed = True
 
 
 class Mounts:
