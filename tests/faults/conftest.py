@@ -70,7 +70,7 @@ class Upstream:
         self._thread.start()
         self._server = self._call(asyncio.start_server(self._answer, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
-        self._handlers: set[asyncio.Task[None]] = set()
+        self._handlers: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._open = asyncio.Event()
         self._open.set()
         self.asked = threading.Event()
@@ -89,8 +89,8 @@ class Upstream:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._handlers.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        self._handlers[task] = writer
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 if b"content-length: " in head:
@@ -102,13 +102,14 @@ class Upstream:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-        self._handlers.discard(task)
+        del self._handlers[task]
 
     def close(self) -> None:
         async def end() -> None:
             self._server.close()
-            for task in list(self._handlers):
-                task.cancel()
+            self._open.set()
+            for writer in self._handlers.values():
+                writer.transport.abort()
             await asyncio.gather(*self._handlers)
 
         self._call(end())
