@@ -14,7 +14,8 @@ FILES: Final = 1_000
 """Most files one description may consist of."""
 FILES_KEY: Final = "x-doorward-files"
 """Where the bundled document keeps the other files; every `$ref` to a file points in there."""
-_VALUES: Final = 20_000_000
+_ALIASED_VALUES: Final = 100_000
+"""How many more values aliases may make of a text than it has characters."""
 _NO_REFERENCES: Final = frozenset({"example", "examples", "enum", "const", "default", FILES_KEY})
 _NAMED: Final = frozenset(
     {
@@ -62,7 +63,12 @@ class Bundle:
     def _lines(self, path: Path) -> Text:
         # JSON is read as YAML only now, when a mistake needs its line: far slower, but it knows the lines.
         try:
-            return read_yaml(self._contents[path].decode("utf-8-sig"), str(path), aliases=True, values=_VALUES)
+            return read_yaml(
+                self._contents[path].decode("utf-8-sig"),
+                str(path),
+                aliases=True,
+                values=_ALIASED_VALUES + len(self._contents[path]),
+            )
         except (PolicyError, UnicodeDecodeError):
             return Text(None, {})
 
@@ -131,4 +137,4 @@ def _data(content: bytes, file: str) -> Any:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise PolicyError("is not UTF-8 text", file=file, line=line) from None
-    return read_yaml(text, file, aliases=True, values=_VALUES).data
+    return read_yaml(text, file, aliases=True, values=_ALIASED_VALUES + len(text)).data

@@ -1,0 +1,99 @@
+from typing import Any
+
+import orjson
+
+from doorward.policy.document import Policy
+from doorward.policy.openapi import description_from_document
+from doorward.policy.review import Finding, relaxations, review, summaries
+
+BODY = {"content": {"application/json": {"schema": {"type": "object"}}}}
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "components": {"securitySchemes": {"b": {"type": "http", "scheme": "bearer"}}},
+    "security": [{"b": []}],
+    "paths": {
+        "/accounts/{id}": {"get": {"responses": {}}},
+        "/health": {"get": {"security": [], "responses": {}}},
+        "/notes": {"post": {"requestBody": BODY, "responses": {}}},
+    },
+}
+
+
+def policy_of(**settings: Any) -> Policy:
+    written = {"api": "o.yaml", "upstream": "http://127.0.0.1:9", "tls": {"certificate": "a", "key": "b"}}
+    return Policy.model_validate_json(orjson.dumps({**written, "roles": {"admin": ["*"]}, **settings}))
+
+
+def findings(**settings: Any) -> list[Finding]:
+    return review(policy_of(**settings), description_from_document(DOCUMENT))
+
+
+def found(key: str, **settings: Any) -> Finding:
+    return next(finding for finding in findings(**settings) if finding.key == key)
+
+
+def test_a_strict_policy_relaxes_nothing() -> None:
+    assert relaxations(policy_of()) == []
+
+
+def test_every_relaxation_is_named() -> None:
+    policy = policy_of(
+        insecure_plain_http=True,
+        issuer={"insecure_development_tokens": True},
+        validate={"allow_unknown_properties": True},
+        modes={"inspect": "observe"},
+        operations={"GET /health": {"modes": {"limits": "off"}, "validate": {"allow_unknown_parameters": True}}},
+    )
+    assert {finding.key for finding in relaxations(policy)} == {
+        "insecure_plain_http",
+        "issuer.insecure_development_tokens",
+        "validate.allow_unknown_properties",
+        "modes.inspect",
+        'operations."GET /health".modes.limits',
+        'operations."GET /health".validate.allow_unknown_parameters',
+    }
+
+
+def test_rules_for_operations_that_do_not_exist_are_errors() -> None:
+    wrong = {
+        "public": ["GET /helth"],
+        "operations": {"POST /note": {}},
+        "owners": {"/acounts/{id}": "caller.id"},
+    }
+    assert [(each.level, each.hint) for each in findings(**wrong)[:3]] == [
+        ("error", "did you mean `GET /health`?"),
+        ("error", "did you mean `POST /notes`?"),
+        ("error", "did you mean `/accounts/{id}`?"),
+    ]
+
+
+def test_a_grant_that_allows_nothing_is_pointed_out() -> None:
+    assert found("roles.clerk", roles={"clerk": ["POST /note"], "admin": ["*"]}).hint == "did you mean `POST /notes`?"
+
+
+def test_a_quota_for_a_role_that_nobody_can_have_is_pointed_out() -> None:
+    assert "no caller can have this role" in found("limits.quota.redaer", limits={"quota": {"redaer": "5/day"}}).problem
+
+
+def test_open_doors_are_pointed_out() -> None:
+    assert "asks for no credential" in found("GET /health").problem
+    assert "anybody may call it" in found("GET /health", public=["GET /health"]).problem
+    assert "nobody may call it" in found("POST /notes", roles={"reader": ["GET *"]}).problem
+
+
+def test_a_body_that_takes_any_member_is_pointed_out() -> None:
+    pointer = "#/paths/~1notes/post/requestBody/content/application~1json"
+    assert "lets any member through" in found(pointer).problem
+
+
+def test_a_summary_says_who_may_call_what() -> None:
+    policy = policy_of(
+        public=["GET /health"],
+        roles={"admin": ["*"], "reader": ["GET *"]},
+        owners={"/accounts/{id}": "caller.account"},
+        modes={"inspect": "off"},
+    )
+    account, health, notes = summaries(policy, description_from_document(DOCUMENT))
+    assert (account.callers, account.owner, account.modes) == ("admin, reader", "caller.account", {"inspect": "off"})
+    assert (health.callers, health.body_bytes) == ("everybody", 0)
+    assert (notes.callers, notes.body_bytes) == ("admin", 1024 * 1024)
