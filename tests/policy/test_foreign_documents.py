@@ -17,6 +17,7 @@ DATA = Path(__file__).parents[1] / "data" / "openapi"
 ROOT = Path(__file__).parents[2]
 SELECTION = ROOT.parent / "shared" / "corpora" / "openapi_selection.jsonl"
 JSON = [(b"content-type", b"application/json")]
+RENDER = [*JSON, (b"carbone-version", b"4")]
 FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
 
 
@@ -34,6 +35,9 @@ def test_it_loads_compiles_and_survives_being_stored(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "method", "target", "headers", "body", "code"),
     [
+        ("carbone", "POST", b"/render/t-1", RENDER, b'{"data": {"any": [1]}, "convertTo": "pdf"}', ""),
+        ("carbone", "POST", b"/render/t-1", RENDER, b'{"data": {}, "hardRefresh": "yes"}', "validate.schema"),
+        ("carbone", "POST", b"/render/t-1", RENDER, b'{"data": {}, "templateid": 1}', "validate.unknown_property"),
         ("openapi_generator", "POST", b"/api/gen/clients/python", JSON, b'{"openAPIUrl": "https://x/y"}', ""),
         ("openapi_generator", "POST", b"/api/gen/clients/python", JSON, b'{"openAPIUrl": 1}', "validate.schema"),
         ("openapi_generator", "POST", b"/api/gen/clients/python", JSON, b'{"admin": 1}', "validate.unknown_property"),
