@@ -1,0 +1,130 @@
+"""The order of the controls, and what a mode or an operation's own settings change in it."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from doorward.controls.authenticate import Credentials
+from doorward.controls.forward import IdentitySigner
+from doorward.controls.limits import Counters
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Headers, Request, Source
+from doorward.jose import generate_key
+from doorward.pipeline import Pipeline, compile_pipeline
+from doorward.policy.document import Policy
+from doorward.policy.openapi import description_from_document
+
+DOCUMENT: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "orders", "version": "1"},
+    "paths": {
+        "/orders": {
+            "get": {"responses": {"200": {"description": "ok"}}},
+            "post": {
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": {"type": "object", "properties": {"note": {"type": "string"}}}}
+                    },
+                },
+                "responses": {"201": {"description": "made"}},
+            },
+        },
+    },
+}
+
+
+def pipeline_of(**settings: Any) -> Pipeline:
+    written = {"api": "openapi.yaml", "upstream": "http://127.0.0.1:9", "insecure_plain_http": True}
+    policy = Policy.model_validate_json(orjson.dumps({**written, "roles": {"clerk": ["*"]}, **settings}))
+    return compile_pipeline(
+        policy,
+        description_from_document(DOCUMENT),
+        version="v1",
+        credentials=Credentials(),
+        signer=IdentitySigner(generate_key("ES256")),
+        counters=Counters(),
+        record_key=b"k" * 32,
+    )
+
+
+def exchange_of(method: str = "GET", path: bytes = b"/orders", *, query: bytes = b"", body: bytes = b"") -> Exchange:
+    fields = [(b"host", b"localhost")]
+    if body:
+        fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    request = Request(method, path, path, query, Headers(fields), has_body=bool(body), body=body)
+    return Exchange(id="0" * 32, now=1e9, ticks=1.0, source=Source(address="127.0.0.1"), request=request)
+
+
+def refusal(pipeline: Pipeline, exchange: Exchange) -> str:
+    with pytest.raises(Denied) as refused:
+        pipeline.admit_body(exchange, pipeline.admit_head(exchange))
+    return refused.value.code
+
+
+def test_a_request_that_is_wrong_in_every_way_is_refused_by_the_first_control() -> None:
+    pipeline = pipeline_of()
+    exchange = exchange_of("POST", b"/orders/../admin", query=b"x=1", body=b"{")
+    assert refusal(pipeline, exchange).startswith("transport.")
+
+
+def test_an_unknown_path_is_refused_before_anybody_asks_who_calls() -> None:
+    assert refusal(pipeline_of(), exchange_of(path=b"/nothing")) == "validate.path_unknown"
+
+
+def test_who_calls_is_asked_before_parameters_are_judged() -> None:
+    assert refusal(pipeline_of(), exchange_of(query=b"surprise=1")) == "authenticate.missing"
+
+
+def test_parameters_are_judged_when_the_operation_is_public() -> None:
+    assert refusal(pipeline_of(public=("GET /orders",)), exchange_of(query=b"surprise=1")) == "validate.parameter"
+
+
+def test_a_harmless_request_to_a_public_operation_is_admitted_with_its_facts() -> None:
+    pipeline = pipeline_of(public=("POST /orders",))
+    exchange = exchange_of("POST", body=b'{"note":"two please"}')
+    plan = pipeline.admit_head(exchange)
+    pipeline.admit_body(exchange, plan)
+    assert exchange.operation is plan.operation
+    assert exchange.json_body == {"note": "two please"}
+    assert exchange.policy_version == "v1"
+    assert plan.records_intent
+
+
+def test_the_body_is_judged_before_it_is_inspected() -> None:
+    pipeline = pipeline_of(public=("POST /orders",))
+    attack = b'{"note":"1\' UNION SELECT password FROM users --","more":1}'
+    assert refusal(pipeline, exchange_of("POST", body=attack)) == "validate.unknown_property"
+    assert refusal(pipeline, exchange_of("POST", body=attack.replace(b',"more":1', b""))) == "inspect.sql"
+
+
+def test_observe_records_what_it_would_have_refused_and_lets_it_pass() -> None:
+    pipeline = pipeline_of(public=("POST /orders",), modes={"inspect": "observe"})
+    exchange = exchange_of("POST", body=b'{"note":"1\' UNION SELECT password FROM users --"}')
+    pipeline.admit_body(exchange, pipeline.admit_head(exchange))
+    assert exchange.findings == ["observe:inspect.sql"]
+
+
+def test_a_control_that_is_off_is_not_in_the_plan() -> None:
+    pipeline = pipeline_of(public=("POST /orders",), modes={"inspect": "off"})
+    exchange = exchange_of("POST", body=b'{"note":"1\' UNION SELECT password FROM users --"}')
+    pipeline.admit_body(exchange, pipeline.admit_head(exchange))
+    assert exchange.findings == []
+
+
+def test_a_mode_written_for_one_operation_leaves_the_others_alone() -> None:
+    pipeline = pipeline_of(operations={"GET /orders": {"modes": {"authenticate": "off", "authorize": "off"}}})
+    pipeline.admit_head(exchange_of())
+    assert refusal(pipeline, exchange_of("POST", body=b"{}")) == "authenticate.missing"
+
+
+def test_a_body_that_the_operation_does_not_declare_is_refused() -> None:
+    assert refusal(pipeline_of(public=("GET /orders",)), exchange_of(body=b"{}")) == "transport.unexpected_body"
+
+
+def test_an_unknown_verb_of_a_known_path_is_answered_with_what_is_allowed() -> None:
+    with pytest.raises(Denied) as refused:
+        pipeline_of().admit_head(exchange_of("DELETE"))
+    assert refused.value.code == "validate.method"
+    assert (b"allow", b"GET, POST") in refused.value.headers
