@@ -30,9 +30,12 @@ OWN_THREATS = {
 
 
 def test_the_nine_controls_are_there() -> None:
-    assert sorted(
-        ["transport", "limits", "authenticate", "authorize", "validate", "inspect", "forward", "minimise", "audit"]
-    ) == CONTROLS
+    assert (
+        sorted(
+            ["transport", "limits", "authenticate", "authorize", "validate", "inspect", "forward", "minimise", "audit"]
+        )
+        == CONTROLS
+    )
 
 
 @pytest.mark.parametrize("code", DENIALS)

@@ -9,7 +9,7 @@ from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Headers, Request, Source
+from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.jose import generate_key
 from doorward.pipeline import Pipeline, compile_pipeline
 from doorward.policy.document import Policy
@@ -128,3 +128,33 @@ def test_an_unknown_verb_of_a_known_path_is_answered_with_what_is_allowed() -> N
         pipeline_of().admit_head(exchange_of("DELETE"))
     assert refused.value.code == "validate.method"
     assert (b"allow", b"GET, POST") in refused.value.headers
+
+
+def test_minimise_observed_changes_nothing_and_records_what_it_would_have_done() -> None:
+    exchange = answered(pipeline_of(public=("GET /orders",), modes={"minimise": "observe"}))
+    assert exchange.response is not None
+    assert (b"server", b"bank/1.0") in exchange.response.headers
+    assert exchange.response.body == b'{"secret":1}'
+    assert exchange.findings == ["observe:minimise.response_schema"]
+
+
+def test_minimise_off_changes_and_records_nothing() -> None:
+    exchange = answered(pipeline_of(public=("GET /orders",), modes={"minimise": "off"}))
+    assert exchange.response is not None
+    assert exchange.response.body == b'{"secret":1}'
+    assert exchange.findings == []
+
+
+def test_minimise_enforced_lets_no_undeclared_body_out() -> None:
+    with pytest.raises(Denied) as refused:
+        answered(pipeline_of(public=("GET /orders",)))
+    assert refused.value.code == "minimise.response_schema"
+
+
+def answered(pipeline: Pipeline) -> Exchange:
+    exchange = exchange_of()
+    plan = pipeline.admit_head(exchange)
+    headers = [(b"server", b"bank/1.0"), (b"content-type", b"application/json")]
+    exchange.response = Response(200, headers, b'{"secret":1}')
+    plan.release.apply(exchange)
+    return exchange

@@ -123,7 +123,9 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "validate.content_encoding": Denial(415, "Unsupported content encoding", "medium", "API4:2023"),
         "validate.json_syntax": Denial(400, "The body is not valid JSON", "low", "API8:2023"),
         "validate.json_duplicate": Denial(400, "The body names a member twice", "medium", "API8:2023"),
-        "validate.json_limit": Denial(400, "The body is nested too deep or has too many members", "medium", "API4:2023"),
+        "validate.json_limit": Denial(
+            400, "The body is nested too deep or has too many members", "medium", "API4:2023"
+        ),
         "validate.json_number": Denial(400, "A number is out of range", "low", "API8:2023"),
         "validate.schema": Denial(400, "The body does not fit the API description", "low", "API8:2023"),
         "validate.unknown_property": Denial(400, "The body has an undeclared member", "medium", "API3:2023"),

@@ -1,4 +1,4 @@
-"""What the API description says about one operation, resolved and immutable. Data only: loading is `policy.openapi`'s."""
+"""What the API description says about one operation, resolved and immutable. Data only: `policy.openapi` loads it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -4,7 +4,7 @@ Cheap before dear, so that an anonymous flood never reaches a signature check. `
 API description into one plan an operation: a tuple of ready-to-call checks, holding only what is configured.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from doorward.controls import audit, authenticate, authorize, forward, inspect, limits, minimise, transport, validate
@@ -12,10 +12,10 @@ from doorward.controls.audit import Recorder
 from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
-from doorward.controls.minimise import Release
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
+from doorward.modes import NoRelease, ObservedRelease, Release, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
 from doorward.policy.routing import Router
@@ -129,27 +129,23 @@ def _compile_plan(
         body_mode=validate.body_mode(operation),
         body_bytes=limits.body_bytes(operation, bounds),
         request_head=forward.compile_request_head(operation, policy.forward, signer),
-        release=minimise.compile_release(operation, policy.minimise, description),
+        release=_released(
+            modes.get("minimise", "enforce"), minimise.compile_release(operation, policy.minimise, description)
+        ),
         records_intent=operation.changes_state,
     )
 
 
-def _enforced(modes: "dict[ControlName, Mode]", *steps: tuple[ControlName, Check | None]) -> tuple[Check, ...]:
+def _enforced(modes: Mapping[ControlName, Mode], *steps: tuple[ControlName, Check | None]) -> tuple[Check, ...]:
     checks: list[Check] = []
     for control, check in steps:
         mode = modes.get(control, "enforce")
         if check is not None and mode != "off":
-            checks.append(check if mode == "enforce" else _observed(check))
+            checks.append(check if mode == "enforce" else observed(check))
     return tuple(checks)
 
 
-def _observed(check: Check) -> Check:
-    """The check in `observe` mode: what it would have denied is recorded, not done."""
-
-    def observe(exchange: Exchange) -> None:
-        try:
-            check(exchange)
-        except Denied as denied:
-            exchange.findings.append(f"observe:{denied.code}")
-
-    return observe
+def _released(mode: Mode, release: Release) -> Release:
+    if mode == "enforce":
+        return release
+    return ObservedRelease(release) if mode == "observe" else NoRelease()

@@ -99,6 +99,7 @@ def policy_text(description: ApiDescription, *, api: str, upstream: str) -> str:
         "tls: {certificate: .doorward/tls/server.pem, key: .doorward/tls/server.key}  # a development certificate",
         "",
         "issuers: [local]  # who may vouch for a caller: Doorward's own provider",
+        "# issuer: {insecure_development_tokens: true}  # to try things out: lets `doorward token` act for any user",
         "",
         "roles:  # what a role may do; nothing else is allowed",
         "  reader: [GET *]",

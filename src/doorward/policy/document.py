@@ -32,9 +32,11 @@ from doorward.controls.validate.policy import ValidatePolicy
 from doorward.operation import Operation
 from doorward.policy.messages import first_mistake
 
-ControlName: TypeAlias = Literal[
-    "transport", "limits", "authenticate", "authorize", "validate", "inspect", "forward", "minimise", "audit"
-]
+ControlName: TypeAlias = Literal["transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
+"""The controls that have a mode. `forward` and `audit` have none: a request is forwarded and recorded, or refused."""
+OperationControl: TypeAlias = Literal["limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
+"""The controls whose mode one operation may change; `transport` is done before it is known which operation it is."""
+_LIMITS_OF_OPERATIONS: Final = frozenset({"per_caller", "quota", "body_bytes"})
 Mode: TypeAlias = Literal["enforce", "observe", "off"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -117,12 +119,21 @@ class OperationPolicy(BaseModel):
 
     public: bool | None = None
     """True: no credential is needed. False: one is needed although the description marks it public."""
-    modes: dict[ControlName, Mode] = {}
+    modes: dict[OperationControl, Mode] = {}
     """Modes of controls for this operation; they win over the global ones."""
     limits: LimitsPolicy | None = None
-    """Settings of `limits` that differ; what is not written stays as it is globally."""
+    """`per_caller`, `quota` and `body_bytes` that differ; what is not written stays as it is globally."""
     validate_: ValidatePolicy | None = Field(default=None, alias="validate")
     """Settings of `validate` that differ; what is not written stays as it is globally."""
+
+    @field_validator("limits")
+    @classmethod
+    def _only_what_can_differ(cls, limits: LimitsPolicy | None) -> LimitsPolicy | None:
+        # A setting that would change nothing is worse than none: whoever wrote it believes in it.
+        without_effect = limits.model_fields_set - _LIMITS_OF_OPERATIONS if limits else None
+        if without_effect:
+            raise ValueError(f"{min(without_effect)} holds for the whole gateway: write it under the global limits")
+        return limits
 
 
 class Policy(BaseModel):
@@ -238,7 +249,10 @@ class Policy(BaseModel):
 
     def modes_of(self, operation: Operation) -> dict[ControlName, Mode]:
         """Mode of every control whose mode was written, for this operation."""
-        return {**self.modes, **self.operation_policy(operation).modes}
+        modes = dict(self.modes)
+        for control, mode in self.operation_policy(operation).modes.items():
+            modes[control] = mode
+        return modes
 
     def is_public(self, operation: Operation) -> bool:
         """Whether the operator said that this operation needs no credential."""

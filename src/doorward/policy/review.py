@@ -60,7 +60,7 @@ def relaxations(policy: Policy) -> list[Finding]:
     found = [
         _at(place, "is set: this relaxes a protection")
         for place, value in _settings(policy, ())
-        if value is True and str(place[-1]).startswith(("insecure_", "allow_"))
+        if value not in (False, None, (), "") and str(place[-1]).startswith(("insecure_", "allow_"))
     ]
     for control, mode in policy.modes.items():
         if mode != "enforce":

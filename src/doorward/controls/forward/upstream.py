@@ -54,6 +54,4 @@ def parse_upstream(url: str) -> Upstream:
 
 def _mistake(url: str, problem: str) -> PolicyError:
     url = "the value" if "@" in url else url  # a password is not repeated in a message
-    return PolicyError(
-        f"{url} cannot be an upstream: {problem}", key="upstream", hint="write `http://127.0.0.1:8000`"
-    )
+    return PolicyError(f"{url} cannot be an upstream: {problem}", key="upstream", hint="write `http://127.0.0.1:8000`")

@@ -1,0 +1,69 @@
+"""What a control's mode makes of it: enforced as it is, observed (recorded, not done), or left out."""
+
+from typing import Final, Protocol
+
+from doorward.denial import Denied
+from doorward.exchange import Check, Exchange, Response
+
+OBSERVED: Final = "observe:"
+"""Stands in front of a finding that would have been a denial, or a change of an answer."""
+
+
+class Release(Protocol):
+    """What `minimise` does to an answer."""
+
+    def reads_body(self, exchange: Exchange, response: Response) -> bool:
+        """Whether `apply` needs the whole body; else it may be streamed."""
+
+    def apply(self, exchange: Exchange) -> None:
+        """Change `exchange.response` into what may leave. Errors: Denied."""
+
+
+def observed(check: Check) -> Check:
+    """The check, whose denials are recorded and not done."""
+
+    def observe(exchange: Exchange) -> None:
+        try:
+            check(exchange)
+        except Denied as denied:
+            exchange.findings.append(OBSERVED + denied.code)
+
+    return observe
+
+
+class ObservedRelease:
+    """A release that records what it would change or refuse, and changes nothing."""
+
+    __slots__ = ("_release", "reads_body")
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self.reads_body = release.reads_body
+
+    def apply(self, exchange: Exchange) -> None:
+        """Nothing, with what the release would have done among the findings."""
+        response = exchange.response
+        if response is None:
+            return
+        known = len(exchange.findings)
+        exchange.response = Response(response.status, list(response.headers), response.body)
+        try:
+            self._release.apply(exchange)
+        except Denied as denied:
+            exchange.findings.append(denied.code)
+        finally:
+            exchange.response = response
+        exchange.findings[known:] = [OBSERVED + finding for finding in exchange.findings[known:]]
+
+
+class NoRelease:
+    """A release that is off: every answer leaves as it came."""
+
+    __slots__ = ()
+
+    def reads_body(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
+        """Nothing is read."""
+        return False
+
+    def apply(self, exchange: Exchange) -> None:
+        """Nothing."""
