@@ -31,8 +31,8 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 
 # Debian packages (nginx, haproxy, wrk) come from the script; the other peers are wheels.
-bench: .venv/.bench
-	bash bench/install.sh
+bench: .venv/.dev
+	sh bench/install.sh
 	$(BIN)/python -m bench
 
 lock: .venv/.dev
@@ -56,8 +56,4 @@ clean:
 
 .venv/.dev: .venv/.runtime requirements/dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	touch $@
-
-.venv/.bench: .venv/.dev requirements/bench.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	touch $@

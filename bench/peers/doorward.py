@@ -53,7 +53,7 @@ _ORDER: dict[str, Any] = {
 
 
 def bare(program: str, site: Site) -> Command:
-    """Every control that can be switched off is off."""
+    """Every control that can be switched off is off; requests are forwarded and recorded all the same."""
     return _command(program, site, everything_on=False)
 
 
@@ -89,7 +89,7 @@ def _command(program: str, site: Site, *, everything_on: bool) -> Command:
     else:
         policy["insecure_plain_http"] = True
     if not everything_on:
-        controls = ("transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise", "audit")
+        controls = ("transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise")
         policy["modes"] = dict.fromkeys(controls, "off")
     (home / "doorward.yaml").write_text(json.dumps(policy), encoding="utf-8")  # JSON is YAML too
     key = load_private_keys(home / ".doorward" / "keys" / "issuer.json")[0]

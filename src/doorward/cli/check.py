@@ -84,7 +84,9 @@ def _print_json(
 
 def _print_table(operations: list[OperationSummary]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("operation", "who may call", "owner", "body up to", "not enforced"):
+    widest = max((len(f"{each.method} {each.path}") for each in operations), default=0)
+    table.add_column("operation", overflow="fold", min_width=min(widest, 40))
+    for heading in ("who may call", "owner", "body up to", "not enforced"):
         table.add_column(heading, overflow="fold")
     for each in operations:
         modes = ", ".join(f"{control}: {mode}" for control, mode in each.modes.items())
