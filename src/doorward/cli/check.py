@@ -84,13 +84,17 @@ def _print_json(
 
 def _print_table(operations: list[OperationSummary]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    widest = max((len(f"{each.method} {each.path}") for each in operations), default=0)
-    table.add_column("operation", overflow="fold", min_width=min(widest, 40))
-    for heading in ("who may call", "owner", "body up to", "not enforced"):
-        table.add_column(heading, overflow="fold")
-    for each in operations:
-        modes = ", ".join(f"{control}: {mode}" for control, mode in each.modes.items())
-        size = f"{each.body_bytes} bytes" if each.body_bytes else ""
-        table.add_row(f"{each.method} {each.path}", each.callers, each.owner, size, modes)
+    columns = {
+        "operation": [f"{each.method} {each.path}" for each in operations],
+        "who may call": [each.callers for each in operations],
+        "owner": [each.owner for each in operations],
+        "body up to": [f"{each.body_bytes} bytes" if each.body_bytes else "" for each in operations],
+        "not enforced": [", ".join(f"{name}: {mode}" for name, mode in each.modes.items()) for each in operations],
+    }
+    told = {heading: cells for heading, cells in columns.items() if any(cells)}
+    for heading, cells in told.items():
+        table.add_column(heading, overflow="fold", min_width=min(max(map(len, cells)), 40))
+    for row in zip(*told.values(), strict=True):
+        table.add_row(*row)
     # Paths hold brackets at times; they are no markup.
     Console(markup=False, highlight=False, soft_wrap=False).print(table)
