@@ -250,8 +250,7 @@ class Policy(BaseModel):
     def modes_of(self, operation: Operation) -> dict[ControlName, Mode]:
         """Mode of every control whose mode was written, for this operation."""
         modes = dict(self.modes)
-        for control, mode in self.operation_policy(operation).modes.items():
-            modes[control] = mode
+        modes.update(self.operation_policy(operation).modes.items())
         return modes
 
     def is_public(self, operation: Operation) -> bool:
