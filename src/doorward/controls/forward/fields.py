@@ -22,11 +22,12 @@ class Fields(dict[bytes, bytes | None]):
     Bounded: clients invent names, so it is emptied when it has grown to 1,024.
     """
 
-    __slots__ = ("_dropped", "_identity")
+    __slots__ = ("_dropped", "_identity", "_judged")
 
     def __init__(self, operation: Operation, policy: ForwardPolicy) -> None:
         super().__init__()
         self._identity = policy.identity_header.encode("ascii")
+        self._judged = judged_names(operation)
         dropped = set(NEVER_FORWARDED | _OURS)
         if "206" not in operation.responses:
             # a part of a document cannot be checked against the schema of the whole
@@ -39,6 +40,8 @@ class Fields(dict[bytes, bytes | None]):
         # `X_Forwarded_For` and `X-Forwarded-For` are one variable to CGI, WSGI and PHP (Traefik CVE-2026-39858).
         plain = name.replace(b"_", b"-").lower()
         drops = plain in self._dropped or plain == self._identity or plain.startswith(_PREFIXES)
+        # Nor may an alias stand in for a field that was judged under its declared name.
+        drops = drops or (plain != name and name not in self._judged and plain in self._judged)
         if len(self) >= _KEPT_NAMES:
             self.clear()
         self[name] = start = None if drops else b"\r\n" + name + b": "

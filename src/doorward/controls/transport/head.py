@@ -26,6 +26,8 @@ _FRAMING: Final = re.compile(rb"\n(transfer-encoding|content-length|expect):([^\
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,15}")
 _FRAMING_ALIASES: Final = frozenset({b"transfer-encoding", b"content-length"})
 _KNOWN_CODINGS: Final = frozenset({b"chunked", b"identity", b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"})
+_TOLD_BYTES: Final = 16
+"""Of a line that is no field: enough to find it, too little to hold a credential whose colon was lost."""
 _CODING: Final = re.compile(_TOKEN + rb"++")
 
 
@@ -97,7 +99,7 @@ def _check_start_line(line: bytes) -> None:
         raise Denied("transport.bare_lf", "bare LF in the start line")
     parts = _START_LINE.fullmatch(line)
     if parts is None:
-        raise Denied("transport.start_line", f"start line {line[:64]!r}")
+        raise Denied("transport.start_line", f"start line {line.partition(b'?')[0][:64]!r}")
     method, target = parts.groups()
     if method in _DENIED_METHODS:
         allow = b", ".join(sorted(METHODS))
@@ -128,5 +130,5 @@ def _name_field_fault(line: bytes) -> NoReturn:
     if b"\n" in line:
         raise Denied("transport.bare_lf", "bare LF in a header field")
     if not colon or _CODING.fullmatch(name) is None:
-        raise Denied("transport.header_name", f"field name {name[:64]!r}")
+        raise Denied("transport.header_name", f"field name {name[:_TOLD_BYTES]!r}")
     raise Denied("transport.control_byte", f"control byte in the value of {name[:64]!r}")

@@ -18,9 +18,7 @@ BodyMode: TypeAlias = Literal["none", "read", "stream"]
 SMALL_BYTES: Final = 4096
 """Bodies up to this size have all their mistakes told at once, in bytes."""
 _BINARY: Final = ("image/", "audio/", "video/", "font/", "multipart/")
-_BINARY_TYPES: Final = frozenset(
-    {"application/octet-stream", "application/pdf", "application/zip", "application/gzip", "*/*"}
-)
+_BINARY_TYPES: Final = frozenset({"application/octet-stream", "application/pdf", "application/zip", "application/gzip"})
 
 
 def body_mode(operation: Operation) -> BodyMode:
@@ -69,7 +67,7 @@ class _BodyCheck:
                 judge = Judge(media.schema, description.document, policy, f"{media.pointer}/schema")
             if reader_of(media.name) == JSON or "*" in media.name:
                 self._readers[media.name, JSON] = _JsonBody(json_reader, judge)
-            if reader_of(media.name) == FORM:
+            if reader_of(media.name) == FORM or "*" in media.name:
                 self._readers[media.name, FORM] = _FormBody(media, policy, description, judge)
 
     def __call__(self, exchange: Exchange) -> None:

@@ -13,6 +13,8 @@ _TYPE: Final = re.compile(rf"({_WORD}/{_WORD})(.*)", re.DOTALL)
 _PARAMETER: Final = re.compile(rf'[ \t]*+;[ \t]*+({_WORD})=(?:({_WORD})|"([^"\\\x00-\x1f\x7f]*+)")')
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _REMEMBERED: Final = 64
+_STRUCTURE: Final = frozenset({"properties", "items", "$ref", "allOf", "oneOf", "anyOf", "additionalProperties"})
+"""Members of a schema that speak of data, not of bytes."""
 
 JSON: Final = "json"
 FORM: Final = "form"
@@ -66,7 +68,11 @@ class DeclaredContent:
         media = self._content.get(name) or self._content.get(f"{kind}/*") or self._content.get("*/*")
         if media is None:
             raise self._refused(f"{name[:80]!r} is not declared")
-        return Form(media, reader_of(name))
+        reader = reader_of(name)
+        if reader == BYTES and "*" in media.name and _STRUCTURE.intersection(media.schema or ()):
+            # A range with a schema promises that the schema holds: not for a type chosen so that nobody can read it.
+            raise self._refused(f"{name[:80]!r} cannot be held to the schema of {media.name}")
+        return Form(media, reader)
 
     def _refused(self, detail: str) -> Denied:
         accepted = ", ".join(sorted(self._content)).encode("ascii", "replace")

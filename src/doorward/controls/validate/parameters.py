@@ -63,8 +63,9 @@ class _HeadCheck:
         found: dict[str, list[str]] = {}
         for field in exchange.request.headers.all(b"cookie"):
             for pair in field.split(b";"):
-                name, _, value = pair.strip(b" \t").partition(b"=")
-                found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+                name, _, value = pair.partition(b"=")
+                # Lenient readers trim both sides of the sign: `sort =zz` must not be another cookie here.
+                found.setdefault(name.strip(b" \t").decode("latin-1"), []).append(value.strip(b" \t").decode("latin-1"))
         for declared in self._cookies:
             declared.set_cookie(exchange, found)
 
