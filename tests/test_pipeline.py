@@ -69,6 +69,12 @@ def test_a_request_that_is_wrong_in_every_way_is_refused_by_the_first_control() 
     assert refusal(pipeline, exchange).startswith("transport.")
 
 
+def test_a_flood_of_malformed_requests_is_counted_as_a_flood() -> None:
+    pipeline = pipeline_of(limits={"per_address": "1/minute"})
+    assert refusal(pipeline, exchange_of(path=b"/orders/../admin")).startswith("transport.")
+    assert refusal(pipeline, exchange_of(path=b"/orders/../admin")) == "limits.rate"
+
+
 def test_an_unknown_path_is_refused_before_anybody_asks_who_calls() -> None:
     assert refusal(pipeline_of(), exchange_of(path=b"/nothing")) == "validate.path_unknown"
 

@@ -43,20 +43,36 @@ class Plan:
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_gate", "_router", "policy", "recorder", "version")
+    __slots__ = ("_address", "_gate", "_router", "policy", "recorder", "version")
 
     def __init__(
-        self, *, policy: Policy, version: str, gate: tuple[Check, ...], router: Router[Plan], recorder: Recorder
+        self,
+        *,
+        policy: Policy,
+        version: str,
+        address: tuple[Check, ...],
+        gate: tuple[Check, ...],
+        router: Router[Plan],
+        recorder: Recorder,
     ) -> None:
         self.policy, self.version, self.recorder = policy, version, recorder
-        self._gate, self._router = gate, router
+        self._address, self._gate, self._router = address, gate, router
+
+    def count_address(self, exchange: Exchange) -> None:
+        """Nothing, once its address is within its limits. Errors: Denied.
+
+        First of all, and for heads that cannot be read too: a flood of malformed requests is a flood.
+        """
+        exchange.policy_version = self.version
+        for check in self._address:
+            check(exchange)
 
     def admit_head(self, exchange: Exchange) -> Plan:
         """The plan of the operation asked for, once everything that needs no body has agreed.
 
         Errors: Denied.
         """
-        exchange.policy_version = self.version
+        self.count_address(exchange)
         for check in self._gate:
             check(exchange)
         request = exchange.request
@@ -86,17 +102,14 @@ def compile_pipeline(
 ) -> Pipeline:
     """Policy and description as plans. Errors: PolicyError, naming the key that does not fit the description."""
     modes = policy.modes
-    gate = _enforced(
-        modes,
-        ("transport", transport.compile_check(policy.transport)),
-        ("limits", limits.address_check(policy.limits, counters)),
-    )
+    address = _enforced(modes, ("limits", limits.address_check(policy.limits, counters)))
+    gate = _enforced(modes, ("transport", transport.compile_check(policy.transport)))
     plans = [
         (operation.method, operation.path, _compile_plan(operation, policy, description, credentials, signer, counters))
         for operation in description.operations
     ]
     recorder = audit.Recorder(policy.audit, record_key)
-    return Pipeline(policy=policy, version=version, gate=gate, router=Router(plans), recorder=recorder)
+    return Pipeline(policy=policy, version=version, address=address, gate=gate, router=Router(plans), recorder=recorder)
 
 
 def _compile_plan(

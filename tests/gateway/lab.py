@@ -212,6 +212,9 @@ class StubPipeline:
             head = forward.compile_request_head(operation, policy, signer)
             self.plans[method, path] = StubPlan(operation, head, mode, release=StubRelease(reads))
 
+    def count_address(self, exchange: Exchange) -> None:
+        """Nothing is counted."""
+
     def admit_head(self, exchange: Exchange) -> Any:
         self._check(exchange)
         request = exchange.request

@@ -129,6 +129,7 @@ class ExchangeRun:
         try:
             answer = self._gateway.local_answer(self.exchange)
             if answer is not None:
+                self.pipeline.count_address(self.exchange)
                 self._answer(answer)
                 return
             plan = self.plan = self.pipeline.admit_head(self.exchange)

@@ -35,6 +35,9 @@ class Decides(Protocol):
     def recorder(self) -> Recorder:
         """Builds the records."""
 
+    def count_address(self, exchange: Exchange) -> None:
+        """As `Pipeline.count_address`."""
+
     def admit_head(self, exchange: Exchange) -> "Plan":
         """The plan, once everything that needs only the head agreed. Errors: Denied."""
 

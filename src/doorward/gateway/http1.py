@@ -369,7 +369,12 @@ class ClientConnection(asyncio.Protocol):
         """Answer a head that cannot be read. Where the next message begins is unknown: the connection ends."""
         self.keeps_alive = False
         self._is_distrusted = True
-        self._start(self._new_exchange(_unreadable(head, self._gateway.scheme))).refuse(denied)
+        run = self._start(self._new_exchange(_unreadable(head, self._gateway.scheme)))
+        try:
+            run.pipeline.count_address(run.exchange)
+        except Denied as beyond:
+            denied = beyond
+        run.refuse(denied)
 
     def _take_body(self) -> None:
         run = self._run

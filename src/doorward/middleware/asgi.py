@@ -141,12 +141,16 @@ class _Run:
 
     async def _admit(self) -> Plan:
         exchange, request = self.exchange, self.exchange.request
-        check_head_size(
-            self.policy.limits,
-            head_bytes(request.headers),
-            target_bytes=len(request.target),
-            header_count=len(request.headers),
-        )
+        try:
+            check_head_size(
+                self.policy.limits,
+                head_bytes(request.headers),
+                target_bytes=len(request.target),
+                header_count=len(request.headers),
+            )
+        except Denied:
+            self.pipeline.count_address(exchange)
+            raise
         plan = self._plan = self.pipeline.admit_head(exchange)
         if not request.has_body:
             self._body = b""
