@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ WARM_S = 1
 
 
 def main() -> int:
+    # ended from outside, it still ends the servers it started: every `with` is left
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     chosen = [peer for peer in PEERS if not options.peers or peer.name in options.peers]
     missing = [name for name in ("wrk", "nginx") if binary(name) is None]
