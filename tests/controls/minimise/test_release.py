@@ -219,6 +219,17 @@ def test_a_body_is_read_only_where_it_is_filtered_or_replaced(
     assert release().reads_body(made, made.response) is reads
 
 
+def test_a_reset_content_answer_is_filtered_like_any_other() -> None:
+    made = exchange({"ok": 1, "hash": "x"}, status=205)
+    assert made.response is not None
+    assert release().reads_body(made, made.response)
+    assert released(made).body == b'{"ok":1}'
+    undeclared = {"200": DECLARED["200"]}
+    with pytest.raises(Denied):
+        release(responses=undeclared).apply(exchange({"hash": "x"}, status=205))
+    release(responses=undeclared).apply(exchange(b"", status=205, media=b""))
+
+
 def test_a_streamed_answer_gets_its_head_cleaned() -> None:
     made = exchange(b"", media=b"image/png", more=((b"server", b"x"),))
     assert made.response is not None

@@ -33,6 +33,23 @@ def compiler() -> ShapeCompiler:
         ({"properties": {"a": {}}, "additionalProperties": True}, {"a": 1, "b": 2}, {"a": 1, "b": 2}),
         ({"additionalProperties": {"$ref": "#/Cat"}}, {"k": {"meow": 1, "x": 2}}, {"k": {"meow": 1}}),
         ({"patternProperties": {"^x-": {"$ref": "#/Cat"}}}, {"x-a": {"meow": 1, "x": 2}}, {"x-a": {"meow": 1}}),
+        (
+            {"properties": {"id": {}}, "patternProperties": {"^x-": {}}, "additionalProperties": False},
+            {"id": 1, "x-a": 2, "password_hash": 3, "ax-": 4},
+            {"id": 1, "x-a": 2},
+        ),
+        ({"patternProperties": {"^(?=x)": {}, "[": {}, "^y": False}}, {"x": 1, "[": 2, "y": 3}, {}),
+        (
+            {"patternProperties": {"^x-": {"$ref": "#/Cat"}}, "additionalProperties": {"$ref": "#/Dog"}},
+            {"x-a": {"meow": 1, "z": 2}, "b": {"bark": 1, "meow": 2}},
+            {"x-a": {"meow": 1}, "b": {"bark": 1}},
+        ),
+        ({"properties": {"s": {"$ref": "#/Secret"}}, "additionalProperties": True}, {"s": 1, "t": 2}, {"t": 2}),
+        ({"properties": {"s": {"$ref": "#/Secret"}}, "additionalProperties": {"type": "string"}}, {"s": "1"}, {}),
+        ({"properties": {"s": {"$ref": "#/Secret"}}, "patternProperties": {"": {}}}, {"s": "1", "t": 2}, {"t": 2}),
+        ({"properties": {"s": {"allOf": [{"$ref": "#/Secret"}]}}, "additionalProperties": True}, {"s": 1}, {}),
+        ({"allOf": [{"properties": {"s": {"$ref": "#/Secret"}}}, {"properties": {"s": {}}}]}, {"s": 1}, {}),
+        ({"oneOf": [{"properties": {"s": {"$ref": "#/Secret"}}}, {"type": "object"}]}, {"s": 1, "t": 2}, {"t": 2}),
         ({"type": "object", "additionalProperties": False}, {"a": 1}, {}),
         ({"type": "object"}, {"a": {"b": [1]}}, {"a": {"b": [1]}}),
         ({}, {"a": 1}, {"a": 1}),
@@ -68,6 +85,12 @@ def test_what_the_schema_declares_stays_and_the_rest_goes(schema: Schema, value:
 def test_an_object_or_list_where_none_is_declared_is_refused(schema: Schema, value: object) -> None:
     with pytest.raises(Denied):
         compiler().shape((schema,)).keep(value)
+
+
+def test_hidden_and_unmatched_members_are_counted() -> None:
+    schema = {"properties": {"s": {"$ref": "#/Secret"}}, "patternProperties": {"^x-": {}}}
+    assert compiler().shape((schema,)).keep({"s": 1, "x-a": 2, "hash": 3}) == 2
+    assert compiler().shape(({**schema, "additionalProperties": True},)).keep({"s": 1, "x-a": 2, "hash": 3}) == 1
 
 
 def test_an_answer_nested_without_end_is_refused() -> None:

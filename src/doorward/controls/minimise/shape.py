@@ -1,7 +1,10 @@
 """The declared shape of a JSON answer, compiled into a tree that drops what is not declared."""
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
+
+import jsonschema_rs
 
 from doorward.denial import Denied
 from doorward.operation import ApiDescription, Schema
@@ -9,23 +12,42 @@ from doorward.operation import ApiDescription, Schema
 _CONTAINER_TYPES: Final = frozenset({"object", "array"})
 _DEPTH: Final = 64
 """Deepest answer filtered. Deeper ones are refused: the description may be recursive, our stack is not endless."""
+_LINEAR: Final = jsonschema_rs.RegexOptions()
+"""The engine for `patternProperties`: it never backtracks, so a hostile member name costs its length."""
 
 
 class Shape:
     """What may stand in one place of an answer. `keep` changes the value in place."""
 
-    __slots__ = ("_compiler", "_containers", "_items", "_known", "_others", "_schemas", "_takes", "is_free")
+    __slots__ = (
+        "_compiler",
+        "_containers",
+        "_hidden",
+        "_is_open",
+        "_items",
+        "_known",
+        "_others",
+        "_patterns",
+        "_schemas",
+        "_takes",
+        "is_free",
+    )
 
     def __init__(self, schemas: tuple[Schema, ...], compiler: "ShapeCompiler") -> None:
         self._schemas, self._compiler = schemas, compiler
         branches = list(compiler.branches(schemas))
-        self.is_free = any(compiler.is_free(schema) for schema in schemas)
-        """Nothing is declared about the members: everything may stand there."""
-        names = {name for branch in branches for name in compiler.readable_names(branch)}
-        self._known: frozenset[str] = frozenset(names)
+        names = {name for branch in branches for name in branch.get("properties", ())}
+        self._hidden: frozenset[str] = frozenset(name for branch in branches for name in compiler.hidden_names(branch))
+        """The members marked `writeOnly` in any branch: they never leave, whatever else allows them."""
+        self._is_open = any(compiler.is_free(schema) for schema in schemas)
+        """One of the schemas says nothing about members: all but the hidden ones may stand there."""
+        self.is_free = self._is_open and not self._hidden
+        """Everything may stand there."""
+        self._known: frozenset[str] = frozenset(names) - self._hidden
+        self._patterns = tuple(_patterns(branches))
         self._containers: tuple[tuple[str, Shape], ...] | None = None
         self._others: tuple[Schema, ...] | None = _others(branches)
-        """Schemas of members that are not named one by one; None: such members are not declared."""
+        """Schemas of members with any other name; None: such members are not declared."""
         self._items: Shape | None = None
         self._takes: frozenset[type] = frozenset(_takes(branches))
 
@@ -39,6 +61,8 @@ class Shape:
         kind = type(value)
         if kind is not dict and kind is not list:
             return 0
+        if self._is_open:
+            return self._drop(value, self._hidden & value.keys()) if kind is dict else 0
         if kind not in self._takes:
             what = "an object" if kind is dict else "a list"
             raise Denied("minimise.response_schema", f"{what} stands where the description declares none")
@@ -57,13 +81,8 @@ class Shape:
 
     def _keep_members(self, value: dict[str, Any], depth: int) -> int:
         dropped = 0
-        others: Iterable[str] = ()
         if not value.keys() <= self._known:
-            others = value.keys() - self._known
-            if self._others is None:
-                for name in others:
-                    del value[name]
-                dropped, others = len(others), ()
+            dropped = self._keep_others(value, depth)
         containers = self._containers
         if containers is None:
             containers = self._compiled_containers()
@@ -71,11 +90,29 @@ class Shape:
             member = value.get(name)
             if type(member) is dict or type(member) is list:
                 dropped += shape.keep(member, depth + 1)
-        if others and self._others:
-            shape = self._compiler.shape(self._others)
-            for name in others:
-                dropped += shape.keep(value[name], depth + 1)
         return dropped
+
+    def _keep_others(self, value: dict[str, Any], depth: int) -> int:
+        """The same for the members that no `properties` makes readable."""
+        others = value.keys() - self._known
+        if self._others is None and not self._patterns:
+            return self._drop(value, others)
+        undeclared = others & self._hidden
+        dropped = 0
+        for name in others - self._hidden:
+            schemas = [schema for pattern, schema in self._patterns if pattern.is_valid(name)]
+            schemas.extend(self._others or ())
+            if schemas:
+                dropped += self._compiler.shape(tuple(schemas)).keep(value[name], depth + 1)
+            else:
+                undeclared.add(name)
+        return dropped + self._drop(value, undeclared)
+
+    @staticmethod
+    def _drop(value: dict[str, Any], names: AbstractSet[str]) -> int:
+        for name in names:
+            del value[name]
+        return len(names)
 
     def _compiled_containers(self) -> "tuple[tuple[str, Shape], ...]":
         """The shapes of the members that need a look inside, or that must not hold an object or list."""
@@ -154,11 +191,10 @@ class ShapeCompiler:
             return False
         return all(self.is_free(part, depth + 1) for part in schema.get("allOf", ()))
 
-    def readable_names(self, schema: Schema) -> Iterator[str]:
-        """The declared members that may leave: all but those marked `writeOnly`."""
+    def hidden_names(self, schema: Schema) -> Iterator[str]:
+        """The declared members marked `writeOnly`, on themselves or in what they are combined of."""
         for name, member in schema.get("properties", {}).items():
-            resolved = self._resolve(_as_schema(member))
-            if not resolved.get("writeOnly") and not _as_schema(member).get("writeOnly"):
+            if _as_schema(member).get("writeOnly") or any(part.get("writeOnly") for part in self.branches((member,))):
                 yield name
 
 
@@ -168,8 +204,20 @@ def _others(branches: list[Schema]) -> tuple[Schema, ...] | None:
         for keyword in ("additionalProperties", "unevaluatedProperties"):
             allowed = branch.get(keyword, False)
             schemas.extend([] if allowed is False else [_as_schema(allowed)])
-        schemas.extend(_as_schema(pattern) for pattern in branch.get("patternProperties", {}).values())
     return tuple(schemas) or None
+
+
+def _patterns(branches: list[Schema]) -> Iterator[tuple[jsonschema_rs.Draft202012Validator, Schema]]:
+    """The name patterns that declare members. One that the linear engine cannot take declares none."""
+    for branch in branches:
+        for pattern, schema in branch.get("patternProperties", {}).items():
+            if schema is False:
+                continue
+            try:
+                names = jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=_LINEAR)
+            except ValueError:
+                continue
+            yield names, _as_schema(schema)
 
 
 def _takes(branches: list[Schema]) -> Iterator[type]:
