@@ -292,6 +292,58 @@ def test_masking_and_replacing_can_be_relaxed() -> None:
     assert orjson.loads(released(exchange(body), policy).body or b"") == body
 
 
+LINES = b"application/x-ndjson"
+EACH: dict[str, ResponseDescription] = {
+    "200": answer(
+        "200",
+        {
+            "application/x-ndjson": {"$ref": "#/Item"},
+            "application/jsonl": {"type": "array", "items": {"$ref": "#/Item"}},
+            "application/ndjson": {"type": "string"},
+            "application/json-seq": {"$ref": "#/Item"},
+            "application/geo+json-seq": {"type": "string"},
+        },
+    )
+}
+
+
+@pytest.mark.parametrize("media", [LINES, b"application/jsonl; charset=utf-8"])
+def test_json_lines_are_filtered_one_by_one_and_clean_lines_stay_byte_for_byte(media: bytes) -> None:
+    raw = b'{ "id": "1" }\r\n\n{"id":"2","hash":"x"}\n{"note":"4111111111111111","pin":"1"}\n{"id":"3"}'
+    made = exchange(raw, media=media)
+    compiled = release(responses=EACH)
+    assert made.response is not None
+    assert compiled.reads_body(made, made.response)
+    compiled.apply(made)
+    assert made.response.body == b'{ "id": "1" }\r\n\n{"id":"2"}\n{"note":"************1111"}\n{"id":"3"}'
+    assert made.findings == ["minimise.undeclared_field:2", "minimise.masked:1"]
+    assert header(made.response, b"content-type") == [media]
+
+
+@pytest.mark.parametrize("body", [b'{"id":"1"}\n{"id":', b'{"id":"1"} {"id":"2"}\n', b'[{"id":"1"}]\n', b"<html>"])
+def test_a_line_that_is_not_the_declared_json_is_refused(body: bytes) -> None:
+    with pytest.raises(Denied) as refusal:
+        release(responses=EACH).apply(exchange(body, media=LINES))
+    assert refusal.value.code == "minimise.response_schema"
+
+
+def test_a_json_sequence_of_objects_is_refused_unless_the_policy_lets_it_pass() -> None:
+    raw = b'\x1e{"id":"1","hash":"x"}\n'
+    with pytest.raises(Denied):
+        release(responses=EACH).apply(exchange(raw, media=b"application/json-seq"))
+    made = exchange(raw, media=b"application/json-seq")
+    release(MinimisePolicy(insecure_undeclared_responses=True), EACH).apply(made)
+    assert made.response is not None
+    assert made.response.body == raw
+
+
+@pytest.mark.parametrize("media", [b"application/ndjson", b"application/geo+json-seq"])
+def test_a_sequence_without_an_object_schema_is_streamed(media: bytes) -> None:
+    made = exchange(b'{"a":1}\n', media=media)
+    assert made.response is not None
+    assert not release(responses=EACH).reads_body(made, made.response)
+
+
 def test_an_exchange_without_an_answer_is_left_alone() -> None:
     made = exchange({"id": "1"})
     made.response = None

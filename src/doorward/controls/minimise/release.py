@@ -17,6 +17,17 @@ from doorward.operation import ApiDescription, MediaType, Operation, ResponseDes
 
 _CODE: Final = "minimise.response_schema"
 _PROBLEM: Final = b"application/problem+json"
+_LINES: Final = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonl",
+        "application/jsonlines",
+        "application/x-jsonlines",
+    }
+)
+"""One JSON value a line."""
 
 
 def compile_release(operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> "Release":
@@ -66,34 +77,36 @@ class Release:
             finding = "upstream_error" if response.status >= 500 else "undeclared_error"
             exchange.findings.append(f"minimise.{finding}:{response.status}")
             set_body(response, _problem(exchange, response.status), media_type=_PROBLEM)
-        elif plan.is_json and response.body:
-            self._json(exchange, response, response.body, plan.shape)
+        elif plan.reads_body and response.body:
+            self._json(exchange, response, response.body, plan)
         return plan
 
-    def _json(self, exchange: Exchange, response: Response, body: bytes, shape: Shape | None) -> None:
+    def _json(self, exchange: Exchange, response: Response, body: bytes, plan: "_Plan") -> None:
         if any(name == b"content-encoding" and value != b"identity" for name, value in response.headers):
             raise Denied(_CODE, "the answer is compressed although none was asked for")
-        try:
-            value = jiter.from_json(
-                body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="lossless-float"
-            )
-        except ValueError:
-            raise Denied(_CODE, "the answer is not valid JSON, or names a member twice") from None
-        dropped = shape.keep(value) if shape is not None else 0
+        pieces = body.split(b"\n") if plan.is_lines else [body]
         kinds = self._scanner.kinds(body) & self._kinds
-        changed = dropped
+        cleaner = Cleaner(kinds) if kinds else None
+        dropped = changed = 0
+        for place, piece in enumerate(pieces):
+            if plan.is_lines and not piece.strip(b" \t\r"):
+                continue
+            value = _parsed(piece)
+            dropped += plan.shape.keep(value) if plan.shape is not None else 0
+            total = dropped
+            if cleaner is not None:
+                value = cleaner.clean(value) if isinstance(value, (str, dict, list)) else value
+                total += cleaner.masked_count + cleaner.replaced_count
+            if total != changed:
+                pieces[place], changed = _written(value), total
         if dropped:
             exchange.findings.append(f"minimise.undeclared_field:{dropped}")
-        if kinds:
-            cleaner = Cleaner(kinds)
-            value = cleaner.clean(value) if isinstance(value, (str, dict, list)) else value
-            changed += cleaner.masked_count + cleaner.replaced_count
-            if cleaner.masked_count:
-                exchange.findings.append(f"minimise.masked:{cleaner.masked_count}")
-            if cleaner.replaced_count:
-                exchange.findings.append(f"minimise.internals:{cleaner.replaced_count}")
+        if cleaner is not None and cleaner.masked_count:
+            exchange.findings.append(f"minimise.masked:{cleaner.masked_count}")
+        if cleaner is not None and cleaner.replaced_count:
+            exchange.findings.append(f"minimise.internals:{cleaner.replaced_count}")
         if changed:
-            set_body(response, _written(value))
+            set_body(response, b"\n".join(pieces))
 
     def _plan(self, response: Response) -> "_Plan":
         media_type = b""
@@ -121,8 +134,14 @@ class Release:
         if content is None:
             what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"
             return self._undeclared(is_json, what, declared)
-        shape = self._compiler.shape((content.schema,)) if is_json and content.schema is not None else None
-        return _Plan(is_json=is_json, shape=shape, declared=declared)
+        shape = self._compiler.shape((content.schema,)) if content.schema is not None else None
+        if is_json:
+            return _Plan(is_json=True, shape=shape, declared=declared)
+        each = shape.of_each() if shape is not None else None
+        if each is not None and media_type.endswith(("/json-seq", "+json-seq")):
+            return self._undeclared(is_json, f"{media_type[:64]} cannot be filtered by its schema", declared)
+        is_lines = each is not None and media_type in _LINES
+        return _Plan(is_json=False, is_lines=is_lines, shape=each, declared=declared)
 
     def _undeclared(self, is_json: bool, problem: str, declared: ResponseDescription | None) -> "_Plan":
         if self._policy.insecure_undeclared_responses:
@@ -133,18 +152,19 @@ class Release:
 class _Plan:
     """What is done with answers of one status and media type."""
 
-    __slots__ = ("caching_is_declared", "is_json", "reads_body", "refusal", "shape")
+    __slots__ = ("caching_is_declared", "is_json", "is_lines", "reads_body", "refusal", "shape")
 
     def __init__(
         self,
         *,
         is_json: bool,
         declared: ResponseDescription | None,
+        is_lines: bool = False,
         shape: Shape | None = None,
         refusal: str = "",
     ) -> None:
-        self.is_json, self.shape, self.refusal = is_json, shape, refusal
-        self.reads_body = is_json or bool(refusal)
+        self.is_json, self.is_lines, self.shape, self.refusal = is_json, is_lines, shape, refusal
+        self.reads_body = is_json or is_lines or bool(refusal)
         self.caching_is_declared = declared is not None and "cache-control" in declared.headers
 
 
@@ -176,6 +196,15 @@ def _refuse_or_empty(response: Response, problem: str) -> None:
         set_body(response, b"")
     elif response.body != b"":
         raise Denied(_CODE, problem)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return jiter.from_json(
+            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="lossless-float"
+        )
+    except ValueError:
+        raise Denied(_CODE, "the answer is not valid JSON, or names a member twice") from None
 
 
 def _written(value: Any) -> bytes:

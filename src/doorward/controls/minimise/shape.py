@@ -29,8 +29,8 @@ class Shape:
         "_others",
         "_patterns",
         "_schemas",
-        "_takes",
         "is_free",
+        "takes",
     )
 
     def __init__(self, schemas: tuple[Schema, ...], compiler: "ShapeCompiler") -> None:
@@ -49,7 +49,8 @@ class Shape:
         self._others: tuple[Schema, ...] | None = _others(branches)
         """Schemas of members with any other name; None: such members are not declared."""
         self._items: Shape | None = None
-        self._takes: frozenset[type] = frozenset(_takes(branches))
+        self.takes: frozenset[type] = frozenset(_takes(branches))
+        """The containers, `dict` and `list`, that may stand here."""
 
     def keep(self, value: Any, depth: int = 0) -> int:
         """How many undeclared members were dropped from `value`, at any depth.
@@ -63,7 +64,7 @@ class Shape:
             return 0
         if self._is_open:
             return self._drop(value, self._hidden & value.keys()) if kind is dict else 0
-        if kind not in self._takes:
+        if kind not in self.takes:
             what = "an object" if kind is dict else "a list"
             raise Denied("minimise.response_schema", f"{what} stands where the description declares none")
         if depth > _DEPTH:
@@ -78,6 +79,18 @@ class Shape:
                     dropped += items.keep(item, depth + 1)
             return dropped
         return self._keep_members(value, depth)
+
+    def of_each(self) -> "Shape | None":
+        """The shape of one value of a sequence declared here: by an object schema, or as the items of a list.
+
+        None when no object is declared for the values: there is nothing to filter by.
+        """
+        if self.is_free:
+            return None
+        if dict in self.takes:
+            return self
+        items = self._compiled_items() if list in self.takes else None
+        return items if items is not None and not items.is_free and dict in items.takes else None
 
     def _keep_members(self, value: dict[str, Any], depth: int) -> int:
         dropped = 0
