@@ -112,6 +112,19 @@ def test_observe_records_what_it_would_have_refused_and_lets_it_pass() -> None:
     assert exchange.findings == ["observe:inspect.sql"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"note":"1 union select password from users","more":1}',
+        b'{"note":"1; drop table users--","more":1}',
+        b'{"note":"1 union select password from users","note":"x"}',
+    ],
+)
+def test_inspect_enforces_although_validate_only_observes(body: bytes) -> None:
+    pipeline = pipeline_of(public=("POST /orders",), modes={"validate": "observe"})
+    assert refusal(pipeline, exchange_of("POST", body=body)) == "inspect.sql"
+
+
 def test_a_control_that_is_off_is_not_in_the_plan() -> None:
     pipeline = pipeline_of(public=("POST /orders",), modes={"inspect": "off"})
     exchange = exchange_of("POST", body=b'{"note":"1\' UNION SELECT password FROM users --"}')

@@ -122,6 +122,7 @@ def _compile_plan(
 ) -> Plan:
     modes = policy.modes_of(operation)
     public = policy.is_public(operation)
+    is_held = modes.get("validate", "enforce") == "enforce"
     bounds, strictness = policy.limits_of(operation), policy.validate_of(operation)
     head = _enforced(
         modes,
@@ -133,7 +134,7 @@ def _compile_plan(
     body = _enforced(
         modes,
         ("validate", validate.body_check(operation, strictness, description)),
-        ("inspect", inspect.compile_check(operation, policy.inspect, description)),
+        ("inspect", inspect.compile_check(operation, policy.inspect, description, pins=is_held)),
     )
     return Plan(
         operation=operation,

@@ -4,6 +4,8 @@ import datetime as dt
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+import jiter
+
 from doorward.controls.inspect import command, sql, traversal, xss
 from doorward.controls.inspect.fields import Fields, pins_text, texts
 from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
@@ -24,18 +26,28 @@ _FORM: Final = b"application/x-www-form-urlencoded"
 _DAY_S: Final = 86_400
 
 
-def compile_check(operation: Operation, policy: InspectPolicy, description: ApiDescription) -> Check | None:
+def compile_check(
+    operation: Operation, policy: InspectPolicy, description: ApiDescription, *, pins: bool = True
+) -> Check | None:
     """The operation's check, or None when no part of a request to it can hold free text.
 
+    `pins`: the description holds, because `validate` enforces it. Else nothing it pins counts as pinned.
     Errors: the check raises Denied `inspect.<threat>` with the field and the recognised construct as detail.
     """
     threats = tuple(threat for threat in THREATS if threat not in policy.insecure_classes_off)
-    free = [parameter for parameter in operation.parameters if not pins_text(parameter.schema or None, description)]
+    free = [
+        parameter
+        for parameter in operation.parameters
+        if not (pins and pins_text(parameter.schema or None, description))
+    ]
     content = operation.request_body.content if operation.request_body else {}
-    has_text_body = any(not pins_text(media.schema, description) for media in content.values())
+    # Only what validate parses is held to its schema: `text/plain` of a closed enum arrives as any text.
+    has_text_body = any(
+        not (pins and is_parsed(media.name) and pins_text(media.schema, description)) for media in content.values()
+    )
     if not threats or not (free or has_text_body):
         return None
-    schemas = tuple(media.schema for media in content.values() if media.schema is not None)
+    schemas = tuple(media.schema for media in content.values() if media.schema is not None) if pins else ()
     inspector = _Inspector(
         Judging(policy, f"{operation.method} {operation.template}", threats),
         Fields(schemas, description),
@@ -137,8 +149,9 @@ class _Inspector:
         if request.query and self._text.bits(request.query.replace(b"+", b" ")):
             spent = self._pairs("query", request.query, exchange, spent)
         for header in self._headers:
-            value_bytes = request.headers.get(header)
-            if value_bytes is not None and self._text.bits(value_bytes):
+            for value_bytes in request.headers.all(header):
+                if not self._text.bits(value_bytes):
+                    continue
                 spent = self._judging.judge(f"header:{header.decode()}", _decoded(value_bytes), exchange, spent)
         if self._reads_cookies:
             for cookies in request.headers.all(b"cookie"):
@@ -160,8 +173,21 @@ class _Inspector:
         media_type = (exchange.request.headers.get(b"content-type") or b"").partition(b";")[0].strip(b" \t").lower()
         if media_type == _FORM:
             self._pairs("form", body, exchange, spent)
+        elif is_parsed(media_type.decode("latin-1")):
+            self._unjudged_json(body, exchange, spent)
         elif self._text.bits(body):
             self._judging.judge("body", _decoded(body), exchange, spent)
+
+    def _unjudged_json(self, body: bytes, exchange: Exchange, spent: int) -> None:
+        """JSON that validate observed to be wrong and let pass: read here, or its quoted texts one by one."""
+        try:
+            data = jiter.from_json(body, catch_duplicate_keys=True)
+        except ValueError:
+            for text in (_decoded(body), *_decoded(body).split('"')):
+                spent = self._judging.judge("body", text, exchange, spent)
+            return
+        for pointer, text, _ in texts(data, self._fields):
+            spent = self._judging.judge(pointer, text, exchange, spent)
 
     def _pairs(self, place: str, raw: bytes, exchange: Exchange, spent: int) -> int:
         """Names and values of a query or form, each decoded once, as every API decodes them."""
@@ -171,6 +197,12 @@ class _Inspector:
             spent = self._judging.judge(f"{place}:{name}", name, exchange, spent)
             spent = self._judging.judge(f"{place}:{name}", _decoded(unquote_to_bytes(value_bytes)), exchange, spent)
         return spent
+
+
+def is_parsed(media_type: str) -> bool:
+    """Whether validate reads bodies of this type into data: JSON in all its names, and forms."""
+    subtype = media_type.partition("/")[2]
+    return subtype == "json" or subtype.endswith("+json") or media_type == _FORM.decode()
 
 
 def _decoded(raw: bytes) -> str:
