@@ -33,6 +33,10 @@ class Client(Protocol):
     keeps_alive: bool
     """The connection may serve another request after this one."""
 
+    @property
+    def is_slow(self) -> bool:
+        """The client has answer bytes left to read, more than should pile up."""
+
     def wants_body(self, run: "ExchangeRun") -> None:
         """Begin reading the body."""
 
@@ -153,7 +157,10 @@ class ExchangeRun:
     def body_data(self, data: bytes, *, is_last: bool) -> None:
         """Take some of the request's body."""
         plan = self.plan
-        if plan is None or self.is_abandoned or self._stage in {_Stage.RECORD, _Stage.STREAM, _Stage.DONE}:
+        if plan is None or self.is_abandoned:
+            return
+        # An upstream may begin its answer before it has the whole upload: it gets the rest all the same.
+        if self.is_answering and self._connection is None:
             return
         try:
             self.exchange.bytes_in += len(data)
@@ -169,9 +176,19 @@ class ExchangeRun:
                 self.exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 self._admit_body(plan)
         except Denied as denied:
-            self.refuse(denied)
+            if self.is_answering:
+                self.exchange.findings.append(denied.code)
+                self._drop_upstream()
+                self._break_off()
+            else:
+                self.refuse(denied)
         except Exception as error:  # noqa: BLE001 - containment, as above
             self.fail(error)
+
+    @property
+    def is_answering(self) -> bool:
+        """The answer is being recorded or given: it is too late to refuse."""
+        return self._stage in {_Stage.RECORD, _Stage.STREAM, _Stage.DONE}
 
     def client_gone(self) -> None:
         """Nobody waits for the answer any more. The record is written all the same."""
@@ -438,7 +455,7 @@ class ExchangeRun:
             self._send_piece(piece)
         if self._response_ended:
             self._end_stream()
-        elif self._connection is not None:
+        elif self._connection is not None and not self._client.is_slow:
             self._connection.resume()
 
     def _send_piece(self, data: bytes) -> None:

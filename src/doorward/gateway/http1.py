@@ -95,6 +95,11 @@ class ClientConnection(asyncio.Protocol):
     def keeps_alive(self, keeps_alive: bool) -> None:
         self._keeps_alive = keeps_alive
 
+    @property
+    def is_slow(self) -> bool:
+        """The client reads slower than it is answered."""
+        return self._write_paused
+
     # -- asyncio.Protocol -----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -176,6 +181,9 @@ class ClientConnection(asyncio.Protocol):
             )
         elif self._part is _Part.BODY and self._run is not None:
             self.keeps_alive = False
+            if self._run.is_answering:
+                self.abort()
+                return
             self._run.refuse(Denied("limits.slow_body", f"no whole body within {self._gateway.limits.body_s:g} s"))
         else:
             self.abort()
@@ -208,6 +216,7 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
+        self._holds_reading = pauses
         if pauses:
             transport.pause_reading()
         else:

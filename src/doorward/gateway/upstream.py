@@ -87,8 +87,7 @@ class UpstreamPool:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        if self._waiting and len(self._all) + len(self._opening) < self._policy.connections:
-            self._open(self._waiting.popleft()[1])
+        self._open_for_waiting()
 
     def retry(self, asker: Asker) -> bool:
         """Whether the request, never answered by a kept connection, is on its way over a new one."""
@@ -116,7 +115,17 @@ class UpstreamPool:
     def _open(self, asker: Asker) -> None:
         task = self._loop.create_task(self._connect(asker))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled():
+            # Whoever waits must not wait for a place that a failed attempt has given back.
+            self._open_for_waiting()
+
+    def _open_for_waiting(self) -> None:
+        if self._waiting and len(self._all) + len(self._opening) < self._policy.connections:
+            self._open(self._waiting.popleft()[1])
 
     async def _connect(self, asker: Asker) -> None:
         target = self._target

@@ -225,6 +225,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
+    def _has_unsent_bytes(self) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
     def _discard(self) -> None:
         self.deadline = _NEVER
         if self._transport is not None:
@@ -260,6 +263,9 @@ class UpstreamConnection(asyncio.Protocol):
             if not data:
                 return
         self._part = _Part.BODY
+        if not self._request_sent:
+            # An answer that comes before the upload is complete has its time too: nothing else would end it.
+            self.deadline = self._pool.deadlines.now() + self._pool.response_s
         self._keeps_alive = head.keeps_alive
         self._left = head.length
         self._chunked = ChunkedBody() if head.chunked else None
@@ -291,7 +297,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._asker = None
             self.deadline = _NEVER
             # A response that came before the request was all sent leaves a connection in the middle of a request.
-            if self._keeps_alive and self._request_sent:
+            if self._keeps_alive and self._request_sent and not self._has_unsent_bytes():
                 if self._is_paused:
                     # Paused for an answer that was all here already: the next one would never be read.
                     self.resume()
