@@ -62,8 +62,10 @@ def exchange(
     return made
 
 
-def refusal(made: Exchange, checked: Operation, policy: InspectPolicy | None = None) -> Denied | None:
-    check = compile_check(checked, policy or InspectPolicy(), description())
+def refusal(
+    made: Exchange, checked: Operation, policy: InspectPolicy | None = None, *, pins: bool = True
+) -> Denied | None:
+    check = compile_check(checked, policy or InspectPolicy(), description(), pins=pins)
     assert check is not None
     try:
         check(made)
@@ -184,6 +186,106 @@ def test_an_operation_without_free_text_is_not_inspected() -> None:
     )
     assert compile_check(pinned, InspectPolicy(), description()) is None
     assert compile_check(operation(media=None), InspectPolicy(), description()) is None
+
+
+def sent(raw: bytes, media: bytes) -> Exchange:
+    made = exchange(headers=((b"content-type", media),))
+    made.request.body = raw
+    return made
+
+
+ENUM: Schema = {"type": "string", "enum": ["on", "off"]}
+
+
+@pytest.mark.parametrize("media", ["text/plain", "other/json", "text/*", "application/xml"])
+def test_a_pinned_schema_counts_only_for_bodies_that_validate_reads(media: str) -> None:
+    declared = operation(media=media, schema=ENUM)
+    name = media.replace("*", "plain").encode()
+    denied = refusal(sent(b"x' OR 1=1; drop table users --", name), declared)
+    assert denied is not None
+    assert denied.code == "inspect.sql"
+    assert refusal(sent(b"on", name), declared) is None
+    for read in ("application/json", "text/json", "application/merge-patch+json"):
+        assert compile_check(operation(media=read, schema=ENUM), InspectPolicy(), description()) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "made", "place"),
+    [
+        ("header", exchange(headers=((b"id", b"1 or 1=1 --"),)), "header:id"),
+        ("cookie", exchange(headers=((b"cookie", b"id=1 or 1=1 --"),)), "cookie:id"),
+        ("query", exchange(query=b"id=1%20or%201=1%20--"), "query:id"),
+        ("query", exchange(query=b"undeclared=1+or+1=1+--"), "query:undeclared"),
+    ],
+)
+def test_pinned_parameters_are_judged_where_nobody_enforces_the_description(
+    location: Location, made: Exchange, place: str
+) -> None:
+    pinned = operation(parameter("id", location, {"type": "integer"}), media=None)
+    denied = refusal(made, pinned, pins=False)
+    assert denied is not None
+    assert denied.detail.startswith(f"{place}: ")
+    assert refusal(exchange(query=b"id=1"), pinned, pins=False) is None
+
+
+def test_a_pinned_path_value_is_judged_where_nobody_enforces_the_description() -> None:
+    pinned = operation(parameter("id", "path", {"type": "integer"}), media=None)
+    made = exchange()
+    made.path_values = {"id": "1 or 1=1 --"}
+    denied = refusal(made, pinned, pins=False)
+    assert denied is not None
+    assert denied.detail.startswith("path:id: ")
+
+
+def test_an_enum_member_is_judged_like_any_text_where_nobody_enforces_the_description() -> None:
+    assert refusal(exchange({"state": "' or 1=1 --"}), operation(), pins=False) is not None
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'{"text":"1 union select password from users","more":1}', "/text"),
+        (b'{"text":"1 union select password from users","text":"x"}', "body"),
+        (b'{"text":"1 union select password from users","n":' + b"9" * 5_000 + b"}", "body"),
+        (b'{"text":"1 \\u0075nion select password from users",}', "body"),
+        (b'{"text":"\\"quoted\\" \' or 1=1 --",}', "body"),
+        (b'{"text":"1 union select password from users', "body"),
+        (b"[" * 300 + b'"1 union select password from users"' + b"]" * 300, "body"),
+    ],
+)
+def test_json_that_validate_did_not_hand_on_is_judged_text_by_text(raw: bytes, field: str) -> None:
+    denied = refusal(sent(raw, b"application/json"), operation(), pins=False)
+    assert denied is not None
+    assert denied.code == "inspect.sql"
+    assert denied.detail.startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("raw", [b'{"text":"O\'Brien & sons","more":1}', b'{"text":"it is 5 o\'clock",}', b"[1, 2"])
+def test_harmless_json_that_validate_did_not_hand_on_passes(raw: bytes) -> None:
+    assert refusal(sent(raw, b"application/json"), operation(), pins=False) is None
+
+
+def test_json_under_another_content_type_is_judged_text_by_text() -> None:
+    raw = b'{"text":"1 union select password from users"}'
+    assert refusal(sent(raw, b"text/plain"), operation(), pins=False) is not None
+    assert refusal(sent(b'{"text":"select a seat"}', b"text/plain"), operation(), pins=False) is None
+
+
+def test_every_line_of_a_repeated_header_is_judged() -> None:
+    declared = operation(parameter("X-Tags", "header", {"type": "array", "items": {"type": "string"}}), media=None)
+    made = exchange(headers=((b"x-tags", b"a"), (b"x-tags", b"b"), (b"x-tags", ATTACK.encode())))
+    denied = refusal(made, declared)
+    assert denied is not None
+    assert denied.detail.startswith("header:x-tags: ")
+
+
+@pytest.mark.parametrize("text", [".env", "phpinfo()"])
+def test_what_is_refused_as_a_bare_text_is_refused_inside_a_document(text: str) -> None:
+    assert refusal(exchange(query=f"q={text}".encode()), operation(TEXT_QUERY)) is not None
+    assert refusal(exchange({"text": text}), operation()) is not None
+    made = sent(f"text={text}".encode(), b"application/x-www-form-urlencoded")
+    made.json_body = {"text": text}
+    assert refusal(made, operation(media="application/x-www-form-urlencoded")) is not None
 
 
 @pytest.mark.parametrize(

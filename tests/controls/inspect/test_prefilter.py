@@ -6,7 +6,7 @@ import pytest
 from doorward.controls.inspect.check import judge_reading
 from doorward.controls.inspect.normalise import readings
 from doorward.controls.inspect.prefilter import ALL, BIT, DECODE, json_prefilter, text_prefilter
-from doorward.controls.inspect.verdict import THREATS
+from doorward.controls.inspect.verdict import THREATS, Threat
 
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 
@@ -23,6 +23,14 @@ def test_a_plain_json_body_calls_no_judge_although_it_is_full_of_quotes_and_brac
 
 def test_an_escape_in_json_calls_for_a_closer_look() -> None:
     assert json_prefilter().bits(b'{"a": "\\u003c"}') & DECODE
+
+
+@pytest.mark.parametrize(
+    ("text", "threat"), [(".env", "traversal"), ("phpinfo()", "command"), (";x", "sql"), ("admin --", "sql")]
+)
+def test_the_start_and_end_of_a_string_in_json_are_those_of_a_text(text: str, threat: Threat) -> None:
+    assert text_prefilter().bits(text.encode()) & BIT[threat]
+    assert json_prefilter().bits(json.dumps({"a": text, "b": 1}).encode()) & BIT[threat]
 
 
 def test_every_text_that_a_judge_refuses_reaches_that_judge() -> None:

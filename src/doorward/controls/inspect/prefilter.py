@@ -4,6 +4,7 @@ Compiled once per process and shared. The patterns are wider than the judges: wh
 touch (a test holds that). Hyperscan, because hostile text never meets a backtracking engine (catalogue row B16).
 """
 
+import re
 from functools import cache
 from typing import Any, Final
 
@@ -137,6 +138,9 @@ _OUTSIDE_JSON: Final[tuple[tuple[int, str], ...]] = (
     (BIT["sql"], r"\x22[\s()]*(?:--|#|/\*|;|\|\||&&|[-+*/%^<>=,|&~!])"),
     (BIT["xss"], r"[\x22'`\\][\s)\]}]*[-+*/%^<>=,|&~!?;:]"),
 )
+_START: Final = re.compile(r"(?:(?<![^|])|(?<=\(\?:))\^")
+"""`^` as an anchor: first in the pattern or in an alternative, never in a character class."""
+_END: Final = re.compile(r"(?<!\\)\$(?=[|)]|\Z)")
 
 
 class Prefilter:
@@ -182,5 +186,9 @@ def json_prefilter() -> Prefilter:
 
 
 def _within_string(pattern: str) -> str:
-    """The pattern for text inside a JSON document: what it spans ends where the string it began in ends."""
+    """The pattern for text inside a JSON document: what it spans ends where the string it began in ends.
+
+    Its anchors hold at the quotes of every string too, not only at the ends of the document.
+    """
+    pattern = _START.sub(r"(?:^|\\x22)", _END.sub(r"(?:$|\\x22)", pattern))
     return pattern.replace(".*", r"[^\x22]*").replace(r"[;*(=#/\x22`|<>]", "[;*(=#/`|<>]")
