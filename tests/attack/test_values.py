@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from doorward.attack.asking import draft
 from doorward.attack.pattern import matching
 from doorward.attack.values import NoSampleError, another, is_free_text, sample
+from doorward.policy.openapi import description_from_document
 
 
 def same(schema: Any) -> Any:
@@ -38,6 +40,21 @@ def same(schema: Any) -> Any:
 )
 def test_a_sample_is_the_smallest_valid_value(schema: Any, value: object) -> None:
     assert sample(schema, same) == value
+
+
+def test_an_example_of_another_type_is_not_taken() -> None:
+    shown = {"type": "object", "example": '{"user": "ann"}'}
+    assert sample(shown, same) == {}
+    assert sample({"example": "of any type"}, same) == "of any type"
+    assert sample({"type": ["string", "null"], "example": "b"}, same) == "b"
+
+
+def test_an_example_of_several_segments_is_not_taken_for_a_path_parameter() -> None:
+    path = {"name": "p", "in": "path", "required": True, "schema": {"type": "string"}, "example": "a/b"}
+    item = {"get": {"parameters": [path], "responses": {"200": {"description": "it"}}}}
+    document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/x/{p}": item}}
+    description = description_from_document(document)
+    assert draft(description.operations[0], description).ask("reader").target == "/x/a"
 
 
 def test_a_schema_without_an_end_is_refused() -> None:

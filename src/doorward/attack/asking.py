@@ -75,11 +75,14 @@ def draft(operation: Operation, description: ApiDescription) -> Draft:
 def parameter_value(parameter: Parameter, description: ApiDescription) -> Any:
     """A valid value: the parameter's own example first. Errors: NoSampleError."""
     written = _at(description.document, parameter.pointer)
-    if "example" in written:
-        return written["example"]
-    for example in written.get("examples", {}).values():
-        if isinstance(example, Mapping) and "value" in example:
-            return example["value"]
+    offered = [written["example"]] if "example" in written else []
+    offered += [
+        each["value"] for each in written.get("examples", {}).values() if isinstance(each, Mapping) and "value" in each
+    ]
+    for example in offered:
+        # A path parameter is one segment (OpenAPI 3.1 section 4.8.12.1); some descriptions show several.
+        if parameter.location != "path" or "/" not in _text(example):
+            return example
     return sample(parameter.schema, description.resolve)
 
 

@@ -21,6 +21,14 @@ _FORMATS: Final[Mapping[str, str]] = {
     "duration": "P1D",
 }
 _DEEPEST: Final = 12
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
 
 
 class NoSampleError(Exception):
@@ -42,8 +50,11 @@ def sample(schema: Schema | bool, resolve: Callable[[Schema], Schema], depth: in
         raise NoSampleError("the schema has no end")
     examples = schema.get("examples", ())
     listed = examples if isinstance(examples, list) else ()
-    for offered in (schema.get("const"), schema.get("example"), *listed, schema.get("default")):
-        if offered is not None:
+    if schema.get("const") is not None:
+        return schema["const"]
+    for offered in (schema.get("example"), *listed, schema.get("default")):
+        # Some descriptions show an object as the text of its JSON, which is no valid value.
+        if offered is not None and _has_type(offered, schema):
             return offered
     if schema.get("enum"):
         return schema["enum"][0]
@@ -100,6 +111,13 @@ def another(value: Any) -> Any:
         if text[place].isascii() and text[place].isalnum():
             return text[:place] + follower + text[place + 1 :]
     return text + "x"
+
+
+def _has_type(value: Any, schema: Schema) -> bool:
+    """Whether a value has a type that the schema names; true when it names none."""
+    named = schema.get("type", [])
+    kinds = [named] if isinstance(named, str) else named
+    return not kinds or any(isinstance(value, _TYPES.get(kind, type(None))) for kind in kinds)
 
 
 def _first_that_works(schema: Schema, choices: Any, resolve: Callable[[Schema], Schema], depth: int) -> Any:
