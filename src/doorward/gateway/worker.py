@@ -24,9 +24,9 @@ from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
-from doorward.gateway.serving import Serving, Stamp, stamp
 from doorward.gateway.tls import renew_certificate, server_context
 from doorward.gateway.upstream import UpstreamPool
+from doorward.serving import Serving, Stamp, stamp
 
 POLL_S: Final = 0.2
 """Time between two looks at snapshot and certificate, in seconds; a revocation must be in force within 1 s."""

@@ -24,7 +24,7 @@ _log: Final = structlog.get_logger()
 
 
 class Serves(Protocol):
-    """What is in force: `doorward.gateway.serving.Serving`, or anything that has the same."""
+    """What is in force: `doorward.serving.Serving`, or anything that has the same."""
 
     @property
     def policy(self) -> Policy:

@@ -1,5 +1,6 @@
 import json
 from datetime import date
+from urllib.parse import urlencode
 
 import pytest
 from pydantic import ValidationError
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from doorward.controls.inspect import Exclusion, InspectPolicy, compile_check
 from doorward.controls.inspect.fields import Fields, pins_text, texts
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Headers, Request, Source
+from doorward.exchange import UNPARSED, Exchange, Headers, Request, Source
 from doorward.operation import ApiDescription, Location, MediaType, Operation, Parameter, RequestBody, Schema
 
 ATTACK = "x' OR 1=1 --"
@@ -338,6 +339,17 @@ def test_an_exclusion_lets_its_class_pass_in_its_field() -> None:
 )
 def test_an_exclusion_ends_and_covers_no_other_field_or_class(body: object, now: float) -> None:
     assert refusal(exchange(body, now=now), operation(), InspectPolicy(exclude=(EXCLUDED,))) is not None
+
+
+@pytest.mark.parametrize("is_parsed", [True, False])
+def test_an_exclusion_names_a_form_field_whoever_reads_the_form(is_parsed: bool) -> None:
+    policy = InspectPolicy(exclude=(Exclusion.model_validate({**ENTRY, "field": "form:text"}),))
+    for name, is_refused in (("text", False), ("other", True)):
+        made = exchange({name: ATTACK}, headers=((b"content-type", b"application/x-www-form-urlencoded"),))
+        made.request.body = urlencode({name: ATTACK}).encode()
+        if not is_parsed:
+            made.json_body = UNPARSED
+        assert (refusal(made, operation(), policy, pins=is_parsed) is not None) is is_refused
 
 
 def test_a_class_switched_off_is_not_looked_for() -> None:

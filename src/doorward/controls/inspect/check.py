@@ -176,10 +176,12 @@ class _Inspector:
         body = exchange.request.body
         if exchange.json_body is not UNPARSED:
             # A form is percent-encoded: its raw bytes say too little of its texts.
-            if self._json.bits(body) or _media_type(exchange) == _FORM:
+            is_form = _media_type(exchange) == _FORM
+            if is_form or self._json.bits(body):
                 for pointer, text, field in texts(exchange.json_body, self._fields):
                     if field is None or text not in field.closed:
-                        spent = self._judging.judge(pointer, text, exchange, spent)
+                        place = _form_place(pointer) if is_form else pointer
+                        spent = self._judging.judge(place, text, exchange, spent)
             return
         media_type = _media_type(exchange)
         if media_type == _FORM:
@@ -220,6 +222,11 @@ class _Inspector:
             spent = self._judging.judge(f"{place}:{name}", name, exchange, spent)
             spent = self._judging.judge(f"{place}:{name}", _decoded(unquote_to_bytes(value_bytes)), exchange, spent)
         return spent
+
+
+def _form_place(pointer: str) -> str:
+    """How an exclusion names the form field in which this pointer lies: `form:name`, whoever read the form."""
+    return f"form:{pointer[1:].partition('/')[0].replace('~1', '/').replace('~0', '~')}"
 
 
 def is_parsed(media_type: str) -> bool:

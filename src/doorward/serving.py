@@ -9,7 +9,7 @@ from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
 from doorward.errors import Fault, PolicyError
-from doorward.jose import load_private_keys
+from doorward.jose import JoseError, load_private_keys
 from doorward.pipeline import Pipeline, compile_pipeline
 from doorward.policy.document import Policy
 from doorward.policy.openapi import description_from_document
@@ -59,9 +59,10 @@ class Serving:
         return True
 
     def _compiled(self, snapshot: Snapshot, policy: Policy) -> Pipeline:
-        keys = load_private_keys(self._keys / "upstream.json")
-        if not keys:
-            raise PolicyError(f"{self._keys / 'upstream.json'} holds no key", key="state")
+        try:
+            keys = load_private_keys(self._keys / "upstream.json")
+        except JoseError as error:
+            raise PolicyError(error.problem, key="state", hint="restore the file that init wrote") from error
         return compile_pipeline(
             policy,
             description_from_document(snapshot.description),
