@@ -159,6 +159,10 @@ class Exchange:
     """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
     answer_headers: list[Header] = field(default_factory=list)
     """Added to whatever answer leaves, a refusal included (RateLimit and its like)."""
+    delay_s: float = 0.0
+    """Time the request is held back before it goes on, in seconds: throttling. The mount waits, no control does."""
+    on_end: list[Callable[[], None]] = field(default_factory=list)
+    """Called by the mount, once each, when nothing of the exchange is left under way: gives back what was taken."""
     denied: Denied | None = None
     """The denial that was answered, if any."""
     fault: str = ""
