@@ -1,6 +1,7 @@
 """One coarse timer for all connections of a worker: cheaper than a timer a request, exact to one step."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -33,6 +34,10 @@ class Deadlines:
     def discard(self, member: Timed) -> None:
         """Watch it no more."""
         self._members.discard(member)
+
+    def later(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Call `act` once after `delay_s` seconds, exactly."""
+        self._loop.call_later(delay_s, act)
 
     def close(self) -> None:
         """Stop looking."""

@@ -12,7 +12,7 @@ import structlog
 
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Response
-from doorward.gateway.answer import BODILESS, CHUNKED, LAST_CHUNK, answer_head, chunk
+from doorward.gateway.answer import LAST_CHUNK, chunk
 from doorward.problem import denial_response, fault_response
 
 if TYPE_CHECKING:
@@ -27,30 +27,35 @@ _log = structlog.get_logger()
 
 
 class Client(Protocol):
-    """What a run needs of the client's connection."""
+    """What a run needs of the client: an HTTP/1.1 connection, or a stream of an HTTP/2 one."""
 
-    http_1_1: bool
     keeps_alive: bool
-    """The connection may serve another request after this one."""
+    """The connection may serve another request after this one; setting it to false is final."""
 
     @property
     def is_slow(self) -> bool:
         """The client has answer bytes left to read, more than should pile up."""
 
     def wants_body(self, run: "ExchangeRun") -> None:
-        """Begin reading the body."""
+        """Begin reading the body: it comes by `run.body_data`."""
 
     def hold_body(self, *, pauses: bool) -> None:
         """Stop, or go on, reading a streamed body."""
 
-    def write(self, data: bytes) -> None:
-        """Send bytes of an answer."""
+    def answer(self, exchange: Exchange, response: Response) -> None:
+        """Send a whole answer. The run has ended: the next request's turn."""
 
-    def finished(self) -> None:
-        """The answer is all written."""
+    def begin_answer(self, exchange: Exchange, response: Response) -> None:
+        """Send the head of an answer whose body follows by `answer_data`, until `end_answer` or `abort`."""
+
+    def answer_data(self, data: bytes) -> None:
+        """Send some of the body."""
+
+    def end_answer(self) -> None:
+        """The body is complete, and the run has ended: the next request's turn."""
 
     def abort(self) -> None:
-        """Break the connection off, so that a cut answer cannot be taken for a whole one."""
+        """Break off, so that a cut answer cannot be taken for a whole one."""
 
 
 class _Stage(Enum):
@@ -66,12 +71,10 @@ class ExchangeRun:
     """The state of one exchange under way."""
 
     __slots__ = (
-        "_body_bytes",
         "_client",
         "_collected",
         "_collected_bytes",
         "_connection",
-        "_framing",
         "_gateway",
         "_held_bytes",
         "_pieces",
@@ -113,9 +116,7 @@ class ExchangeRun:
         self._pool = gateway.upstream
         self._collected: list[bytes] = []
         self._collected_bytes = 0
-        self._body_bytes = 0
         self._held_bytes = 0
-        self._framing = b""
         self._streams_response = False
         self._response_ended = False
         self._upload_ended = False
@@ -136,7 +137,23 @@ class ExchangeRun:
                 self.pipeline.count_address(self.exchange)
                 self._answer(answer)
                 return
-            plan = self.plan = self.pipeline.admit_head(self.exchange)
+            self.plan = self.pipeline.admit_head(self.exchange)
+            if self.exchange.delay_s:
+                self._gateway.deadlines.later(self.exchange.delay_s, self._go_on)
+                return
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment: one exchange fails, closed; the worker lives on
+            self.fail(error)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Ask for the body, or go on without one. After a delay the client may be gone."""
+        plan = self.plan
+        if plan is None or self._stage is not _Stage.ADMIT:
+            return
+        try:
             request = self.exchange.request
             if not request.has_body:
                 self._admit_body(plan)
@@ -151,7 +168,7 @@ class ExchangeRun:
             self._client.wants_body(self)
         except Denied as denied:
             self.refuse(denied)
-        except Exception as error:  # noqa: BLE001 - containment: one exchange fails, closed; the worker lives on
+        except Exception as error:  # noqa: BLE001 - containment, as above
             self.fail(error)
 
     def body_data(self, data: bytes, *, is_last: bool) -> None:
@@ -215,7 +232,10 @@ class ExchangeRun:
     def fail(self, error: Exception) -> None:
         """Answer with 500, once it is recorded: we broke, so nothing goes through."""
         _log.error("fault", request=self.exchange.id, error=type(error).__name__, exc_info=error)
-        if self.is_abandoned or self._stage is _Stage.DONE:
+        if self._stage is _Stage.DONE:
+            self._client.abort()
+            return
+        if self.is_abandoned:
             return
         self._drop_upstream()
         self._client.keeps_alive = False
@@ -399,6 +419,7 @@ class ExchangeRun:
             self._give_answer(durable=durable)
         except Exception as error:  # noqa: BLE001 - containment, as above
             self.fail(error)
+            self._done()
 
     def _give_answer(self, *, durable: bool) -> None:
         if self.is_abandoned:
@@ -418,55 +439,30 @@ class ExchangeRun:
 
     def _send(self, response: Response) -> None:
         client, exchange = self._client, self.exchange
-        body = response.body or b""
-        if self.exchange.denied is not None and self.exchange.denied.denial.closes:
+        if exchange.denied is not None and exchange.denied.denial.closes:
             client.keeps_alive = False
-        bodiless = response.status in BODILESS
-        framing = b"" if bodiless or (self.is_head_request and not body) else b"content-length: %d\r\n" % len(body)
-        head = answer_head(
-            response.status,
-            response.headers,
-            exchange.answer_headers,
-            exchange.id,
-            framing,
-            closes=not client.keeps_alive,
-        )
-        client.write(head if bodiless or self.is_head_request else head + body)
         self._done()
-        client.finished()
+        client.answer(exchange, response)
 
     def _begin_stream(self, response: Response) -> None:
-        client, exchange = self._client, self.exchange
+        client = self._client
         self._stage = _Stage.STREAM
-        self._framing = CHUNKED if client.http_1_1 else b""
-        if not client.http_1_1:
-            client.keeps_alive = False
-        head = answer_head(
-            response.status,
-            response.headers,
-            exchange.answer_headers,
-            exchange.id,
-            self._framing,
-            closes=not client.keeps_alive,
-        )
-        client.write(head)
+        client.begin_answer(self.exchange, response)
         collected, self._collected = self._collected, []
         for piece in collected:
             self._send_piece(piece)
         if self._response_ended:
             self._end_stream()
-        elif self._connection is not None and not self._client.is_slow:
+        elif self._connection is not None and not client.is_slow:
             self._connection.resume()
 
     def _send_piece(self, data: bytes) -> None:
         self.exchange.bytes_out += len(data)
-        self._client.write(chunk(data) if self._framing else data)
+        self._client.answer_data(data)
 
     def _end_stream(self) -> None:
-        if self._framing:
-            self._client.write(LAST_CHUNK)
         self._close_stream(complete=True)
-        self._client.finished()
+        self._client.end_answer()
 
     def _break_off(self) -> None:
         was_streaming = self._stage is _Stage.STREAM
@@ -492,6 +488,9 @@ class ExchangeRun:
         if self._held_bytes:
             self._gateway.load.release(self._held_bytes)
             self._held_bytes = 0
+        on_end = self.exchange.on_end
+        while on_end:
+            on_end.pop()()
 
 
 def _ignore(durable: bool) -> None:

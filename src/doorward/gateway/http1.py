@@ -9,8 +9,8 @@ from typing import Final, Literal, cast
 from doorward.controls.limits import check_head_size
 from doorward.controls.transport import ChunkedBody, check_head, without_upgrade
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Headers, Request, Source
-from doorward.gateway.answer import CONTINUE, OVERLOADED
+from doorward.exchange import Exchange, Headers, Request, Response, Source
+from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.request_reader import RequestReader
@@ -49,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
         "_buffer",
         "_chunked",
         "_empty_lines",
+        "_framing",
         "_gateway",
         "_holds_reading",
         "_is_distrusted",
@@ -82,6 +83,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_distrusted = False
         self._keeps_alive = True
         self._empty_lines = 0
+        self._framing = b""
         self._write_paused = False
         self.deadline = _NEVER
         self.http_1_1 = True
@@ -206,7 +208,7 @@ class ClientConnection(asyncio.Protocol):
         self._part = _Part.BODY
         self.deadline = self._gateway.deadlines.now() + self._gateway.limits.body_s
         if not self._buffer and self.http_1_1 and b"expect" in run.exchange.request.headers:
-            self.write(CONTINUE)
+            self._write(CONTINUE)
         self._read_on()
         if self._buffer and not self._pumping:
             self._pump()
@@ -222,13 +224,54 @@ class ClientConnection(asyncio.Protocol):
         else:
             transport.resume_reading()
 
-    def write(self, data: bytes) -> None:
-        """Send bytes of an answer."""
+    def answer(self, exchange: Exchange, response: Response) -> None:
+        """Send a whole answer; then the next request's turn, or the end."""
+        body = response.body or b""
+        is_head_request = exchange.request.method == "HEAD"
+        bodiless = response.status in BODILESS
+        # A HEAD request is told the length of what GET would get, where it is known, and nothing where it is not.
+        framing = b"" if bodiless or (is_head_request and not body) else b"content-length: %d\r\n" % len(body)
+        head = answer_head(
+            response.status,
+            response.headers,
+            exchange.answer_headers,
+            exchange.id,
+            framing,
+            closes=not self.keeps_alive,
+        )
+        self._write(head if bodiless or is_head_request else head + body)
+        self._finished()
+
+    def begin_answer(self, exchange: Exchange, response: Response) -> None:
+        """Send the head of an answer: its body comes in chunks, or, to HTTP/1.0, until the connection closes."""
+        self._framing = CHUNKED if self.http_1_1 else b""
+        if not self.http_1_1:
+            self.keeps_alive = False
+        head = answer_head(
+            response.status,
+            response.headers,
+            exchange.answer_headers,
+            exchange.id,
+            self._framing,
+            closes=not self.keeps_alive,
+        )
+        self._write(head)
+
+    def answer_data(self, data: bytes) -> None:
+        """Send some of the body."""
+        self._write(chunk(data) if self._framing else data)
+
+    def end_answer(self) -> None:
+        """The body is complete: the next request's turn, or the end."""
+        if self._framing:
+            self._write(LAST_CHUNK)
+        self._finished()
+
+    def _write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
 
-    def finished(self) -> None:
-        """The answer is written: the next request's turn, or the end."""
+    def _finished(self) -> None:
         self._run = None
         transport = self._transport
         if transport is None:
