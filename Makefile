@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test quick lint types imports check format bench lock clean
+.PHONY: demo test quick compiled lint types imports check format bench lock clean
 
 demo: .venv/.runtime
 	@$(BIN)/doorward demo
@@ -13,6 +13,10 @@ test: .venv/.dev
 
 quick: .venv/.dev
 	$(BIN)/pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+
+# The hot modules by mypyc (needs a C compiler), beside the source: `PYTHONPATH=.compiled .venv/bin/doorward run`.
+compiled: .venv/.dev
+	bash tools/compiled.sh
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from doorward.denial import Denied
 from doorward.operation import Operation
@@ -119,7 +119,7 @@ class Caller:
     issuer: str
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
-    claims: Mapping[str, object] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
     """All verified claims of the token; for an API key the claims stored with it."""
     credential_id: str = ""
     """The token's `jti` or the key's id: names the credential without revealing it."""
@@ -148,9 +148,9 @@ class Exchange:
     operation: Operation | None = None
     path_values: Mapping[str, str] = field(default_factory=dict)
     """Path parameters of the matched operation, percent-decoded once."""
-    parameters: dict[tuple[str, str], object] = field(default_factory=dict)
+    parameters: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Validated parameters by (location, name), in the type the description gives them."""
-    json_body: object = UNPARSED
+    json_body: Any = UNPARSED
     caller: Caller | None = None
     scopes_demanded: tuple[frozenset[str], ...] | None = None
     """Scope sets of the `security` alternatives the credentials meet: `authorize` wants one of them granted.

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import uvloop
@@ -17,6 +17,7 @@ from doorward.controls import audit, forward, transport
 from doorward.controls.audit.records import Closed, Intent, Outcome, Record, decode
 from doorward.controls.forward import ForwardPolicy, IdentitySigner
 from doorward.controls.limits import LimitsPolicy
+from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
 from doorward.gateway.deadlines import Deadlines
@@ -25,6 +26,7 @@ from doorward.gateway.listener import listen
 from doorward.gateway.upstream import UpstreamPool
 from doorward.jose import generate_key
 from doorward.operation import Operation, RequestBody
+from doorward.pipeline import Plan
 
 PATIENCE_S: Final = 10.0
 OK: Final = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"ok":true}'
@@ -175,19 +177,6 @@ class StubRelease:
             raise Denied("minimise.response_schema", "leak")
 
 
-@dataclass
-class StubPlan:
-    operation: Operation
-    request_head: Callable[[Exchange], bytes]
-    body_mode: str = "none"
-    body_bytes: int = 64 * 1024
-    release: StubRelease = field(default_factory=StubRelease)
-
-    @property
-    def records_intent(self) -> bool:
-        return self.operation.changes_state
-
-
 class StubPipeline:
     """`GET /items`, `/a%20b`, `/boom` (breaks), `/stream` (streamed answer); `POST /items` (read), `/upload` (streamed)."""
 
@@ -195,8 +184,8 @@ class StubPipeline:
         self.recorder = audit.Recorder(audit.AuditPolicy(), bytes(32))
         self._check = transport.compile_check(transport.TransportPolicy(hosts=("api.test", "127.0.0.1")))
         signer = IdentitySigner(generate_key("ES256"), policy)
-        self.plans: dict[tuple[str, bytes], StubPlan] = {}
-        for method, path, mode, reads in (
+        self.plans: dict[tuple[str, bytes], Plan] = {}
+        rows: tuple[tuple[str, bytes, BodyMode, bool], ...] = (
             ("GET", b"/items", "none", True),
             ("HEAD", b"/items", "none", True),
             ("DELETE", b"/items", "none", True),
@@ -205,12 +194,30 @@ class StubPipeline:
             ("GET", b"/stream", "none", False),
             ("POST", b"/items", "read", True),
             ("POST", b"/upload", "stream", True),
-        ):
+        )
+        for method, path, mode, reads in rows:
             body = RequestBody(required=True, content={}) if mode != "none" else None
             name = path.decode()
             operation = Operation(id=f"{method} {name}", method=method, path=name, template=name, request_body=body)
             head = forward.compile_request_head(operation, policy, signer)
-            self.plans[method, path] = StubPlan(operation, head, mode, release=StubRelease(reads))
+            self.plans[method, path] = Plan(
+                operation=operation,
+                head=(),
+                body=(),
+                body_mode=mode,
+                body_bytes=64 * 1024,
+                request_head=head,
+                release=StubRelease(reads),
+                records_intent=operation.changes_state,
+            )
+
+    def set_body_bytes(self, method: str, path: bytes, body_bytes: int) -> None:
+        """The largest body that an operation takes."""
+        self.plans[method, path] = replace(self.plans[method, path], body_bytes=body_bytes)
+
+    def set_reads_body(self, method: str, path: bytes, *, reads: bool) -> None:
+        """Whether the release of an operation wants its answers whole."""
+        self.plans[method, path] = replace(self.plans[method, path], release=StubRelease(reads))
 
     def count_address(self, exchange: Exchange) -> None:
         """Nothing is counted."""

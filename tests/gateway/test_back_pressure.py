@@ -104,7 +104,7 @@ def test_a_connection_with_a_request_not_all_sent_takes_no_other(monkeypatch: py
 
     monkeypatch.setattr(RecordingUpstream, "_serve", reads_only_the_head)
     with running() as lab:
-        lab.pipeline.plans["POST", b"/items"].body_bytes = MUCH
+        lab.pipeline.set_body_bytes("POST", b"/items", MUCH)
         answer = lab.ask(request("POST", body=b"z" * 16_000_000))
         idle = list(lab.pool._idle)
         is_over.set()

@@ -30,7 +30,7 @@ def test_the_rest_of_an_upload_goes_on_while_its_answer_streams(monkeypatch: pyt
 
     monkeypatch.setattr(RecordingUpstream, "_serve", answers_early)
     with running() as lab:
-        lab.pipeline.plans["POST", b"/upload"].release.reads = False
+        lab.pipeline.set_reads_body("POST", b"/upload", reads=False)
         with socket.create_connection(("127.0.0.1", lab.port), timeout=10) as client:
             client.sendall(ASKED)
             assert _until(client, b"begin\r\n").startswith(b"HTTP/1.1 200")
@@ -49,7 +49,7 @@ def test_an_upload_that_is_never_finished_ends_although_its_answer_has_begun(mon
 
     monkeypatch.setattr(RecordingUpstream, "_serve", answers_early)
     with running(limits=LimitsPolicy(body_s=0.5), forward={"response_s": 0.5}) as lab:
-        lab.pipeline.plans["POST", b"/upload"].release.reads = False
+        lab.pipeline.set_reads_body("POST", b"/upload", reads=False)
         with socket.create_connection(("127.0.0.1", lab.port), timeout=10) as client:
             client.sendall(ASKED)
             assert _until(client, b"begin\r\n").startswith(b"HTTP/1.1 200")

@@ -92,7 +92,7 @@ def test_an_upload_streams_to_the_upstream_in_either_framing(lab: Lab) -> None:
 
 
 def test_an_upload_beyond_its_limit_aborts_the_upstream(lab: Lab) -> None:
-    lab.pipeline.plans["POST", b"/upload"].body_bytes = 10
+    lab.pipeline.set_body_bytes("POST", b"/upload", 10)
     with lab.connect() as client:
         client.send(request("POST", "/upload", "Transfer-Encoding: chunked") + b"5\r\nabcde\r\n")
         client.send(b"7\r\nabcdefg\r\n")

@@ -129,7 +129,7 @@ class Release:
         if status >= 500 and not (self._policy.insecure_upstream_errors and declared):
             return _Plan(is_json=True, refusal="an error of the upstream", declared=declared)
         if declared is None:
-            return self._undeclared(is_json, f"status {status} is not declared", declared)
+            return self._undeclared(is_json, f"status {status} is not declared", None)
         content = declared_content(declared, media_type)
         if content is None:
             what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"

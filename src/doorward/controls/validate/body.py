@@ -112,8 +112,8 @@ class _FormBody:
         body = exchange.request.body
         try:
             fields = pairs(ascii_text(body), self._limit)
-        except TooMany as error:
-            raise Denied("validate.json_limit", f"form: {error}") from None
+        except TooMany as too_many:
+            raise Denied("validate.json_limit", f"form: {too_many}") from None
         except NotText as error:
             raise unfit([Failure("#", f"the form {error}", False)]) from None
         value = self._data(fields)

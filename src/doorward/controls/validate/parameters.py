@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from doorward.controls.validate.body import body_mode, unfit
-from doorward.controls.validate.form import TooMany, ascii_text, pairs
+from doorward.controls.validate.form import ascii_text, pairs
 from doorward.controls.validate.json_text import JsonReader
 from doorward.controls.validate.judge import Failure, Judge
 from doorward.controls.validate.media import JSON, DeclaredContent, reader_of
@@ -225,7 +225,7 @@ class _Query:
     def _set(self, exchange: Exchange, query: bytes) -> None:
         try:
             fields = pairs(ascii_text(query), self._limit)
-        except (NotText, TooMany) as error:
+        except ValueError as error:  # NotText, TooMany
             raise Denied("validate.parameter", f"the query {error}", public=_errors("query", "", str(error))) from None
         single: dict[str, list[str]] = {}
         objects: dict[str, tuple[_Declared, list[tuple[str, str]]]] = {}
