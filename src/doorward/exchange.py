@@ -30,10 +30,13 @@ class Headers:
     (b'x', [b'x', b'y'], False)
     """
 
-    __slots__ = ("_first", "items")
+    __slots__ = ("_first", "items", "memo")
 
     def __init__(self, items: list[Header]) -> None:
         self.items = items
+        self.memo: dict[Any, Any] = {}
+        """What a control found out about these fields, under a key of its own: the next request of a connection often
+        has the same ones. Fields are never changed, so what was found holds."""
         first: dict[bytes, bytes] = {}
         for name, value in items:
             first.setdefault(name, value)

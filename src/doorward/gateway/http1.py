@@ -7,13 +7,13 @@ from enum import Enum
 from typing import Final, Literal, cast
 
 from doorward.controls.limits import check_head_size
-from doorward.controls.transport import ChunkedBody, check_head, without_upgrade
+from doorward.controls.transport import ChunkedBody
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
-from doorward.gateway.request_reader import RequestReader
+from doorward.gateway.request_head import HeadReader
 
 LINGER_S: Final = 2.0
 """Time a refused client has to read the answer before the connection is cut, in seconds."""
@@ -51,14 +51,15 @@ class ClientConnection(asyncio.Protocol):
         "_empty_lines",
         "_framing",
         "_gateway",
+        "_heads",
         "_holds_reading",
         "_is_distrusted",
         "_is_eof",
+        "_is_read_twice",
         "_keeps_alive",
         "_left",
         "_part",
         "_pumping",
-        "_reader",
         "_run",
         "_source",
         "_transport",
@@ -71,7 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self._gateway = gateway
         self._transport: asyncio.Transport | None = None
         self._source = Source(address="")
-        self._reader = RequestReader()
+        self._heads = HeadReader()
         self._buffer = bytearray()
         self._part = _Part.HEAD
         self._run: ExchangeRun | None = None
@@ -81,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self._holds_reading = False
         self._is_eof = False
         self._is_distrusted = False
+        self._is_read_twice = False
         self._keeps_alive = True
         self._empty_lines = 0
         self._framing = b""
@@ -358,46 +360,33 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = min(self.deadline, self._gateway.deadlines.now() + head_s)
 
     def _begin(self, head: bytes) -> None:
-        reader = self._reader
+        gateway = self._gateway
         try:
-            check_head(head)
-            whole = without_upgrade(head)
-            reader.read_head(whole)
+            read = self._heads.read(head)
             check_head_size(
-                self._gateway.limits,
-                len(head),
-                target_bytes=len(reader.target),
-                header_count=len(reader.headers),
+                gateway.limits, len(head), target_bytes=len(read.target), header_count=len(read.headers.items)
             )
         except Denied as denied:
             self._refuse_head(denied, head)
             return
-        headers = Headers(reader.headers)
-        path, _, query = reader.target.partition(b"?")
-        line_end = head.index(b"\r\n", 2)
-        self.http_1_1 = http_1_1 = head[line_end - 1] == 0x31
-        coding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
-        self._chunked = ChunkedBody() if coding is not None else None
-        self._left = int(length) if length is not None else 0
-        connection = headers.get(b"connection")
-        self.keeps_alive = (
-            http_1_1
-            and not self._is_eof
-            and not self._gateway.is_draining
-            and (connection is None or not _says_close(headers))
-        )
+        path, _, query = read.target.partition(b"?")
+        self.http_1_1 = read.http_1_1
+        self._chunked = ChunkedBody() if read.is_chunked else None
+        self._left = read.length
+        self._is_read_twice = read.is_read_twice
+        self._keeps_alive = read.http_1_1 and not (read.asks_close or self._is_eof or gateway.is_draining)
         request = Request(
-            method=_METHODS[head[: head.index(b" ")].lstrip(b"\r\n")],
-            target=reader.target,
+            method=read.method,
+            target=read.target,
             path=path,
             query=query,
-            headers=headers,
-            scheme=self._gateway.scheme,
-            http_version="1.1" if http_1_1 else "1.0",
-            has_body=self._chunked is not None or self._left > 0,
+            headers=read.headers,
+            scheme=gateway.scheme,
+            http_version="1.1" if read.http_1_1 else "1.0",
+            has_body=read.is_chunked or read.length > 0,
         )
         exchange = self._new_exchange(request)
-        if whole is not head:
+        if read.offered_upgrade:
             exchange.findings.append("transport.upgrade")
         self._start(exchange).admit()
 
@@ -443,8 +432,8 @@ class ClientConnection(asyncio.Protocol):
                 used = len(piece)
                 self._left -= used
                 is_last = self._left == 0
-            if used:
-                self._reader.read_body(data[:used], is_last=is_last)
+            if used and self._is_read_twice:
+                self._heads.second.read_body(data[:used], is_last=is_last)
         except Denied as denied:
             self.keeps_alive = False
             self._is_distrusted = True
@@ -476,11 +465,6 @@ class ClientConnection(asyncio.Protocol):
             transport.write_eof()
         self._holds_reading = True
         self._read_on()
-
-
-def _says_close(headers: Headers) -> bool:
-    options = b",".join(headers.all(b"connection")).lower().split(b",")
-    return any(option.strip(b" \t") == b"close" for option in options)
 
 
 def _unreadable(head: bytes, scheme: Literal["http", "https"]) -> Request:

@@ -7,15 +7,17 @@ from doorward.denial import Denied
 from doorward.exchange import Header
 from doorward.wire import HOP_BY_HOP
 
-_HEAD: Final = re.compile(
-    rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-)
-_FIELD: Final = re.compile(rb"([^:\r\n]++):[\t ]*+([^\r]*+)\r\n")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?")
+_FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)")
 _LENGTH: Final = re.compile(rb"[0-9]{1,16}")
 _DROPPED: Final = HOP_BY_HOP | {b"content-length"}
 _BODILESS: Final = frozenset({204, 304})
 _HTTP_1_1: Final = b"1"
+_KEPT_LINES: Final = 2_048
+_KEPT_LINE_BYTES: Final = 128
+_UNKEPT: Final = frozenset({b"set-cookie", b"authorization", b"location"})
+_known: Final[dict[bytes, Header]] = {}
+"""Field lines read before: an upstream sends few different ones. Bounded, and without those that hold secrets."""
 
 
 class ResponseHead(NamedTuple):
@@ -36,26 +38,26 @@ def read_response_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
     Errors: Denied `forward.upstream_framing` for anything two readers could take differently.
     Source: RFC 9112 sections 4-6; hostile input S25.
     """
-    match = _HEAD.fullmatch(head)
+    start, *lines = head[:-4].split(b"\r\n")
+    match = _STATUS_LINE.fullmatch(start)
     if match is None:
         raise framing_fault("malformed response head")
-    minor, status_digits, lines = match.groups()
-    status = int(status_digits)
+    minor, status = match[1], int(match[2])
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: list[bytes] = []
     headers: list[Header] = []
-    for raw_name, raw_value in _FIELD.findall(lines):
-        name: bytes = raw_name.lower()
-        value: bytes = raw_value.rstrip(b" \t")
+    for line in lines:
+        field = _known.get(line) or _read_field(line)
+        name = field[0]
         if name not in _DROPPED:
-            headers.append((name, value))
+            headers.append(field)
         elif name == b"content-length":
-            lengths.append(value)
+            lengths.append(field[1])
         elif name == b"transfer-encoding":
-            codings.append(value.lower())
+            codings.append(field[1].lower())
         elif name == b"connection":
-            options += [option.strip(b" \t").lower() for option in value.split(b",")]
+            options += [option.strip(b" \t").lower() for option in field[1].split(b",")]
     if options:
         headers = [field for field in headers if field[0] not in options]
     keeps_alive = b"close" not in options and (minor == _HTTP_1_1 or b"keep-alive" in options)
@@ -65,6 +67,18 @@ def read_response_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
     if length is None and not codings:
         keeps_alive = False
     return ResponseHead(status, headers, length, bool(codings), keeps_alive)
+
+
+def _read_field(line: bytes) -> Header:
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise framing_fault("malformed response head")
+    field = match[1].lower(), match[2].rstrip(b" \t")
+    if len(line) <= _KEPT_LINE_BYTES and field[0] not in _UNKEPT:
+        if len(_known) >= _KEPT_LINES:
+            _known.clear()
+        _known[line] = field
+    return field
 
 
 def framing_fault(detail: str) -> Denied:

@@ -14,6 +14,8 @@ from doorward.errors import Fault
 from doorward.exchange import Exchange, Headers
 from doorward.operation import Operation
 
+_KEPT_OPERATIONS: Final = 32
+"""Operations for which the lines made of one client's fields are remembered."""
 _AUTHORITY: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,261}")
 _ORDINARY_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 _EXPECTS_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -42,6 +44,30 @@ def compile_request_head(
     authority = upstream.authority
     identity = b"\r\n" + policy.identity_header.encode("ascii") + b": "
     token = signer.token
+    key = object()
+
+    def end_to_end(headers: Headers) -> tuple[bytes, int]:
+        """The client's fields that go on, as lines, and how many."""
+        connection = headers.get(b"connection")
+        dropped = (
+            named_by_connection(headers.all(b"connection")) - judged
+            if connection is not None and connection not in _ORDINARY_CONNECTION
+            else frozenset()
+        )
+        parts: list[bytes] = []
+        for name, value in headers.items:
+            start = fields[name]
+            if start is None or name in dropped:
+                continue
+            if secret_cookies and name == b"cookie":
+                value = _without_cookies(value, secret_cookies)  # noqa: PLW2901 - the value that goes on
+                if not value:
+                    continue
+            parts += (start, value)
+        if len(headers.memo) >= _KEPT_OPERATIONS:
+            headers.memo.clear()
+        lines = headers.memo[key] = b"".join(parts), len(parts) // 2
+        return lines
 
     def request_head(exchange: Exchange) -> bytes:
         request = exchange.request
@@ -53,24 +79,9 @@ def compile_request_head(
             parts += (b"?", query)
         if b" " in request.path or b" " in query:
             raise Fault("a space in the request target would split the request line")
-        parts += (version, host if keeps_host and host else authority)
-        lines = 2
-        connection = headers.get(b"connection")
-        dropped = (
-            named_by_connection(headers.all(b"connection")) - judged
-            if connection is not None and connection not in _ORDINARY_CONNECTION
-            else None
-        )
-        for name, value in headers.items:
-            start = fields[name]
-            if start is None or (dropped is not None and name in dropped):
-                continue
-            if secret_cookies and name == b"cookie":
-                value = _without_cookies(value, secret_cookies)  # noqa: PLW2901 - the value that goes on
-                if not value:
-                    continue
-            parts += (start, value)
-            lines += 1
+        own_lines, own_count = headers.memo.get(key) or end_to_end(headers)
+        parts += (version, host if keeps_host and host else authority, own_lines)
+        lines = 2 + own_count
         if request.body or (not request.has_body and request.method in _EXPECTS_LENGTH):
             parts.append(b"\r\ncontent-length: %d" % len(request.body))
             lines += 1

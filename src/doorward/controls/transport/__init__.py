@@ -7,7 +7,7 @@ Not here: how large or slow a request may be (limits); which paths and methods e
 """
 
 from doorward.controls.transport.chunked import ChunkedBody
-from doorward.controls.transport.head import METHODS, check_head
+from doorward.controls.transport.head import METHODS, check_head, start_line
 from doorward.controls.transport.path import canonical_path
 from doorward.controls.transport.policy import TransportPolicy
 from doorward.controls.transport.request import compile_check
@@ -20,5 +20,6 @@ __all__ = [
     "canonical_path",
     "check_head",
     "compile_check",
+    "start_line",
     "without_upgrade",
 ]

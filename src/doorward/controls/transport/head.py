@@ -20,6 +20,7 @@ _WELL_FORMED: Final = re.compile(
     rb"(?:\r\n)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!\"$-~]++ HTTP/1\.[01]\r\n"
     rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
 )
+_ORIGIN_FORM: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*+) HTTP/1\.([01])")
 _START_LINE: Final = re.compile(rb"(" + _TOKEN + rb"++) ([!-~\x80-\xff]++) HTTP/1\.[01]")
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"++):[\t\x20-\x7e\x80-\xff]*+")
 _FRAMING: Final = re.compile(rb"\n(transfer-encoding|content-length|expect):([^\r]*+)")
@@ -44,6 +45,16 @@ def check_head(head: bytes) -> None:
     lower = head.lower()
     if b"\ncontent-length:" in lower or b"\ntransfer-encoding:" in lower or b"\nexpect:" in lower:
         _check_framing(lower)
+
+
+def start_line(line: bytes) -> tuple[bytes, bytes, bytes] | None:
+    r"""Method, target and minor version of a request line in origin form, or None for a line that is anything else.
+
+    >>> start_line(b"GET /a?b=1 HTTP/1.1")
+    (b'GET', b'/a?b=1', b'1')
+    """
+    match = _ORIGIN_FORM.fullmatch(line)
+    return None if match is None else (match[1], match[2], match[3])
 
 
 def _check_framing(lower: bytes) -> None:

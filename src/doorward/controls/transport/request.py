@@ -65,16 +65,22 @@ def compile_check(policy: TransportPolicy) -> Check:
     Source: RFC 9112 section 3.2; hostile inputs H1-H8, H10, P1-P7, S23.
     """
     hosts = frozenset(host.encode("ascii") for host in policy.hosts)
+    key = object()
+
+    def judge(headers: Headers) -> tuple[bytes, tuple[str, ...]]:
+        _check_names(headers)
+        host = _host_of(headers)
+        if hosts and host not in hosts and host.rpartition(b":")[0] not in hosts:
+            raise Denied("transport.host_unknown", f"host {host[:255]!r} is not served here")
+        judged = headers.memo[key] = host, _noted(headers)
+        return judged
 
     def check(exchange: Exchange) -> None:
         request = exchange.request
         headers = request.headers
         if request.method not in _METHODS:
             _refuse_method(request.method)
-        _check_names(headers)
-        host = _host_of(headers)
-        if hosts and host not in hosts and host.rpartition(b":")[0] not in hosts:
-            raise Denied("transport.host_unknown", f"host {host[:255]!r} is not served here")
+        host, findings = headers.memo.get(key) or judge(headers)
         path = request.path
         if path[:1] != b"/":
             path = _path_of_absolute(request, host)
@@ -83,8 +89,8 @@ def compile_check(policy: TransportPolicy) -> Check:
         if b"#" in request.query:
             raise Denied("transport.path_fragment", "`#` in the query")
         request.path = canonical_path(path)
-        if not headers.names.isdisjoint(_NOTED):
-            _note(exchange)
+        if findings:
+            exchange.findings.extend(findings)
 
     return check
 
@@ -137,12 +143,13 @@ def _path_of_absolute(request: Request, host: bytes) -> bytes:
     return path or b"/"
 
 
-def _note(exchange: Exchange) -> None:
-    names = exchange.request.headers.names
-    for finding, noted in _FINDINGS:
-        if not names.isdisjoint(noted):
-            exchange.findings.append(finding)
-    for value in exchange.request.headers.all(b"connection"):
-        if any(option.strip(b" \t").lower() not in _HARMLESS_OPTIONS for option in value.split(b",")):
-            exchange.findings.append("transport.hop_by_hop")
-            return
+def _noted(headers: Headers) -> tuple[str, ...]:
+    """Findings about fields that will not be forwarded."""
+    names = headers.names
+    if names.isdisjoint(_NOTED):
+        return ()
+    findings = [finding for finding, noted in _FINDINGS if not names.isdisjoint(noted)]
+    options = b",".join(headers.all(b"connection")).split(b",")
+    if any(option.strip(b" \t").lower() not in _HARMLESS_OPTIONS for option in options):
+        findings.append("transport.hop_by_hop")
+    return tuple(findings)
