@@ -13,9 +13,10 @@ import pytest
 import structlog
 
 from doorward.audit.fileio import FileIo
+from doorward.audit.lock import ShardInUse
 from doorward.audit.reading import read_trail
 from doorward.audit.verify import verify_trail
-from doorward.audit.writer import QUEUE_BYTES, QUEUE_COUNT, RETRY_S, AuditWriter, ShardInUse
+from doorward.audit.writer import QUEUE_BYTES, QUEUE_COUNT, RETRY_S, AuditWriter
 from doorward.controls.audit import AuditPolicy
 from doorward.controls.audit.records import Kind, Record
 

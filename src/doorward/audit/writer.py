@@ -5,7 +5,6 @@ a millisecond between two groups, because waking a thread costs about 30 us and 
 """
 
 import asyncio
-import fcntl
 import os
 import queue
 import threading
@@ -21,6 +20,7 @@ import structlog
 from doorward.audit.checkpoint import CheckpointWriter, ensure_key, load_private_key
 from doorward.audit.fileio import FileIo
 from doorward.audit.format import Item
+from doorward.audit.lock import lock
 from doorward.audit.recovery import recover
 from doorward.audit.shard import Shard
 from doorward.controls.audit import AuditPolicy, Record
@@ -42,10 +42,6 @@ _CLOSE_S: Final = 10.0
 Done = Callable[[bool], None]
 
 
-class ShardInUse(OSError):
-    """Another process writes to this shard."""
-
-
 class _Waiting(NamedTuple):
     item: Item
     done: Done
@@ -57,7 +53,7 @@ class AuditWriter:
     `append` and `close` belong to the thread of `loop`. Recovery runs in the constructor: when it returns, what the
     last run left is in order, and what has to be said about it is on the disk (or will be, before any other record).
 
-    Errors: ShardInUse; OSError when the trail cannot be read.
+    Errors: lock.ShardInUse; OSError when the trail cannot be read.
     """
 
     def __init__(
@@ -76,7 +72,7 @@ class AuditWriter:
         self._loop, self._gather_s, self._group_count, self._clock = loop, gather_s, group_count, clock
         io = io or FileIo()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_fd = _lock(directory / f"{shard}.lock")
+        self._lock_fd = lock(directory / f"{shard}.lock")
         try:
             key = None if signing_key is None else load_private_key(signing_key)
             checkpoints = None if key is None else CheckpointWriter(key, io)
@@ -101,8 +97,8 @@ class AuditWriter:
         self._inbox: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._finished: deque[tuple[list[_Waiting], bool]] = deque()
         self._attempt(self._shard.open)
-        self._thread = threading.Thread(target=self._run, name=f"audit {shard}", daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._run, name=f"audit {shard}", daemon=True)
+        self._worker.start()
 
     @classmethod
     def open(cls, state: Path, slot: int, policy: AuditPolicy, *, loop: asyncio.AbstractEventLoop) -> "AuditWriter":
@@ -153,7 +149,7 @@ class AuditWriter:
         while self._waiting:
             self._inbox.put(self._next_group())
         self._inbox.put(None)
-        self._thread.join(_CLOSE_S)
+        self._worker.join(_CLOSE_S)
         self._release()
         os.close(self._lock_fd)
 
@@ -253,13 +249,3 @@ class AuditWriter:
 def trail_directory(state: Path, policy: AuditPolicy) -> Path:
     """Where the trail is kept."""
     return state / policy.directory
-
-
-def _lock(path: Path) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise ShardInUse(f"{path}: another process writes this shard of the trail") from None
-    return fd
