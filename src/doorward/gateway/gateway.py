@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from doorward.controls.audit import Record, Recorder
 from doorward.controls.forward import ForwardPolicy, with_framing
 from doorward.controls.limits import LimitsPolicy, Load
-from doorward.controls.transport import METHODS
+from doorward.controls.transport import METHODS, TrustedProxies
 from doorward.exchange import Exchange, Headers, Response
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.upstream import UpstreamPool
@@ -59,6 +59,7 @@ class Gateway:
         deadlines: Deadlines,
         scheme: Literal["http", "https"] = "https",
         local_answer: LocalAnswer | None = None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.audit = audit
@@ -67,6 +68,8 @@ class Gateway:
         self.limits = limits
         self.response_bytes = forward.response_bytes
         self.deadlines = deadlines
+        self.proxies = proxies
+        """Whose word about a client's address is taken; None: nobody's."""
         self.scheme: Literal["http", "https"] = scheme
         self.local_answer: LocalAnswer = local_answer or answer_server_wide
         self.is_draining = False
@@ -82,9 +85,17 @@ class Gateway:
         """A request id: 32 hexadecimal digits nobody can guess."""
         return next(self._ids)
 
-    def replace(self, pipeline: Decides, *, limits: LimitsPolicy, forward: ForwardPolicy) -> None:
+    def replace(
+        self,
+        pipeline: Decides,
+        *,
+        limits: LimitsPolicy,
+        forward: ForwardPolicy,
+        proxies: TrustedProxies | None = None,
+    ) -> None:
         """Serve what comes from now on by another policy; exchanges under way keep theirs."""
         self.pipeline = pipeline
+        self.proxies = proxies
         self.limits = self.load.policy = limits
         self.response_bytes = forward.response_bytes
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final, Literal, cast
 
 from doorward.controls.limits import check_head_size
-from doorward.controls.transport import ChunkedBody
+from doorward.controls.transport import ChunkedBody, TrustedProxies
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
@@ -48,6 +48,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_chunked",
+        "_counted_as",
         "_empty_lines",
         "_framing",
         "_gateway",
@@ -72,6 +73,7 @@ class ClientConnection(asyncio.Protocol):
         self._gateway = gateway
         self._transport: asyncio.Transport | None = None
         self._source = Source(address="")
+        self._counted_as = ""
         self._heads = HeadReader()
         self._buffer = bytearray()
         self._part = _Part.HEAD
@@ -115,7 +117,10 @@ class ClientConnection(asyncio.Protocol):
             address=str(peer[0]).removeprefix("::ffff:"), port=peer[1], tls_version=secure.version() if secure else None
         )
         try:
-            self._gateway.load.connect(source.address)
+            proxies = self._gateway.proxies
+            # All clients behind a listed proxy come from its address: its connections are counted in all only.
+            self._counted_as = "" if proxies is not None and proxies.trusts(source.address) else source.address
+            self._gateway.load.connect(self._counted_as)
         except Denied:
             self._gateway.turned_away_count += 1
             transport.write(OVERLOADED)
@@ -133,7 +138,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         self._gateway.deadlines.discard(self)
         self._gateway.closed(self)
-        self._gateway.load.disconnect(self._source.address)
+        self._gateway.load.disconnect(self._counted_as)
         run, self._run = self._run, None
         if run is not None:
             run.client_gone()
@@ -314,7 +319,7 @@ class ClientConnection(asyncio.Protocol):
                     return
         except Exception as error:  # noqa: BLE001 - containment: this exchange fails, closed; the worker lives on
             self._is_distrusted = True
-            run = self._run or self._start(self._new_exchange(_unreadable(b"", self._gateway.scheme)))
+            run = self._run or self._start(self._new_exchange(_unreadable(b"", self._gateway.scheme), self._source))
             run.fail(error)
         finally:
             self._pumping = False
@@ -366,6 +371,8 @@ class ClientConnection(asyncio.Protocol):
             check_head_size(
                 gateway.limits, len(head), target_bytes=len(read.target), header_count=len(read.headers.items)
             )
+            proxies = gateway.proxies
+            source = self._source if proxies is None else _behind(self._source, proxies, read.headers)
         except Denied as denied:
             self._refuse_head(denied, head)
             return
@@ -385,17 +392,19 @@ class ClientConnection(asyncio.Protocol):
             http_version="1.1" if read.http_1_1 else "1.0",
             has_body=read.is_chunked or read.length > 0,
         )
-        exchange = self._new_exchange(request)
+        exchange = self._new_exchange(request, source)
+        if source is not self._source:
+            exchange.findings.append(f"transport.via:{self._source.address}")
         if read.offered_upgrade:
             exchange.findings.append("transport.upgrade")
         self._start(exchange).admit()
 
-    def _new_exchange(self, request: Request) -> Exchange:
+    def _new_exchange(self, request: Request, source: Source) -> Exchange:
         return Exchange(
             id=self._gateway.new_id(),
             now=time.time(),
             ticks=time.monotonic(),
-            source=self._source,
+            source=source,
             request=request,
         )
 
@@ -410,7 +419,7 @@ class ClientConnection(asyncio.Protocol):
         """Answer a head that cannot be read. Where the next message begins is unknown: the connection ends."""
         self.keeps_alive = False
         self._is_distrusted = True
-        run = self._start(self._new_exchange(_unreadable(head, self._gateway.scheme)))
+        run = self._start(self._new_exchange(_unreadable(head, self._gateway.scheme), self._source))
         try:
             run.pipeline.count_address(run.exchange)
         except Denied as beyond:
@@ -465,6 +474,14 @@ class ClientConnection(asyncio.Protocol):
             transport.write_eof()
         self._holds_reading = True
         self._read_on()
+
+
+def _behind(peer: Source, proxies: TrustedProxies, headers: Headers) -> Source:
+    """Where a request came from: the peer itself, or the client that a listed proxy speaks for."""
+    if not proxies.trusts(peer.address):
+        return peer
+    address = proxies.client_address(peer.address, headers)
+    return peer if address == peer.address else Source(address=address, tls_version=peer.tls_version)
 
 
 def _unreadable(head: bytes, scheme: Literal["http", "https"]) -> Request:

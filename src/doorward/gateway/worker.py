@@ -86,6 +86,7 @@ class Worker:
             self._upstream,
             limits=policy.limits,
             forward=policy.forward,
+            proxies=policy.transport.proxies(),
             deadlines=self._deadlines,
             scheme="https" if scheme == "https" else "http",
             local_answer=redirect_to_https(policy.transport, redirects_to) if redirects_to else None,
@@ -107,7 +108,12 @@ class Worker:
                 self._upstream = upstream
         for gateway in self._gateways:
             gateway.upstream = self._upstream
-            gateway.replace(self._serving.pipeline, limits=policy.limits, forward=policy.forward)
+            gateway.replace(
+                self._serving.pipeline,
+                limits=policy.limits,
+                forward=policy.forward,
+                proxies=policy.transport.proxies(),
+            )
 
     def _renew(self) -> None:
         tls = self._serving.policy.tls

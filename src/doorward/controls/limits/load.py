@@ -21,7 +21,15 @@ class Load:
         self._by_address: dict[str, int] = {}
 
     def connect(self, address: str) -> None:
-        """Nothing, having counted one more connection. Errors: Denied `limits.overload`."""
+        """Nothing, having counted one more connection; without an address only in all.
+
+        Errors: Denied `limits.overload`.
+        """
+        if not address:
+            if self.connections >= self.policy.connections:
+                raise _overload(f"{self.connections} connections are open")
+            self.connections += 1
+            return
         key = address_key(address)
         open_before = self._by_address.get(key, 0)
         if self.connections >= self.policy.connections:
@@ -33,8 +41,10 @@ class Load:
 
     def disconnect(self, address: str) -> None:
         """Nothing, having counted one connection less."""
-        key = address_key(address)
         self.connections -= 1
+        if not address:
+            return
+        key = address_key(address)
         still_open = self._by_address[key] - 1
         if still_open:
             self._by_address[key] = still_open

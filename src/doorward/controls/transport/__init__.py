@@ -10,6 +10,7 @@ from doorward.controls.transport.chunked import ChunkedBody
 from doorward.controls.transport.head import METHODS, check_head, start_line
 from doorward.controls.transport.path import canonical_path
 from doorward.controls.transport.policy import TransportPolicy
+from doorward.controls.transport.proxies import TrustedProxies
 from doorward.controls.transport.request import compile_check
 from doorward.controls.transport.upgrade import without_upgrade
 
@@ -17,6 +18,7 @@ __all__ = [
     "METHODS",
     "ChunkedBody",
     "TransportPolicy",
+    "TrustedProxies",
     "canonical_path",
     "check_head",
     "compile_check",

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from doorward.controls.transport.proxies import ClientField, TrustedProxies, network
+
 _HOST: Final = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+(?::[1-9][0-9]{0,4})?|\[[0-9a-f:.]+\](?::[1-9][0-9]{0,4})?")
 
 
@@ -13,6 +15,10 @@ def _folded_host(value: str) -> str:
     if _HOST.fullmatch(folded) is None:
         raise ValueError(f"{value!r} is not a host name; write `api.example.com` or `api.example.com:8443`")
     return folded
+
+
+def _known_network(value: str) -> str:
+    return str(network(value))
 
 
 class TransportPolicy(BaseModel):
@@ -26,3 +32,20 @@ class TransportPolicy(BaseModel):
     A request for another host gets 421, so that a name pointed at this address by somebody else (DNS rebinding,
     a forgotten CNAME) reaches nothing.
     """
+
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_known_network)], ...] = Field(
+        default=(), max_length=256, strict=False
+    )
+    """Addresses or networks (CIDR) of the proxies in front of this gateway, as `10.0.0.0/8`.
+
+    From a peer listed here the client's address is taken from `client_address`: limits count it and records name it.
+    Empty: nobody is believed, and every forwarding field is removed.
+    """
+    client_address: ClientField = "x-forwarded-for"
+    """The field in which the listed proxies say where a request came from; the other one is ignored."""
+
+    def proxies(self) -> TrustedProxies | None:
+        """The listed proxies, or None when there are none."""
+        if not self.trusted_proxies:
+            return None
+        return TrustedProxies(tuple(network(one) for one in self.trusted_proxies), self.client_address)
