@@ -44,7 +44,7 @@ def test_an_answer_that_begins_behind_unread_ones_keeps_the_upstream_waiting(lab
             lab.wait_until(lambda: connection._run is None)
         client.send(request(target="/stream"))
         lab.wait_until(lambda: connection.is_slow)
-        lab.wait_until(lambda: [one._is_paused for one in lab.pool._all] == [True])
+        lab.wait_until(lambda: [one._is_paused for one in lab.pool.targets[0].connections] == [True])
         bodies = [answer.body for answer in (client.answer() for _ in range(count + 1)) if answer is not None]
     assert [len(body) for body in bodies] == [SOME_BYTES] * count + [MUCH]
 
@@ -106,7 +106,7 @@ def test_a_connection_with_a_request_not_all_sent_takes_no_other(monkeypatch: py
     with running() as lab:
         lab.pipeline.set_body_bytes("POST", b"/items", MUCH)
         answer = lab.ask(request("POST", body=b"z" * 16_000_000))
-        idle = list(lab.pool._idle)
+        idle = list(lab.pool.targets[0].idle)
         is_over.set()
     assert answer is not None
     assert answer.status == 200

@@ -145,6 +145,33 @@ def test_t9_an_upstream_nobody_vouches_for_is_not_spoken_to(
         assert len(upstream.upstream.seen) == 1
 
 
+def test_an_upstream_that_demands_a_certificate_gets_the_one_in_the_policy(
+    authority: trustme.CA, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    ca, shown = tmp_path / "ca.pem", tmp_path / "doorward.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("doorward", key_type=trustme.KeyType.ECDSA).private_key_and_cert_chain_pem.write_to_path(
+        str(shown)
+    )
+    demanding = server_context(*files)
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(demanding)
+    with Lab(context=demanding) as upstream:
+        known = {"upstream": f"https://127.0.0.1:{upstream.port}", "ca_file": str(ca), "host": "client"}
+        with Lab(forward={**known, "certificate": str(shown)}) as lab:
+            answer = lab.ask(request())
+            assert answer is not None
+            assert answer.status == 200
+        with Lab(forward=known) as lab:
+            answer = lab.ask(request())
+            assert answer is not None
+            assert answer.status == 502
+        assert len(upstream.upstream.seen) == 1
+    with pytest.raises(PolicyError) as caught:
+        upstream_context(ForwardPolicy(certificate=str(tmp_path / "absent")))
+    assert caught.value.key == "forward.certificate"
+
+
 def test_a_file_that_is_no_certificate_is_the_operators_mistake(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.touch()

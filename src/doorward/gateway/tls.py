@@ -50,6 +50,15 @@ def upstream_context(policy: ForwardPolicy) -> ssl.SSLContext:
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    if policy.certificate is not None:
+        try:
+            context.load_cert_chain(policy.certificate, policy.key)
+        except (OSError, ssl.SSLError) as error:
+            raise PolicyError(
+                f"{policy.certificate} cannot be shown to the upstream: {error.strerror or error}",
+                key="forward.certificate",
+                hint="a PEM chain with the leaf first; its unencrypted private key there or in forward.key",
+            ) from error
     if policy.insecure_unverified_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

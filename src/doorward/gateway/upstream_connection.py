@@ -62,6 +62,12 @@ class Pool(Protocol):
     def released(self, connection: "UpstreamConnection") -> None:
         """The connection has done its exchange and is clean."""
 
+    def answered(self, connection: "UpstreamConnection") -> None:
+        """The connection has done its exchange and ends with it."""
+
+    def failed(self) -> None:
+        """There was no whole response, through no fault of the client."""
+
     def lost(self, connection: "UpstreamConnection") -> None:
         """The connection is gone."""
 
@@ -93,6 +99,9 @@ class UpstreamConnection(asyncio.Protocol):
         "deadline",
         "idle_since",
         "is_reused",
+        "opened_at",
+        "sent_at",
+        "status",
     )
 
     def __init__(self, pool: Pool) -> None:
@@ -111,6 +120,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.deadline = _NEVER
         self.idle_since = 0.0
         self.is_reused = False
+        self.opened_at = pool.deadlines.now()
+        self.sent_at = 0.0
+        """When the request under way was sent, or began to be."""
+        self.status = 0
+        """Of the last response."""
 
     # -- used by the pool and the asker ---------------------------------------------------------------------------
 
@@ -127,8 +141,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._saw_bytes = False
         self._interim_count = 0
         self._request_sent = not asker.streams_body
+        self.sent_at = self._pool.deadlines.now()
         if self._request_sent:
-            self.deadline = self._pool.deadlines.now() + self._pool.response_s
+            self.deadline = self.sent_at + self._pool.response_s
         self._write(asker.head + asker.body if asker.body else asker.head)
         asker.upstream_ready(self)
 
@@ -203,10 +218,13 @@ class UpstreamConnection(asyncio.Protocol):
             return
         ended_by_close = self._part is _Part.BODY and self._left is None and self._chunked is None
         if ended_by_close and exc is None and self._request_sent:
+            self._pool.answered(self)
             asker.response_end()
         elif self._saw_bytes:
+            self._pool.failed()
             asker.upstream_failed(framing_fault("the upstream closed in the middle of its response"))
         elif not (self.is_reused and asker.may_retry and self._pool.retry(asker)):
+            self._pool.failed()
             asker.upstream_failed(Denied("forward.upstream_unreachable", "the upstream closed without a response"))
 
     def pause_writing(self) -> None:
@@ -235,6 +253,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _fail(self, denied: Denied) -> None:
         asker, self._asker = self._asker, None
+        self._pool.failed()
         self._discard()
         if asker is not None:
             asker.upstream_failed(denied)
@@ -266,6 +285,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._request_sent:
             # An answer that comes before the upload is complete has its time too: nothing else would end it.
             self.deadline = self._pool.deadlines.now() + self._pool.response_s
+        self.status = head.status
         self._keeps_alive = head.keeps_alive
         self._left = head.length
         self._chunked = ChunkedBody() if head.chunked else None
@@ -303,5 +323,6 @@ class UpstreamConnection(asyncio.Protocol):
                     self.resume()
                 self._pool.released(self)
             else:
+                self._pool.answered(self)
                 self._discard()
             asker.response_end()

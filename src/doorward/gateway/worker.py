@@ -19,6 +19,7 @@ import uvloop
 
 from doorward import logs
 from doorward.audit.writer import AuditWriter
+from doorward.controls.forward import ForwardPolicy
 from doorward.errors import Fault, PolicyError
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
@@ -45,6 +46,7 @@ class Worker:
         policy = self._serving.policy
         self._context: ssl.SSLContext | None = None
         self._certificate_stamps: tuple[Stamp, ...] = ()
+        self._upstream_stamps = _upstream_stamps(policy.forward)
         if policy.tls is not None:
             self._certificate_stamps = (stamp(policy.tls.certificate), stamp(policy.tls.key))
             self._context = server_context(policy.tls.certificate, policy.tls.key)
@@ -94,6 +96,7 @@ class Worker:
 
     def _follow(self) -> None:
         self._renew()
+        self._renew_upstream()
         forward_before = self._serving.policy.forward
         if not self._serving.refresh():
             return
@@ -129,6 +132,20 @@ class Worker:
             _log.error("certificate refused, the one in force stays", reason=str(error))
         else:
             _log.info("certificate renewed")
+
+    def _renew_upstream(self) -> None:
+        stamps = _upstream_stamps(self._serving.policy.forward)
+        if stamps == self._upstream_stamps:
+            return
+        self._upstream_stamps = stamps
+        try:
+            self._upstream.renew()
+        except PolicyError as error:
+            _log.error("certificates for the upstream refused, the ones in force stay", reason=str(error))
+
+
+def _upstream_stamps(policy: ForwardPolicy) -> tuple[Stamp, ...]:
+    return tuple(stamp(Path(file)) for file in (policy.ca_file, policy.certificate, policy.key) if file is not None)
 
 
 def main() -> None:

@@ -207,10 +207,12 @@ class Policy(BaseModel):
 
     @field_validator("forward_")
     @classmethod
-    def _upstream_stands_above(cls, policy: ForwardPolicy) -> ForwardPolicy:
+    def _upstream_stands_above(cls, policy: ForwardPolicy, info: ValidationInfo) -> ForwardPolicy:
         if policy.upstream:
             raise ValueError("the upstream does not stand here: write it as `upstream:` at the top")
-        return policy
+        files = {"ca_file": policy.ca_file, "certificate": policy.certificate, "key": policy.key}
+        found = {name: str(_beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
+        return policy.model_copy(update=found) if found else policy
 
     @cached_property
     def authenticate(self) -> AuthenticatePolicy:

@@ -8,12 +8,13 @@ Not here: sockets, pool, deadlines and retry (gateway); what of the answer leave
 """
 
 from doorward.controls.forward.identity import IdentitySigner
-from doorward.controls.forward.policy import ForwardPolicy
+from doorward.controls.forward.policy import ForwardPolicy, HealthPolicy
 from doorward.controls.forward.request_head import compile_request_head, with_framing
 from doorward.controls.forward.upstream import Upstream, parse_upstream
 
 __all__ = [
     "ForwardPolicy",
+    "HealthPolicy",
     "IdentitySigner",
     "Upstream",
     "compile_request_head",

@@ -1,0 +1,126 @@
+"""One address that serves the upstream: its connections, how it has been doing, whether it is worth asking."""
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from doorward.gateway.upstream_breaker import Breaker
+from doorward.gateway.upstream_connection import Asker, UpstreamConnection
+
+if TYPE_CHECKING:
+    from doorward.gateway.deadlines import Deadlines
+    from doorward.gateway.upstream import UpstreamPool
+
+SLOW_START_S: Final = 10.0
+"""Time in which a target that came back gets ever more of its share, in seconds: caches are cold."""
+_DECAY_S: Final = 10.0
+"""After so many seconds a latency counts for a third."""
+_ALIKE_S: Final = 0.001
+"""Targets that answer faster than this are alike: a difference of microseconds is noise, not load."""
+_OVERWHELMED: Final = frozenset({502, 503, 504})
+
+
+class Target:
+    """A target of one worker's pool; what its connections see of the pool.
+
+    Its cost is the time a request would take there: peak-sensitive moving average of the latency, times the requests
+    before it. Source: Finagle's `Peak EWMA`; Mitzenmacher, The power of two choices (2001).
+    """
+
+    __slots__ = (
+        "_back_at",
+        "_latency_s",
+        "_measured_at",
+        "_pool",
+        "breaker",
+        "connections",
+        "deadlines",
+        "host",
+        "idle",
+        "is_healthy",
+        "opening",
+        "port",
+        "response_s",
+    )
+
+    def __init__(self, pool: "UpstreamPool", host: str, port: int, breaker: Breaker) -> None:
+        self.host, self.port, self.breaker = host, port, breaker
+        self._pool = pool
+        self.deadlines: Deadlines = pool.deadlines
+        self.response_s = pool.response_s
+        self.idle: list[UpstreamConnection] = []
+        self.connections: set[UpstreamConnection] = set()
+        self.opening = 0
+        self.is_healthy = True
+        """What active health checks say; true without them."""
+        self._latency_s = 0.0
+        self._measured_at = 0.0
+        self._back_at = -math.inf
+
+    @property
+    def name(self) -> str:
+        """`host:port`, for people."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def size(self) -> int:
+        """Connections, open and being opened."""
+        return len(self.connections) + self.opening
+
+    def cost(self, now: float) -> float:
+        """About how long a request would take here, in seconds."""
+        # What was measured fades: a target that was slow once is asked again, and tells how it is now.
+        latency_s = self._latency_s * math.exp((self._measured_at - now) / _DECAY_S)
+        cost = max(latency_s, _ALIKE_S) * (self.size - len(self.idle) + 1)
+        age = now - self._back_at
+        return cost if age >= SLOW_START_S else cost * (10.0 - 9.0 * age / SLOW_START_S)
+
+    def came_back(self, now: float) -> None:
+        """It serves again after it did not."""
+        self._back_at = now
+
+    # -- upstream_connection.Pool ----------------------------------------------------------------------------------
+
+    def released(self, connection: UpstreamConnection) -> None:
+        """A whole response came, and the connection is clean."""
+        now = self.deadlines.now()
+        self._judge(connection, now)
+        self._pool.released(self, connection, now)
+
+    def answered(self, connection: UpstreamConnection) -> None:
+        """A whole response came, over a connection that ends with it."""
+        self._judge(connection, self.deadlines.now())
+
+    def failed(self) -> None:
+        """No whole response came, through no fault of the client."""
+        self.breaker.failed(self.deadlines.now())
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """The connection is gone."""
+        self.connections.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+        self.breaker.undecided()
+        self._pool.lost()
+
+    def retry(self, asker: Asker) -> bool:
+        """Whether the request is sent once more."""
+        return self._pool.retry(asker, self)
+
+    def _judge(self, connection: UpstreamConnection, now: float) -> None:
+        if self._pool.is_alone:
+            # An answer is an answer: with no other target to ask, a 503 is better told than replaced by another.
+            self.breaker.succeeded()
+            return
+        self._measure(now - connection.sent_at, now)
+        if connection.status in _OVERWHELMED:
+            self.breaker.failed(now)
+        elif self.breaker.succeeded():
+            self.came_back(now)
+
+    def _measure(self, latency_s: float, now: float) -> None:
+        if latency_s >= self._latency_s:
+            self._latency_s = latency_s  # a slow answer counts at once, a fast one bit by bit
+        else:
+            weight = math.exp((self._measured_at - now) / _DECAY_S)
+            self._latency_s = self._latency_s * weight + latency_s * (1 - weight)
+        self._measured_at = now
