@@ -363,8 +363,7 @@ class Lab:
                 limits=self._limits,
                 forward=self._policy,
                 deadlines=deadlines,
-                scheme="http",
-                **self._kwargs,
+                **{"scheme": "http", **self._kwargs},
             )
             listener = socket.create_server(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]

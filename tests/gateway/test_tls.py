@@ -74,9 +74,11 @@ def test_a_client_with_tls_1_2_or_1_3_is_served(lab: Lab, authority: trustme.CA,
     assert outcome.tls_version == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
 
 
-def test_only_http_1_1_is_offered(lab: Lab, authority: trustme.CA) -> None:
-    with secure(lab, authority, alpn=("h2", "http/1.1")) as connection:
-        assert connection.selected_alpn_protocol() == "http/1.1"
+def test_http_2_is_preferred_and_nothing_else_is_spoken(lab: Lab, authority: trustme.CA) -> None:
+    with secure(lab, authority, alpn=("http/1.1", "h2")) as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+    with secure(lab, authority, alpn=("spdy/3", "h2c")) as connection:
+        assert connection.selected_alpn_protocol() is None
 
 
 def test_t1_what_is_older_gets_no_handshake(files: tuple[Path, Path]) -> None:

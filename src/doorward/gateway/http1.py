@@ -7,18 +7,17 @@ from enum import Enum
 from typing import Final, Literal, cast
 
 from doorward.controls.limits import check_head_size
-from doorward.controls.transport import ChunkedBody, TrustedProxies
+from doorward.controls.transport import ChunkedBody
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.request_head import HeadReader
+from doorward.gateway.source import behind, counted_as, peer
 
 LINGER_S: Final = 2.0
 """Time a refused client has to read the answer before the connection is cut, in seconds."""
-WRITE_S: Final = 30.0
-"""Time a client may leave answer bytes unread without taking any, in seconds (hostile input D2)."""
 _PIPELINED_BYTES: Final = 64 * 1024
 """Bytes of further requests kept while one is under way; then reading stops."""
 _EMPTY_LINES: Final = 2
@@ -111,15 +110,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection, or turn it away."""
         transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername") or ("", 0)
-        secure = transport.get_extra_info("ssl_object")
-        source = Source(
-            address=str(peer[0]).removeprefix("::ffff:"), port=peer[1], tls_version=secure.version() if secure else None
-        )
+        source = peer(transport)
+        self._counted_as = counted_as(source, self._gateway.proxies)
         try:
-            proxies = self._gateway.proxies
-            # All clients behind a listed proxy come from its address: its connections are counted in all only.
-            self._counted_as = "" if proxies is not None and proxies.trusts(source.address) else source.address
             self._gateway.load.connect(self._counted_as)
         except Denied:
             self._gateway.turned_away_count += 1
@@ -166,7 +159,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads slower than it is answered."""
-        self.deadline = self._gateway.deadlines.now() + WRITE_S
+        self.deadline = self._gateway.deadlines.now() + self._gateway.limits.write_s
         self._write_paused = True
         if self._run is not None:
             self._run.client_pressure(pauses=True)
@@ -371,8 +364,7 @@ class ClientConnection(asyncio.Protocol):
             check_head_size(
                 gateway.limits, len(head), target_bytes=len(read.target), header_count=len(read.headers.items)
             )
-            proxies = gateway.proxies
-            source = self._source if proxies is None else _behind(self._source, proxies, read.headers)
+            source = behind(self._source, gateway.proxies, read.headers)
         except Denied as denied:
             self._refuse_head(denied, head)
             return
@@ -474,14 +466,6 @@ class ClientConnection(asyncio.Protocol):
             transport.write_eof()
         self._holds_reading = True
         self._read_on()
-
-
-def _behind(peer: Source, proxies: TrustedProxies, headers: Headers) -> Source:
-    """Where a request came from: the peer itself, or the client that a listed proxy speaks for."""
-    if not proxies.trusts(peer.address):
-        return peer
-    address = proxies.client_address(peer.address, headers)
-    return peer if address == peer.address else Source(address=address, tls_version=peer.tls_version)
 
 
 def _unreadable(head: bytes, scheme: Literal["http", "https"]) -> Request:

@@ -8,8 +8,9 @@ from doorward.controls.transport import TransportPolicy, compile_check
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
 from doorward.gateway.gateway import Gateway, LocalAnswer
-from doorward.gateway.http1 import ClientConnection
-from doorward.gateway.tls import HANDSHAKE_S
+from doorward.gateway.http1 import LINGER_S, ClientConnection
+from doorward.gateway.http2 import Http2Connection
+from doorward.gateway.tls import HANDSHAKE_S, HTTP_2
 
 
 async def listen(
@@ -18,12 +19,29 @@ async def listen(
     """A server that accepts on a listening socket and hands every connection to `gateway`."""
     listener.setblocking(False)
     return await loop.create_server(
-        lambda: ClientConnection(gateway),
+        (lambda: ClientConnection(gateway)) if context is None else (lambda: _ByAlpn(gateway)),
         sock=listener,
         ssl=context,
         ssl_handshake_timeout=None if context is None else HANDSHAKE_S,
+        # A client that was told of the end and does not end its side is cut off; by default it may take half a minute.
+        ssl_shutdown_timeout=None if context is None else LINGER_S,
         backlog=1024,
     )
+
+
+class _ByAlpn(asyncio.Protocol):
+    """Hands a connection to the protocol that its TLS handshake agreed on (RFC 7301), HTTP/1.1 without an agreement."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The handshake is done."""
+        secure = transport.get_extra_info("ssl_object")
+        speaks_http2 = secure.selected_alpn_protocol() == HTTP_2
+        made = Http2Connection(self._gateway) if speaks_http2 else ClientConnection(self._gateway)
+        transport.set_protocol(made)
+        made.connection_made(transport)
 
 
 def redirect_to_https(policy: TransportPolicy, port: int) -> LocalAnswer:

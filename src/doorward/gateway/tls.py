@@ -10,12 +10,15 @@ from doorward.errors import PolicyError
 HANDSHAKE_S: Final = 5.0
 """Time a client has for its handshake, in seconds (hostile inputs D1, D3)."""
 
+HTTP_2: Final = "h2"
+"""Its name in the handshake (RFC 9113 section 3.2)."""
+
 # TLS 1.2 with forward secrecy and AEAD only; TLS 1.3 suites are all of that kind. Mozilla's "intermediate" set.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SHA1"
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """The context of the gateway's listener: TLS 1.2 and 1.3, no renegotiation, no tickets, HTTP/1.1 only.
+def server_context(certificate: Path, key: Path, *, http2: bool = True) -> ssl.SSLContext:
+    """The context of the gateway's listener: TLS 1.2 and 1.3, no renegotiation, no tickets.
 
     Errors: PolicyError when certificate or key cannot be used.
     Source: RFC 9325; hostile inputs T1, T5, T8.
@@ -28,7 +31,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     # A resumed session skips the certificate: with tickets off, what was decided in a handshake holds for that one.
     context.num_tickets = 0
     context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([HTTP_2, "http/1.1"] if http2 else ["http/1.1"])
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:

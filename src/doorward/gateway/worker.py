@@ -49,7 +49,7 @@ class Worker:
         self._upstream_stamps = _upstream_stamps(policy.forward)
         if policy.tls is not None:
             self._certificate_stamps = (stamp(policy.tls.certificate), stamp(policy.tls.key))
-            self._context = server_context(policy.tls.certificate, policy.tls.key)
+            self._context = server_context(policy.tls.certificate, policy.tls.key, http2=policy.transport.http2)
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
         self._audit = AuditWriter.open(snapshot.parent, slot, policy.audit, loop=loop)

@@ -39,6 +39,10 @@ class LimitsPolicy(BaseModel):
     idle_s: float = Field(default=60.0, ge=0.1, le=3_600.0)
     """Seconds a kept-alive connection may wait for its next request; then it is closed without an answer."""
 
+    write_s: float = Field(default=30.0, ge=0.1, le=3_600.0)
+    """Seconds a client may leave an answer waiting without taking any of it; then the connection, or the stream, is
+    broken off (hostile input D2)."""
+
     connections: int = Field(default=10_000, ge=1, le=1_000_000)
     """Most open client connections of one worker. Beyond it: 503, then close."""
     connections_per_address: int = Field(default=256, ge=1, le=1_000_000)

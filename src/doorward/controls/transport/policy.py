@@ -33,6 +33,9 @@ class TransportPolicy(BaseModel):
     a forgotten CNAME) reaches nothing.
     """
 
+    http2: bool = True
+    """HTTP/2 is offered to clients that connect by TLS. A change takes effect when the gateway starts anew."""
+
     trusted_proxies: tuple[Annotated[str, AfterValidator(_known_network)], ...] = Field(
         default=(), max_length=256, strict=False
     )
