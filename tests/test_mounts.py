@@ -158,3 +158,23 @@ def test_without_a_record_no_mount_answers(mounts: Mounts, raw: Callable[[], byt
         finally:
             audit.fails = lambda _: False
         assert (mount, answer.status, code_of(answer)) == (mount, 503, "audit.unavailable")
+
+
+@pytest.mark.parametrize("mount", ["gateway", "asgi"])
+def test_a_request_beyond_a_throttling_rule_is_held_back_and_then_served(mount: str) -> None:
+    with Mounts() as mounts:
+        raw = request("GET", "/health", "X-Tenant: a")
+        assert [mounts.ask(mount, raw).status for _ in range(3)] == [200, 200, 200]
+        findings = [one.findings for one in mounts.audits[mount].wait_for_outcomes(3)]
+    assert "limits.throttled:tenants" not in findings[0]
+    assert any("limits.throttled:tenants" in one for one in findings[1:])
+
+
+@pytest.mark.parametrize("mount", ["gateway", "asgi"])
+def test_a_place_under_way_is_given_back_however_the_exchange_ends(mount: str) -> None:
+    with Mounts() as mounts:
+        for target in ("/health", "/crash", "/nowhere", "/health"):
+            credential = [token()] if target == "/crash" else []
+            answer = mounts.ask(mount, request("GET", target, "X-One: 1", *credential))
+            assert code_of(answer) != "limits.concurrency", target
+        assert mounts.ask(mount, request("GET", "/health", "X-One: 1")).status == 200

@@ -94,6 +94,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "limits.target_size": Denial(414, "URI too long", "low", "API4:2023", closes=True),
         "limits.header_size": Denial(431, "Request header fields too large", "low", "API4:2023", closes=True),
         "limits.rate": Denial(429, "Too many requests", "medium", "API4:2023"),
+        "limits.concurrency": Denial(429, "Too many requests at a time", "medium", "API4:2023"),
         "limits.quota": Denial(429, "Quota used up", "medium", "API4:2023"),
         "limits.overload": Denial(503, "Busy, try again later", "medium", "API4:2023", closes=True),
         # -- authenticate: who is calling? ----------------------------------------------------------------------

@@ -23,10 +23,12 @@ def observed(check: Check) -> Check:
     """The check, whose denials are recorded and not done."""
 
     def observe(exchange: Exchange) -> None:
+        delay_s = exchange.delay_s
         try:
             check(exchange)
         except Denied as denied:
             exchange.findings.append(OBSERVED + denied.code)
+        exchange.delay_s = delay_s
 
     return observe
 

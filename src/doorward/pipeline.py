@@ -128,6 +128,7 @@ def _compile_plan(
         modes,
         ("authenticate", None if public else authenticate.compile_check(operation, policy.authenticate, credentials)),
         ("limits", limits.caller_check(bounds, counters)),
+        ("limits", limits.rules_check(operation, bounds, counters)),
         ("authorize", None if public else authorize.compile_check(operation, policy.authorize)),
         ("validate", validate.parameters_check(operation, strictness, description)),
     )

@@ -94,7 +94,14 @@ POLICY: Final[dict[str, Any]] = {
     "roles": {"reader": ["GET *"], "clerk": ["*"], "metered": ["GET *"]},
     "owners": {"/accounts/{account_id}": "caller.account_id"},
     "public": ["GET /health"],
-    "limits": {"body_bytes": 4096, "quota": {"metered": "1/month"}},
+    "limits": {
+        "body_bytes": 4096,
+        "quota": {"metered": "1/month"},
+        "rules": [
+            {"name": "tenants", "by": ["header:x-tenant"], "rate": "20/second burst 1", "throttle_s": 5.0},
+            {"name": "one", "by": ["header:x-one"], "concurrency": 1},
+        ],
+    },
     "operations": {"GET /once": {"limits": {"per_caller": "1/day"}}},
 }
 

@@ -136,6 +136,8 @@ class _Run:
             await self._run_app(scope)
         finally:
             self._guard.load.release(self._held)
+            while self.exchange.on_end:
+                self.exchange.on_end.pop()()
 
     # -- the request ------------------------------------------------------------------------------------------------
 
@@ -152,6 +154,8 @@ class _Run:
             self.pipeline.count_address(exchange)
             raise
         plan = self._plan = self.pipeline.admit_head(exchange)
+        if exchange.delay_s:
+            await asyncio.sleep(exchange.delay_s)
         if not request.has_body:
             self._body = b""
         elif plan.body_mode != "stream":

@@ -36,7 +36,7 @@ ControlName: TypeAlias = Literal["transport", "limits", "authenticate", "authori
 """The controls that have a mode. `forward` and `audit` have none: a request is forwarded and recorded, or refused."""
 OperationControl: TypeAlias = Literal["limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
 """The controls whose mode one operation may change; `transport` is done before it is known which operation it is."""
-_LIMITS_OF_OPERATIONS: Final = frozenset({"per_caller", "quota", "body_bytes"})
+_LIMITS_OF_OPERATIONS: Final = frozenset({"per_caller", "quota", "body_bytes", "cost"})
 Mode: TypeAlias = Literal["enforce", "observe", "off"]
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from doorward.controls.authorize import roles_granting, unmatched_grants, unmatched_owners
 from doorward.controls.authorize.owner import object_parameter
+from doorward.controls.limits import named_operations
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy, operation_key
 from doorward.policy.messages import did_you_mean
@@ -104,6 +105,10 @@ def _rules_without_operation(policy: Policy, description: ApiDescription) -> Ite
         yield _at(("owners", template), problem, did_you_mean(template, templates), level="error")
     for role, grant in unmatched_grants(policy.authorize, description.operations):
         yield _at(("roles", role), f"{grant!r} allows nothing", did_you_mean(grant, known))
+    for place, name in named_operations(policy.limits):
+        if name not in known:
+            where = ("limits", "rules", place, "operations")
+            yield _at(where, f"{name!r}: {absent}", did_you_mean(name, known), level="error")
     for role in policy.limits.quota:
         if role not in policy.roles:
             problem = "no caller can have this role: it is not among the roles"

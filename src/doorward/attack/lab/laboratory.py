@@ -33,6 +33,7 @@ _ABSENT_ISSUER: Final = "https://absent.example/"
 _REVOKED: Final = "attack-revoked"
 _CONNECTIONS: Final = 2
 _QUOTA: Final = 5
+_CROWD: Final[dict[str, object]] = {"sub": "attack-crowd", "roles": ["crowd"]}
 _RECOVERY_S: Final = 15.0
 _LOOK_S: Final = 0.1
 _BROKEN: Final = {"refused", "issuer_unavailable", "overload", "disk_full"}
@@ -49,6 +50,7 @@ _POLICY: Final[dict[str, Any]] = {
         "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
         "writer": ["GET /notes", "POST /notes", "PUT /files/*"],
         "metered": ["GET /notes"],
+        "crowd": ["GET /lab/*"],
         "admin": ["*"],
     },
     "owners": {"/accounts/{account_id}": "caller.account_id"},
@@ -60,6 +62,7 @@ _POLICY: Final[dict[str, Any]] = {
         "per_address": "6000/minute",
         "per_caller": "600/minute",
         "quota": {"metered": f"{_QUOTA}/day"},
+        "rules": [{"name": "crowd", "by": ["caller"], "roles": ["crowd"], "concurrency": 1}],
     },
     "forward": {"connections": _CONNECTIONS, "waiting": 0, "response_s": 1.5},
 }
@@ -113,7 +116,10 @@ class Laboratory:
         """Where a behaviour's request goes, while what it needs holds."""
         match name:
             case "busy":
-                with self._all_connections_taken():
+                with self._held(_CONNECTIONS, f"Bearer {self._tokens.token('reader')}"):
+                    yield self._main.target
+            case "crowded":
+                with self._held(1, self._bearer(_CROWD)):
                     yield self._main.target
             case "disk_full":
                 with self._disk_full():
@@ -129,6 +135,10 @@ class Laboratory:
         """The request that brings a behaviour about."""
         misbehave = Ask(target=f"/lab/{behaviour}", who="reader", lab=behaviour)
         match behaviour:
+            case "crowded" | "alone":
+                return replace(misbehave, target="/lab/ok", who="anonymous").with_header(
+                    "Authorization", self._bearer(_CROWD)
+                )
             case "quota":
                 claims: dict[str, object] = {"sub": "attack-metered", "roles": ["metered"]}
                 ask = replace(misbehave, target="/notes", who="anonymous", times=_QUOTA)
@@ -173,14 +183,15 @@ class Laboratory:
         return f"Bearer {self._tokens.forge({}, claims, valid_signature=True)}"
 
     @contextlib.contextmanager
-    def _all_connections_taken(self) -> Iterator[None]:
+    def _held(self, count: int, authorization: str) -> Iterator[None]:
+        """So many requests with this credential are under way at the upstream."""
         target = self._main.target
-        authorization = ("Authorization", f"Bearer {self._tokens.token('reader')}")
-        slow = request_bytes("GET", "/lab/slow", (authorization,), b"", authority=target.authority)
+        fields = (("Authorization", authorization),)
+        slow = request_bytes("GET", "/lab/slow", fields, b"", authority=target.authority)
         with contextlib.ExitStack() as held:
-            for _ in range(_CONNECTIONS):
+            for _ in range(count):
                 held.enter_context(Connection(target)).send(slow)
-            self._upstream.wait_until_held(_CONNECTIONS)
+            self._upstream.wait_until_held(count)
             yield
         self._upstream.wait_until_held(0)
 

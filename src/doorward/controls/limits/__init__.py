@@ -10,9 +10,10 @@ Not here: the clocks and the reading, which are the gateway's; nesting and membe
 from doorward.controls.limits.checks import address_check, caller_check
 from doorward.controls.limits.counters import Counters
 from doorward.controls.limits.load import Load
-from doorward.controls.limits.policy import LimitsPolicy
+from doorward.controls.limits.policy import LimitsPolicy, RulePolicy
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
+from doorward.controls.limits.rules import named_operations, rules_check
 from doorward.controls.limits.size import body_bytes, check_head_size
 
 __all__ = [
@@ -21,8 +22,11 @@ __all__ = [
     "Load",
     "Quota",
     "Rate",
+    "RulePolicy",
     "address_check",
     "body_bytes",
     "caller_check",
     "check_head_size",
+    "named_operations",
+    "rules_check",
 ]

@@ -87,6 +87,15 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         twin=_busy,
     ),
     Attack(
+        id="limits.too_many_at_a_time",
+        name="one caller opens more slow requests at a time than a rule lets it",
+        earns="limits.concurrency",
+        threat=_CONSUMPTION,
+        source="OWASP API4:2023; CWE-770",
+        send=lambda samples: samples.lab("crowded"),
+        twin=lambda samples: samples.lab("alone"),
+    ),
+    Attack(
         id="limits.quota_spent",
         name="a caller goes on after its quota is used up",
         earns="limits.quota",

@@ -87,18 +87,23 @@ class Counters:
     quota. Together they never exceed the policy; a client whose connections all reach one worker gets less.
     """
 
-    __slots__ = ("_callers", "_capacity", "addresses", "quotas", "share")
+    __slots__ = ("_callers", "_capacity", "_running", "addresses", "quotas", "share")
 
     def __init__(self, workers: int = 1, capacity: int = CAPACITY) -> None:
         self.share = 1.0 / workers
         self._capacity = capacity
         self.addresses = Ledger(capacity)
         self._callers: dict[str, Ledger] = {}
+        self._running: dict[str, dict[str, int]] = {}
         self.quotas: dict[Unit, WindowLedger] = {unit: WindowLedger(unit, capacity) for unit in UNITS}
 
     def callers(self, rate: str) -> Ledger:
         """The callers counted by one rate: an operation with a rate of its own has a table of its own."""
         return self._callers.setdefault(rate, Ledger(self._capacity))
+
+    def running(self, name: str) -> dict[str, int]:
+        """What is under way now, by key; a key without any is absent, so it is as large as the exchanges open."""
+        return self._running.setdefault(name, {})
 
 
 def address_key(address: str) -> str:

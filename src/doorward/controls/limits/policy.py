@@ -1,9 +1,46 @@
 """What an operator may write about limits."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
+
+_PART: Final = r"^(caller|credential|role|address|operation|header:[a-zA-Z0-9-]{1,64})$"
+
+
+class RulePolicy(BaseModel):
+    """One more limit: who shares a count, on which operations, how much."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    """What records and refusals call it."""
+    by: tuple[Annotated[str, StringConstraints(pattern=_PART)], ...] = Field(default=(), max_length=8, strict=False)
+    """What requests of one count have in common: any of `caller`, `credential` (API key or token id), `role` (the set
+    of roles), `address` (IPv6 by /64), `operation`, `header:NAME`. Empty: all requests share one count. A request that
+    lacks a part is not counted by this rule; a header is the client's to choose, so never let it stand alone."""
+    operations: tuple[str, ...] = Field(default=(), max_length=256, strict=False)
+    """Operations it speaks of, as `GET /orders/{order_id}`; empty: all."""
+    roles: tuple[str, ...] = Field(default=(), max_length=64, strict=False)
+    """Only callers with one of these roles; empty: everybody."""
+    rate: Rate | None = None
+    """So many requests a time, weighed by the operation's `cost`. Beyond it: 429, or held back."""
+    concurrency: int | None = Field(default=None, ge=1, le=1_000_000)
+    """So many exchanges under way at a time. Beyond it: 429."""
+    throttle_s: float = Field(default=0.0, ge=0.0, le=60.0)
+    """Longest time, in seconds, that a request beyond the rate is held back for its turn; 0: it is refused."""
+    throttled: int = Field(default=16, ge=1, le=10_000)
+    """Most requests of one count that are held back at a time. Beyond it: 429."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.rate is None and self.concurrency is None:
+            raise ValueError("limits nothing: write `rate` or `concurrency`")
+        if self.throttle_s and self.rate is None:
+            raise ValueError("throttle_s holds requests back for a `rate`, and there is none")
+        return self
 
 
 class LimitsPolicy(BaseModel):
@@ -19,6 +56,20 @@ class LimitsPolicy(BaseModel):
     quota: dict[str, Quota] = Field(default_factory=dict)
     """Role -> requests a calendar hour, day or month (UTC) for each caller with that role, as `reader: 10000/day`.
     A caller with several of these roles has the largest of their quotas. A role not named here has none."""
+
+    rules: tuple[RulePolicy, ...] = Field(default=(), max_length=64, strict=False)
+    """Limits of your own, all of which must agree. Written at the top only; `cost` differs by operation."""
+
+    @field_validator("rules")
+    @classmethod
+    def _names_differ(cls, rules: tuple[RulePolicy, ...]) -> tuple[RulePolicy, ...]:
+        names = [rule.name for rule in rules]
+        if len(set(names)) != len(names):
+            raise ValueError("two rules have one name")
+        return rules
+
+    cost: int = Field(default=1, ge=1, le=1_000)
+    """What one request counts in `rules` with a rate: an export may weigh as much as fifty reads."""
 
     head_bytes: int = Field(default=16 * 1024, ge=1024, le=256 * 1024)
     """Largest request head (request line and fields), in bytes. Beyond it: 431. As h11; Tomcat takes 8 KiB."""
