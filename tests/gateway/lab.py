@@ -319,6 +319,8 @@ class Client:
 class Lab:
     """The gateway under test and everything around it."""
 
+    pipeline_type: type[StubPipeline] = StubPipeline
+
     def __init__(
         self,
         *,
@@ -354,7 +356,7 @@ class Lab:
             self._stopping = asyncio.Event()
             self.audit = MemoryAudit(self.loop)
             deadlines = Deadlines(self.loop, step_s=0.02)
-            self.pipeline = StubPipeline(self._policy)
+            self.pipeline = self.pipeline_type(self._policy)
             self.pool = UpstreamPool(self._policy, deadlines, self.loop)
             self.gateway = Gateway(
                 self.pipeline,
