@@ -111,6 +111,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.api_key": _TOKEN,
         "authenticate.unavailable": Denial(503, "Callers cannot be identified right now", "high", "API2:2023"),
         # -- authorize: may they do this, to this object? -------------------------------------------------------
+        "authorize.origin": Denial(403, "Forbidden", "high", "API8:2023"),
         "authorize.role": Denial(403, "Not allowed", "high", "API5:2023"),
         "authorize.scope": Denial(403, "The credential lacks a scope", "medium", "API5:2023"),
         # 404, not 403: a 403 would confirm that the object exists.

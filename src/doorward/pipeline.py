@@ -11,7 +11,9 @@ from doorward.controls import audit, authenticate, authorize, forward, inspect, 
 from doorward.controls.audit import Recorder
 from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
+from doorward.controls.inspect import MessageCheck
 from doorward.controls.limits import Counters
+from doorward.controls.transport import WebSocketPolicy
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
@@ -19,6 +21,17 @@ from doorward.modes import NoRelease, ObservedRelease, Release, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
 from doorward.policy.routing import Router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketPlan:
+    """What an operation's WebSocket may do."""
+
+    policy: WebSocketPolicy
+    judge: MessageCheck | None
+    """Run on each text message of the client."""
+    recheck: Check | None
+    """Says, while it is open, whether its credential is still good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +51,8 @@ class Plan:
     """The request head for the upstream, ready for the wire."""
     release: Release
     records_intent: bool
+    websocket: WebSocketPlan | None = None
+    """Set where the policy lets a WebSocket be opened."""
 
 
 class Pipeline:
@@ -148,6 +163,25 @@ def _compile_plan(
             modes.get("minimise", "enforce"), minimise.compile_release(operation, policy.minimise, description)
         ),
         records_intent=operation.changes_state,
+        websocket=_websocket(operation, policy, description, None if public else credentials),
+    )
+
+
+def _websocket(
+    operation: Operation, policy: Policy, description: ApiDescription, credentials: Credentials | None
+) -> WebSocketPlan | None:
+    settings = policy.operation_policy(operation).websocket
+    if settings is None:
+        return None
+    modes = policy.modes_of(operation)
+    judge = inspect.compile_message_check(operation, policy.inspect, description)
+    proves = credentials is not None and modes.get("authenticate", "enforce") == "enforce"
+    return WebSocketPlan(
+        policy=settings,
+        judge=judge if modes.get("inspect", "enforce") == "enforce" else None,
+        recheck=authenticate.compile_check(operation, policy.authenticate, credentials)
+        if proves and credentials is not None
+        else None,
     )
 
 

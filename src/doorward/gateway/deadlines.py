@@ -2,7 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+import structlog
+
+_log: Final = structlog.get_logger()
 
 
 class Timed(Protocol):
@@ -50,4 +54,7 @@ class Deadlines:
         self._timer = self._loop.call_later(self._step_s, self._look)
         now = self._loop.time()
         for member in [member for member in self._members if member.deadline <= now]:
-            member.expire()
+            try:
+                member.expire()
+            except Exception as error:  # noqa: BLE001 - containment: the others' deadlines count all the same
+                _log.error("fault", error=type(error).__name__, exc_info=error)

@@ -154,22 +154,26 @@ class ExchangeRun:
         if plan is None or self._stage is not _Stage.ADMIT:
             return
         try:
-            request = self.exchange.request
-            if not request.has_body:
-                self._admit_body(plan)
-                return
-            if plan.body_mode == "stream":
-                self.streams_body = True
-                self._admit_body(plan)
-                return
-            announced = request.headers.get(b"content-length")
-            if announced is not None:
-                _require_within(plan.body_bytes, int(announced))
-            self._client.wants_body(self)
+            self.proceed(plan)
         except Denied as denied:
             self.refuse(denied)
         except Exception as error:  # noqa: BLE001 - containment, as above
             self.fail(error)
+
+    def proceed(self, plan: "Plan") -> None:
+        """Go on with a head that was admitted. Errors: Denied."""
+        request = self.exchange.request
+        if not request.has_body:
+            self._admit_body(plan)
+            return
+        if plan.body_mode == "stream":
+            self.streams_body = True
+            self._admit_body(plan)
+            return
+        announced = request.headers.get(b"content-length")
+        if announced is not None:
+            _require_within(plan.body_bytes, int(announced))
+        self._client.wants_body(self)
 
     def body_data(self, data: bytes, *, is_last: bool) -> None:
         """Take some of the request's body."""
@@ -272,15 +276,19 @@ class ExchangeRun:
         except Exception as error:  # noqa: BLE001 - containment, as above
             self.fail(error)
 
-    def _forward(self, plan: "Plan") -> None:
+    def begin_upstream(self) -> None:
+        """The upstream's turn begins."""
         self._stage = _Stage.UPSTREAM
+        self._sent_at = time.monotonic()
+
+    def _forward(self, plan: "Plan") -> None:
+        self.begin_upstream()
         request = self.exchange.request
         self.head = plan.request_head(self.exchange)
         if self.streams_body:
             self.head = self._gateway.with_framing(self.head, request.headers)
         self.body = request.body
         self.may_retry = request.method in _IDEMPOTENT and not self.streams_body
-        self._sent_at = time.monotonic()
         self._pool.send(self)
 
     def _upload(self, data: bytes, *, is_last: bool) -> None:
@@ -396,6 +404,11 @@ class ExchangeRun:
         if self._sent_at:
             self.exchange.upstream_ms = (time.monotonic() - self._sent_at) * 1000
 
+    def answer_with(self, response: Response) -> None:
+        """Answer, once it is recorded."""
+        self._note_time()
+        self._answer(response)
+
     def _answer(self, response: Response) -> None:
         self._streams_response = False
         self.exchange.response = response
@@ -446,7 +459,7 @@ class ExchangeRun:
 
     def _begin_stream(self, response: Response) -> None:
         client = self._client
-        self._stage = _Stage.STREAM
+        self.begin_stream()
         client.begin_answer(self.exchange, response)
         collected, self._collected = self._collected, []
         for piece in collected:
@@ -455,6 +468,14 @@ class ExchangeRun:
             self._end_stream()
         elif self._connection is not None and not client.is_slow:
             self._connection.resume()
+
+    def begin_stream(self) -> None:
+        """From now on the exchange ends with `end_stream`."""
+        self._stage = _Stage.STREAM
+
+    def end_stream(self, *, complete: bool, detail: str = "") -> None:
+        """Record how what followed the answer's head has ended."""
+        self._close_stream(complete=complete, detail=detail)
 
     def _send_piece(self, data: bytes) -> None:
         self.exchange.bytes_out += len(data)
@@ -471,9 +492,9 @@ class ExchangeRun:
             self._close_stream(complete=False)
         self._client.abort()
 
-    def _close_stream(self, *, complete: bool) -> None:
+    def _close_stream(self, *, complete: bool, detail: str = "") -> None:
         self._done()
-        self._gateway.audit.append(self.pipeline.recorder.closed(self.exchange, complete), _ignore)
+        self._gateway.audit.append(self.pipeline.recorder.closed(self.exchange, complete, detail), _ignore)
 
     def client_pressure(self, *, pauses: bool) -> None:
         """Slow the upstream down, or let it go on: the client reads slower than it sends."""

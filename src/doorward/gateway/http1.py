@@ -15,6 +15,8 @@ from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.request_head import HeadReader
 from doorward.gateway.source import behind, counted_as, peer
+from doorward.gateway.websocket import WebSocketRun
+from doorward.gateway.websocket.relay import Relay
 
 LINGER_S: Final = 2.0
 """Time a refused client has to read the answer before the connection is cut, in seconds."""
@@ -60,6 +62,7 @@ class ClientConnection(asyncio.Protocol):
         "_left",
         "_part",
         "_pumping",
+        "_relay",
         "_run",
         "_source",
         "_transport",
@@ -77,6 +80,7 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._part = _Part.HEAD
         self._run: ExchangeRun | None = None
+        self._relay: Relay | None = None
         self._chunked: ChunkedBody | None = None
         self._left = 0
         self._pumping = False
@@ -140,6 +144,9 @@ class ClientConnection(asyncio.Protocol):
         """Take bytes; complete heads and bodies among them set off exchanges."""
         if self._part is _Part.LINGER or self._transport is None:
             return
+        if self._relay is not None:
+            self._relay.client_data(data)
+            return
         self._buffer += data
         if self._part is _Part.WAIT:
             if len(self._buffer) > _PIPELINED_BYTES:
@@ -152,6 +159,8 @@ class ClientConnection(asyncio.Protocol):
         """Keep the way back open while an exchange is under way: a client may send, half-close and read."""
         self._is_eof = True
         self.keeps_alive = False
+        if self._relay is not None:
+            return False
         if self._part is _Part.BODY and self._run is not None:
             code = "transport.chunk_data" if self._chunked is not None else "transport.cl_invalid"
             self._run.refuse(Denied(code, "the stream ended before the body did"))
@@ -195,6 +204,8 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Close when idle; else after the answer under way."""
         self.keeps_alive = False
+        if self._relay is not None:
+            self._relay.drain()
         if self._part is _Part.HEAD and not self._buffer and self._transport is not None:
             self._transport.close()
 
@@ -283,6 +294,29 @@ class ClientConnection(asyncio.Protocol):
         self._read_on()
         if self._buffer and not self._pumping:
             self._pump()
+
+    # -- used by a WebSocket --------------------------------------------------------------------------------------
+
+    def write_frames(self, data: bytes) -> None:
+        """Send bytes that are no answer."""
+        self._write(data)
+
+    def hold_frames(self, *, pauses: bool) -> None:
+        """Stop, or go on, reading."""
+        self.hold_body(pauses=pauses)
+
+    def end_frames(self) -> None:
+        """Close, once what was written is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def hand_over(self, relay: Relay) -> bytes:
+        """Give all that comes to the relay from now on; what came already."""
+        self._relay = relay
+        waiting = bytes(self._buffer)
+        self._buffer.clear()
+        self._read_on()
+        return waiting
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -387,9 +421,9 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._new_exchange(request, source)
         if source is not self._source:
             exchange.findings.append(f"transport.via:{self._source.address}")
-        if read.offered_upgrade:
+        if read.offered_upgrade and not read.asks_websocket:
             exchange.findings.append("transport.upgrade")
-        self._start(exchange).admit()
+        self._start(exchange, is_handshake=read.asks_websocket).admit()
 
     def _new_exchange(self, request: Request, source: Source) -> Exchange:
         return Exchange(
@@ -400,11 +434,12 @@ class ClientConnection(asyncio.Protocol):
             request=request,
         )
 
-    def _start(self, exchange: Exchange) -> ExchangeRun:
+    def _start(self, exchange: Exchange, *, is_handshake: bool = False) -> ExchangeRun:
         self._part = _Part.WAIT
         self._empty_lines = 0
         self.deadline = _NEVER
-        self._run = run = ExchangeRun(self._gateway, self, exchange)
+        made = WebSocketRun if is_handshake else ExchangeRun
+        self._run = run = made(self._gateway, self, exchange)
         return run
 
     def _refuse_head(self, denied: Denied, head: bytes) -> None:

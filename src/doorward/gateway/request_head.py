@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from doorward.controls.transport import check_head, start_line, without_upgrade
+from doorward.controls.transport import check_head, start_line, websocket_offer, without_upgrade
 from doorward.exchange import Headers
 from doorward.gateway.request_reader import RequestReader
 
@@ -25,6 +25,8 @@ class RequestHead(NamedTuple):
     """The client will send no other request."""
     offered_upgrade: bool
     """An offer to change protocol was taken out."""
+    asks_websocket: bool
+    """That offer is a WebSocket handshake; its Upgrade fields are among the headers."""
     is_read_twice: bool
     """The second reader has seen it, and must see the body too."""
 
@@ -63,6 +65,7 @@ class HeadReader:
                     known.asks_close,
                     False,
                     False,
+                    False,
                 )
         return self._read_anew(head, line_end)
 
@@ -72,7 +75,8 @@ class HeadReader:
         whole = without_upgrade(head)
         second = self.second
         second.read_head(whole)
-        headers = Headers(second.headers)
+        offer = websocket_offer(head) if whole is not head else []
+        headers = Headers(second.headers + offer if offer else second.headers)
         length = headers.get(b"content-length")
         read = RequestHead(
             _METHODS[head[: head.index(b" ")].lstrip(b"\r\n")],
@@ -83,6 +87,7 @@ class HeadReader:
             int(length) if length is not None else 0,
             b"connection" in headers and _says_close(headers),
             whole is not head,
+            bool(offer),
             True,
         )
         if not read.is_chunked and not read.offered_upgrade:

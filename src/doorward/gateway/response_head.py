@@ -32,23 +32,27 @@ class ResponseHead(NamedTuple):
     keeps_alive: bool
 
 
+def read_fields(head: bytes) -> tuple[bytes, int, list[Header]]:
+    """Minor version, status and every field of a response head. Errors: Denied `forward.upstream_framing`."""
+    start, *lines = head[:-4].split(b"\r\n")
+    match = _STATUS_LINE.fullmatch(start)
+    if match is None:
+        raise framing_fault("malformed response head")
+    return match[1], int(match[2]), [_known.get(line) or _read_field(line) for line in lines]
+
+
 def read_response_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
     """The response head in `head` (up to and with CRLFCRLF).
 
     Errors: Denied `forward.upstream_framing` for anything two readers could take differently.
     Source: RFC 9112 sections 4-6; hostile input S25.
     """
-    start, *lines = head[:-4].split(b"\r\n")
-    match = _STATUS_LINE.fullmatch(start)
-    if match is None:
-        raise framing_fault("malformed response head")
-    minor, status = match[1], int(match[2])
+    minor, status, fields = read_fields(head)
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: list[bytes] = []
     headers: list[Header] = []
-    for line in lines:
-        field = _known.get(line) or _read_field(line)
+    for field in fields:
         name = field[0]
         if name not in _DROPPED:
             headers.append(field)

@@ -8,8 +8,8 @@ import asyncio
 import random
 import ssl
 from collections import deque
-from collections.abc import Coroutine
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Final, TypeVar
 
 import structlog
 
@@ -25,6 +25,7 @@ from doorward.gateway.upstream_target import Target
 _FRESH_S: Final = 1.0
 """A request that must not be sent twice goes only over a connection used within this time, in seconds: it is the
 less likely to be just closing."""
+_Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
 _LONGEST_OPENINGS: Final = 60
 _log: Final = structlog.get_logger()
 
@@ -55,7 +56,7 @@ class UpstreamPool:
     def send(self, asker: Asker) -> None:
         """Send its request as soon as a connection is free. Errors: Denied `forward.upstream_busy`."""
         self._budget.count()
-        self._send(asker, self._choose(asker, None))
+        self._send(asker, self._choose(None, may_try=asker.may_retry))
 
     def withdraw(self, asker: Asker) -> None:
         """Forget an asker that waits for a connection."""
@@ -91,15 +92,32 @@ class UpstreamPool:
 
     async def connect(self, target: Target, pool: Pool) -> UpstreamConnection:
         """A new connection to a target, TLS included, that answers to `pool`. Errors: OSError, TimeoutError."""
+        return await self._connected(target, lambda: UpstreamConnection(pool))
+
+    async def tunnel(self, factory: Callable[[], _Protocol]) -> _Protocol:
+        """A connection that is nobody else's, to the target a request would go to.
+
+        Errors: Denied `forward.upstream_busy`, OSError, TimeoutError.
+        """
+        target = self._choose(None, may_try=False)
+        try:
+            made = await self._connected(target, factory)
+        except (OSError, TimeoutError):
+            target.failed()
+            raise
+        target.breaker.succeeded()
+        return made
+
+    async def _connected(self, target: Target, factory: Callable[[], _Protocol]) -> _Protocol:
         async with asyncio.timeout(self._policy.connect_s):
-            _, connection = await self._loop.create_connection(
-                lambda: UpstreamConnection(pool),
+            _, made = await self._loop.create_connection(
+                factory,
                 target.host,
                 target.port,
                 ssl=self._context,
                 server_hostname=self._upstream.host if self._context is not None else None,
             )
-        return connection
+        return made
 
     @property
     def authority(self) -> bytes:
@@ -164,7 +182,7 @@ class UpstreamPool:
         breaker = Breaker(policy.breaker_failures, policy.breaker_s, policy.breaker_s * _LONGEST_OPENINGS)
         return Target(self, host, port, breaker)
 
-    def _choose(self, asker: Asker, without: Target | None) -> Target:
+    def _choose(self, without: Target | None, *, may_try: bool) -> Target:
         now = self._loop.time()
         if self.is_alone:
             only = self.targets[0]
@@ -177,7 +195,7 @@ class UpstreamPool:
         if not usable:
             raise _busy("no target can be asked")
         chosen = self._of_two(usable, now)
-        if asker.may_retry:
+        if may_try:
             # A target that was left alone long enough is tried by a request that loses nothing by it.
             chosen = next((one for one in usable if not one.breaker.is_closed), chosen)
         chosen.breaker.lets(now)
@@ -266,7 +284,7 @@ class UpstreamPool:
             # Nothing was sent: another target may take it, whatever its method.
             asker.was_retried = True
             try:
-                self._send(asker, self._choose(asker, target))
+                self._send(asker, self._choose(target, may_try=asker.may_retry))
             except Denied:
                 _log.debug("no other target", target=target.name)
             else:

@@ -70,8 +70,13 @@ def test_bytes_of_any_kind_decode_or_are_called_unreadable(kind: int, payload: b
 
 def test_a_later_version_may_add_fields_at_the_end() -> None:
     longer = encode(Kind.CLOSED, Closed(bytes(16), True, 1, 2)).payload
-    assert longer[0] == 0x94
-    assert decode(Kind.CLOSED, b"\x95" + longer[1:] + b"\xa3new") == Closed(bytes(16), True, 1, 2)
+    assert longer[0] == 0x95
+    assert decode(Kind.CLOSED, b"\x96" + longer[1:] + b"\xa3new") == Closed(bytes(16), True, 1, 2)
+
+
+def test_a_record_of_an_earlier_version_lacks_fields_at_the_end() -> None:
+    whole = encode(Kind.CLOSED, Closed(bytes(16), True, 1, 2)).payload
+    assert decode(Kind.CLOSED, b"\x94" + whole[1:-1]) == Closed(bytes(16), True, 1, 2)
 
 
 @pytest.mark.parametrize("kind", Kind)

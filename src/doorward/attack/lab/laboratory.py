@@ -33,6 +33,10 @@ _ABSENT_ISSUER: Final = "https://absent.example/"
 _REVOKED: Final = "attack-revoked"
 _CONNECTIONS: Final = 2
 _QUOTA: Final = 5
+_FOREIGN_PAGE: Final = (
+    b"GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Origin: https://evil.example\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 _CROWD: Final[dict[str, object]] = {"sub": "attack-crowd", "roles": ["crowd"]}
 _RECOVERY_S: Final = 15.0
 _LOOK_S: Final = 0.1
@@ -55,6 +59,7 @@ _POLICY: Final[dict[str, Any]] = {
     },
     "owners": {"/accounts/{account_id}": "caller.account_id"},
     "public": ["GET /health"],
+    "operations": {"GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}}},
     # Fast enough that a slow attack takes a second, slow enough that a busy machine passes the twin.
     "limits": {
         "head_s": 1.0,
@@ -135,6 +140,8 @@ class Laboratory:
         """The request that brings a behaviour about."""
         misbehave = Ask(target=f"/lab/{behaviour}", who="reader", lab=behaviour)
         match behaviour:
+            case "foreign_page":
+                return replace(misbehave, target="/lab/ok", raw=_FOREIGN_PAGE)
             case "crowded" | "alone":
                 return replace(misbehave, target="/lab/ok", who="anonymous").with_header(
                     "Authorization", self._bearer(_CROWD)

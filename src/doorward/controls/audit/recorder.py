@@ -61,11 +61,11 @@ class Recorder:
             return self._encode(exchange, 500, "", clean(redact(fault, exchange, self._tagger)))
         return self._encode(exchange, exchange.response.status if exchange.response else 0, "", "")
 
-    def closed(self, exchange: Exchange, complete: bool) -> Record:
-        """How a streamed answer ended: `complete` is false when either side broke it off."""
+    def closed(self, exchange: Exchange, complete: bool, detail: str = "") -> Record:
+        """How a streamed answer or a WebSocket ended: `complete` is false when either side broke it off."""
         return encode(
             Kind.CLOSED,
-            Closed(bytes.fromhex(exchange.id), complete, exchange.bytes_in, exchange.bytes_out),
+            Closed(bytes.fromhex(exchange.id), complete, exchange.bytes_in, exchange.bytes_out, clean(detail)),
         )
 
     def _encode(self, exchange: Exchange, status: int, code: str, detail: str) -> Record:

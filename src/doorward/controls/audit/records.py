@@ -96,6 +96,8 @@ class Closed(msgspec.Struct, array_like=True, frozen=True, gc=False):
     complete: bool
     bytes_in: int
     bytes_out: int
+    detail: str = ""
+    """Why it ended, where that is known."""
 
 
 class Recovered(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -66,5 +66,14 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         send=_spelled_otherwise,
         twin=lambda samples: samples.owned(own=True),
     ),
+    Attack(
+        id="authorize.foreign_page",
+        name="open a WebSocket from a page of another site, with the visitor's credential",
+        earns="authorize.origin",
+        threat="API8:2023 Security misconfiguration",
+        source="CWE-1385; RFC 6455 section 10.2; hostile input D9",
+        send=lambda samples: samples.lab("foreign_page"),
+        twin=lambda samples: samples.lab("ok"),
+    ),
 )
 """All attacks on this control."""

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -33,6 +34,7 @@ _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 1_000
 """Digits beyond this make conversion to an integer dear (quadratic): such a body is read literal by literal."""
 _DAY_S: Final = 86_400
+MessageCheck = Callable[[Exchange, str], None]
 
 
 def compile_check(
@@ -66,6 +68,29 @@ def compile_check(
         reads_path=any(parameter.location == "path" for parameter in free),
     )
     return inspector.check
+
+
+def compile_message_check(
+    operation: Operation, policy: InspectPolicy, description: ApiDescription
+) -> MessageCheck | None:
+    """The check of one text message; None when every class is off. Errors of it: Denied `inspect.<threat>`."""
+    threats = tuple(threat for threat in THREATS if threat not in policy.insecure_classes_off)
+    if not threats:
+        return None
+    judging = Judging(policy, f"{operation.method} {operation.template}", threats)
+    fields = Fields((), description)
+
+    def check(exchange: Exchange, text: str) -> None:
+        raw = text.encode("utf-8", "replace")
+        data = _json_of(raw) if raw.lstrip(_JSON_SPACE)[:1] in _JSON_OPEN else UNPARSED
+        if data is UNPARSED:
+            judging.judge("message", text, exchange, 0)
+            return
+        spent = 0
+        for pointer, value, _ in texts(data, fields):
+            spent = judging.judge(pointer, value, exchange, spent)
+
+    return check
 
 
 class Judging:

@@ -12,16 +12,21 @@ from doorward.controls.transport.path import canonical_path
 from doorward.controls.transport.policy import TransportPolicy
 from doorward.controls.transport.proxies import TrustedProxies
 from doorward.controls.transport.request import compile_check
-from doorward.controls.transport.upgrade import without_upgrade
+from doorward.controls.transport.upgrade import websocket_offer, without_upgrade
+from doorward.controls.transport.websocket import WebSocketPolicy, accept_value, check_handshake
 
 __all__ = [
     "METHODS",
     "ChunkedBody",
     "TransportPolicy",
     "TrustedProxies",
+    "WebSocketPolicy",
+    "accept_value",
     "canonical_path",
+    "check_handshake",
     "check_head",
     "compile_check",
     "start_line",
+    "websocket_offer",
     "without_upgrade",
 ]

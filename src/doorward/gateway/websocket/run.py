@@ -1,0 +1,130 @@
+"""One WebSocket from its handshake to its end: admitted and recorded as every exchange, then relayed."""
+
+import ssl
+from typing import TYPE_CHECKING, Protocol
+
+from doorward.controls.transport import accept_value, check_handshake
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Response
+from doorward.gateway.exchange_run import Client, ExchangeRun
+from doorward.gateway.websocket.relay import Relay
+from doorward.gateway.websocket.upstream import UpstreamSocket
+
+if TYPE_CHECKING:
+    from doorward.gateway.gateway import Gateway
+    from doorward.pipeline import Plan
+
+
+class SocketClient(Client, Protocol):
+    """A client's connection that can be taken over."""
+
+    def write_frames(self, data: bytes) -> None:
+        """Send frames."""
+
+    def hold_frames(self, *, pauses: bool) -> None:
+        """Stop, or go on, reading."""
+
+    def end_frames(self) -> None:
+        """Close, once what was written is sent."""
+
+    def hand_over(self, relay: Relay) -> bytes:
+        """Give all that comes to the relay from now on; what came already."""
+
+
+class WebSocketRun(ExchangeRun):
+    """The run of a handshake, and of what follows it."""
+
+    def __init__(self, gateway: "Gateway", client: SocketClient, exchange: Exchange) -> None:
+        super().__init__(gateway, client, exchange)
+        self._socket_client = client
+        self._offered: tuple[bytes, ...] = ()
+        self._socket: UpstreamSocket | None = None
+        self._subprotocol = b""
+        self._relay: Relay | None = None
+
+    def proceed(self, plan: "Plan") -> None:
+        """Check the handshake, then make our own with the upstream. Errors: Denied."""
+        if plan.websocket is None:
+            raise Denied("transport.upgrade", f"{plan.operation.id} has no WebSocket")
+        self._offered = check_handshake(self.exchange.request, plan.websocket.policy)
+        self.pipeline.admit_body(self.exchange, plan)
+        self.begin_upstream()
+        self._pool.run(self._open(plan))
+
+    async def _open(self, plan: "Plan") -> None:
+        head = _without_handshake(plan.request_head(self.exchange))
+        made = UpstreamSocket(head, self._offered, self._opened, self.upstream_failed)
+        try:
+            await self._pool.tunnel(lambda: made)
+        except Denied as denied:
+            self.upstream_failed(denied)
+        except ssl.SSLError as error:
+            self.upstream_failed(Denied("forward.upstream_tls", f"TLS with the upstream: {error.reason or error}"))
+        except (OSError, TimeoutError, ValueError) as error:
+            self.upstream_failed(Denied("forward.upstream_unreachable", str(error) or "no connection in time"))
+
+    def _opened(self, made: UpstreamSocket, subprotocol: bytes) -> None:
+        if self.is_abandoned:
+            made.close()
+            return
+        self._socket, self._subprotocol = made, subprotocol
+        self.answer_with(Response(101, []))
+
+    def _send(self, response: Response) -> None:
+        socket, plan = self._socket, self.plan
+        if response.status != 101 or socket is None or plan is None or plan.websocket is None:
+            if socket is not None:
+                socket.close()
+            # What the client has sent behind its handshake may be frames: it is not read as a request.
+            self._client.keeps_alive = False
+            super()._send(response)
+            return
+        exchange, client = self.exchange, self._socket_client
+        key = exchange.request.headers.get(b"sec-websocket-key") or b""
+        lines = [
+            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ",
+            accept_value(key),
+            b"\r\nsec-websocket-protocol: " + self._subprotocol if self._subprotocol else b"",
+            b"\r\nx-request-id: ",
+            exchange.id.encode("ascii"),
+            b"\r\n\r\n",
+        ]
+        client.write_frames(b"".join(lines))
+        self._relay = relay = Relay(
+            exchange,
+            client,
+            socket,
+            policy=plan.websocket.policy,
+            deadlines=self._gateway.deadlines,
+            judge=plan.websocket.judge,
+            recheck=plan.websocket.recheck,
+            ended=self._ended,
+        )
+        self.begin_stream()
+        waiting = client.hand_over(relay)
+        socket.read_for(relay)
+        if waiting:
+            relay.client_data(waiting)
+
+    def _ended(self, complete: bool, why: str) -> None:
+        self.end_stream(complete=complete, detail=why)
+
+    def client_pressure(self, *, pauses: bool) -> None:
+        """Slow the upstream down, or let it go on."""
+        if self._relay is not None:
+            self._relay.client_pressure(pauses=pauses)
+
+    def client_gone(self) -> None:
+        """The client is gone: before the handshake's end, or in the middle of its frames."""
+        if self._relay is not None:
+            self._relay.client_lost()
+            return
+        if self._socket is not None:
+            self._socket.close()
+        super().client_gone()
+
+
+def _without_handshake(head: bytes) -> bytes:
+    """The request head without the client's own handshake fields: the upstream gets ours."""
+    lines = head[:-4].split(b"\r\n")
+    return b"\r\n".join([line for line in lines if not line.startswith(b"sec-websocket-")]) + b"\r\n\r\n"
