@@ -27,8 +27,7 @@ from doorward.controls.forward.policy import ForwardPolicy
 from doorward.controls.inspect.policy import InspectPolicy
 from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.minimise.policy import MinimisePolicy
-from doorward.controls.transport.policy import TransportPolicy
-from doorward.controls.transport.websocket import WebSocketPolicy
+from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
 from doorward.controls.validate.policy import ValidatePolicy
 from doorward.operation import Operation
 from doorward.policy.messages import first_mistake
@@ -249,6 +248,7 @@ class Policy(BaseModel):
                 "modes": {**described.modes, **written.modes},
                 "limits": _merged(described.limits, written.limits),
                 "validate": _merged(described.validate_, written.validate_),
+                "websocket": written.websocket or described.websocket,
             },
         )
 

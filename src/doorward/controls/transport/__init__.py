@@ -9,11 +9,11 @@ Not here: how large or slow a request may be (limits); which paths and methods e
 from doorward.controls.transport.chunked import ChunkedBody
 from doorward.controls.transport.head import METHODS, check_head, start_line
 from doorward.controls.transport.path import canonical_path
-from doorward.controls.transport.policy import TransportPolicy
+from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
 from doorward.controls.transport.proxies import TrustedProxies
 from doorward.controls.transport.request import compile_check
 from doorward.controls.transport.upgrade import websocket_offer, without_upgrade
-from doorward.controls.transport.websocket import WebSocketPolicy, accept_value, check_handshake
+from doorward.controls.transport.websocket import accept_value, check_handshake
 
 __all__ = [
     "METHODS",

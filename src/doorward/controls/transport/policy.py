@@ -3,11 +3,13 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from doorward.controls.transport.proxies import ClientField, TrustedProxies, network
 
 _HOST: Final = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+(?::[1-9][0-9]{0,4})?|\[[0-9a-f:.]+\](?::[1-9][0-9]{0,4})?")
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]{1,253}(:[1-9][0-9]{0,4})?$")]
+SubProtocol = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
 
 
 def _folded_host(value: str) -> str:
@@ -52,3 +54,23 @@ class TransportPolicy(BaseModel):
         if not self.trusted_proxies:
             return None
         return TrustedProxies(tuple(network(one) for one in self.trusted_proxies), self.client_address)
+
+
+class WebSocketPolicy(BaseModel):
+    """What one operation's WebSocket may do. Without it the operation has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    origins: tuple[Origin, ...] = Field(default=(), max_length=64, strict=False)
+    """Origins whose pages may connect, as `https://app.example.com`. A handshake with another Origin is refused; one
+    without comes from no browser and passes. Empty: no page may connect."""
+    subprotocols: tuple[SubProtocol, ...] = Field(default=(), max_length=16, strict=False)
+    """Subprotocols that may be agreed on; others a client offers are not passed on."""
+    message_bytes: int = Field(default=64 * 1024, ge=1, le=16 * 1024 * 1024)
+    """Largest message, either way, in bytes. Beyond it: close 1009."""
+    messages_per_s: float = Field(default=50.0, gt=0.0, le=100_000.0)
+    """Messages a second from the client, pings among them, twice as many at once. Beyond it: close 1008."""
+    idle_s: float = Field(default=60.0, ge=0.5, le=3_600.0)
+    """Seconds without any frame from the client, asked by a ping at half of them. Beyond it: close 1001."""
+    longest_s: float = Field(default=86_400.0, ge=1.0, le=604_800.0)
+    """Seconds after which it is closed in any case (1001); a credential that expires sooner closes it sooner (1008)."""

@@ -3,38 +3,15 @@
 import base64
 import hashlib
 import re
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-
+from doorward.controls.transport.policy import WebSocketPolicy
 from doorward.denial import Denied
 from doorward.exchange import Headers, Request
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]{1,253}(:[1-9][0-9]{0,4})?$")]
-SubProtocol = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
-
-
-class WebSocketPolicy(BaseModel):
-    """What one operation's WebSocket may do. Without it the operation has none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-    origins: tuple[Origin, ...] = Field(default=(), max_length=64, strict=False)
-    """Origins whose pages may connect, as `https://app.example.com`. A handshake with another Origin is refused; one
-    without comes from no browser and passes. Empty: no page may connect."""
-    subprotocols: tuple[SubProtocol, ...] = Field(default=(), max_length=16, strict=False)
-    """Subprotocols that may be agreed on; others a client offers are not passed on."""
-    message_bytes: int = Field(default=64 * 1024, ge=1, le=16 * 1024 * 1024)
-    """Largest message, either way, in bytes. Beyond it: close 1009."""
-    messages_per_s: float = Field(default=50.0, gt=0.0, le=100_000.0)
-    """Messages a second from the client, pings among them, twice as many at once. Beyond it: close 1008."""
-    idle_s: float = Field(default=60.0, ge=0.5, le=3_600.0)
-    """Seconds without any frame from the client, asked by a ping at half of them. Beyond it: close 1001."""
-    longest_s: float = Field(default=86_400.0, ge=1.0, le=604_800.0)
-    """Seconds after which it is closed in any case (1001); a credential that expires sooner closes it sooner (1008)."""
 
 
 def check_handshake(request: Request, policy: WebSocketPolicy) -> tuple[bytes, ...]:
