@@ -9,7 +9,7 @@ from typing import Final
 
 from bench.testbed import CORE_LOAD
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 64
 TARGET: Final = "/orders?status=open&limit=20"
 POST_TARGET: Final = "/orders"
 BODY: Final = (
@@ -19,6 +19,21 @@ BODY: Final = (
     '"zip":"12345","country":"US"},"tags":["gift","express","fragile"],"contact":"alice@example.com"}'
 )
 BODY_BYTES: Final = len(BODY)
+"""Of the headline's POST."""
+
+
+def body_of(size_bytes: int) -> str:
+    """A JSON order of about that size: the same, with more items."""
+    if size_bytes <= BODY_BYTES:
+        return '{"customer":"c-1001","status":"open","items":[' + _item(1) + '],"tags":["' + "gift" * 25 + '"]}'
+    items = ",".join(_item(number) for number in range((size_bytes - 100) // len(_item(1000))))
+    return '{"customer":"c-1001","status":"open","items":[' + items + "]}"
+
+
+def _item(number: int) -> str:
+    return f'{{"sku":"A-{number:05}","quantity":2,"price":19.99}}'
+
+
 _UNITS_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -32,10 +47,12 @@ class Outcome:
     p99_ms: float
 
 
-def run_load(directory: Path, url: str, method: str, headers: tuple[str, ...], duration_s: int) -> Outcome:
+def run_load(
+    directory: Path, url: str, method: str, headers: tuple[str, ...], duration_s: int, body: str = BODY
+) -> Outcome:
     """What wrk saw in that time. Errors: RuntimeError when an answer was not 2xx, or a socket broke."""
     script = directory / "request.lua"
-    script.write_text(_script(method, headers), encoding="utf-8")
+    script.write_text(_script(method, headers, body), encoding="utf-8")
     target = TARGET if method == "GET" else POST_TARGET
     arguments = ["--latency", "-t1", f"-c{CONNECTIONS}", f"-d{duration_s}s", "--timeout", "5s", "-s", str(script)]
     done = subprocess.run(
@@ -64,11 +81,11 @@ def _percentile(text: str, percent: int) -> float:
     return float(found[1]) * _UNITS_MS[found[2]] if found else 0.0
 
 
-def _script(method: str, headers: tuple[str, ...]) -> str:
+def _script(method: str, headers: tuple[str, ...], body: str) -> str:
     lines = [f'wrk.method = "{method}"', 'wrk.headers["Accept"] = "application/json"']
     for header in headers:
         name, _, value = header.partition(": ")
         lines.append(f'wrk.headers["{name}"] = "{value}"')
     if method == "POST":
-        lines += ['wrk.headers["Content-Type"] = "application/json"', f"wrk.body = [[{BODY}]]"]
+        lines += ['wrk.headers["Content-Type"] = "application/json"', f"wrk.body = [[{body}]]"]
     return "\n".join(lines) + "\n"

@@ -79,6 +79,15 @@ class Server:
             time.sleep(0.1)
         raise RuntimeError(f"not serving: {answer}")
 
+    def must_refuse(self, url: str, headers: Mapping[str, str], why: str) -> None:
+        """Nothing, when the request is refused: a protection that is not on must not be measured.
+
+        Errors: RuntimeError.
+        """
+        status = httpx.get(url, headers=headers, verify=False).status_code
+        if not 400 <= status < 500:
+            raise RuntimeError(f"answers {status} to {why}: it is not what the row says")
+
     def cpu_s(self) -> float:
         """User and system time of the whole tree so far, in seconds, ended children included."""
         return sum(_cpu_s(process.pid) for process in self._tree())

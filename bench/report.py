@@ -50,6 +50,25 @@ def medians(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+Load = tuple[bool, str, int]
+"""TLS or not, method, body in bytes."""
+
+
+def loads(rows: Sequence[Row]) -> list[Load]:
+    """Every load that was measured."""
+    return sorted({(row.tls, row.method, row.body_bytes) for row in rows})
+
+
+def of_load(rows: Sequence[Row], load: Load) -> list[Row]:
+    """The rows of a load, cheapest first."""
+    return sorted((row for row in rows if (row.tls, row.method, row.body_bytes) == load), key=lambda row: row.cpu_us)
+
+
+def plain_envoy(rows: Sequence[Row]) -> float | None:
+    """What Envoy takes as a plain proxy, in CPU microseconds: the unit of the ratios."""
+    return next((row.cpu_us for row in rows if (row.peer, row.rung) == ("envoy", "plain")), None)
+
+
 def print_json(rows: Sequence[Row]) -> None:
     json.dump([asdict(row) for row in rows], sys.stdout, indent=1)
     sys.stdout.write("\n")
@@ -58,9 +77,10 @@ def print_json(rows: Sequence[Row]) -> None:
 def print_table(rows: Sequence[Row]) -> None:
     """A table a load, cheapest first, with each peer's CPU time as a multiple of Envoy's."""
     console = Console(width=100)
-    for tls, method in sorted({(row.tls, row.method) for row in rows}):
-        chosen = sorted((row for row in rows if (row.tls, row.method) == (tls, method)), key=lambda row: row.cpu_us)
-        envoy = next((row.cpu_us for row in chosen if row.peer == "envoy"), None)
+    for load in loads(rows):
+        tls, method, _ = load
+        chosen = of_load(rows, load)
+        envoy = plain_envoy(chosen)
         body = f", {chosen[0].body_bytes}-byte JSON body" if chosen[0].body_bytes else ", query string"
         table = Table(title=f"{method}{body}, {'TLS 1.3' if tls else 'plain'}", title_justify="left")
         for name in ("peer", "rung"):

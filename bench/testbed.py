@@ -41,6 +41,10 @@ class Command:
     arguments: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
+    refuses_without_token: bool = False
+    """It must answer 401 without these headers, or it is not measured."""
+    blocks: str = ""
+    """A query that it must refuse, or it is not measured."""
 
 
 def binary(name: str) -> str | None:

@@ -1,9 +1,9 @@
-"""The servers that are compared. One file each: how it is configured as a plain proxy and started."""
+"""The servers that are compared. One file each: how it is configured and started."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.peers import caddy, doorward, envoy, haproxy, nginx, traefik
+from bench.peers import caddy, doorward, envoy, haproxy, modsecurity, nginx, traefik
 from bench.testbed import Command, Site, binary
 
 
@@ -27,8 +27,13 @@ PEERS = (
     Peer("nginx", "plain", "nginx", nginx.command),
     Peer("haproxy", "plain", "haproxy", haproxy.command),
     Peer("envoy", "plain", "envoy", envoy.command),
+    Peer("envoy", "JWT cached, RBAC, limit, log", "envoy", envoy.filtered),
+    Peer("envoy", "JWT, RBAC, limit, log", "envoy", envoy.filtered_uncached),
+    Peer("nginx", "ModSecurity + CRS", "nginx", modsecurity.command),
     Peer("traefik", "plain", "traefik", traefik.command),
     Peer("caddy", "plain", "caddy", caddy.command),
+    Peer("doorward", "bare, compiled", "doorward", doorward.compiled(doorward.bare)),
+    Peer("doorward", "everything, compiled", "doorward", doorward.compiled(doorward.everything)),
     Peer("doorward", "bare", "doorward", doorward.bare),
     Peer("doorward", "everything", "doorward", doorward.everything),
 )

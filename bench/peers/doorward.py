@@ -3,11 +3,14 @@
 import json
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from bench.testbed import Command, Site, free_port
+from bench.testbed import ROOT, Command, Site, free_port
 from doorward.jose import load_private_keys, sign_jwt
 
+COMPILED = ROOT / ".compiled"
 _TEXT = {"type": "string", "maxLength": 200}
 _ITEM: dict[str, Any] = {
     "type": "object",
@@ -29,7 +32,7 @@ _NEW_ORDER: dict[str, Any] = {
         "status": _STATUS,
         "priority": {"type": "integer", "minimum": 1, "maximum": 5},
         "note": _TEXT,
-        "items": {"type": "array", "maxItems": 50, "items": _ITEM},
+        "items": {"type": "array", "maxItems": 10_000, "items": _ITEM},
         "address": {
             "type": "object",
             "additionalProperties": False,
@@ -50,6 +53,17 @@ _ORDER: dict[str, Any] = {
         "items": {"type": "array", "items": _ITEM},
     },
 }
+
+
+def compiled(make: Callable[[str, Site], Command]) -> Callable[[str, Site], Command]:
+    """The same with the hot modules compiled (`make compiled`). Errors: RuntimeError when they are not."""
+
+    def command(program: str, site: Site) -> Command:
+        if not COMPILED.is_dir():
+            raise RuntimeError("not compiled; hint: make compiled")
+        return replace(make(program, site), environment={"PYTHONPATH": str(COMPILED)})
+
+    return command
 
 
 def bare(program: str, site: Site) -> Command:
@@ -108,6 +122,8 @@ def _command(program: str, site: Site, *, everything_on: bool) -> Command:
     return Command(
         [program, "run", "--policy", str(home / "doorward.yaml")],
         headers=(f"Authorization: Bearer {token}",) if everything_on else (),
+        refuses_without_token=everything_on,
+        blocks="?status=open&limit=abc" if everything_on else "",
     )
 
 

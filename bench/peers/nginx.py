@@ -19,7 +19,7 @@ ANSWER = json.dumps(
 )
 
 _FRAME = """\
-daemon off;
+{modules}daemon off;
 worker_processes 1;
 pid {directory}/nginx.pid;
 error_log stderr error;
@@ -39,15 +39,21 @@ http {{
 
 def command(program: str, site: Site) -> Command:
     """The command of nginx in front of the upstream."""
+    return Command([program, "-c", proxy_configuration(site)])
+
+
+def proxy_configuration(site: Site, more: str = "", modules: tuple[str, ...] = ()) -> str:
+    """The path of a configuration that proxies; `more` stands in its server block."""
     tls = f"ssl_certificate {site.certificate}; ssl_certificate_key {site.key};" if site.tls else ""
     inside = f"""
   upstream api {{ server 127.0.0.1:{site.upstream_port}; keepalive 64; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{site.port} {"ssl" if site.tls else ""} reuseport;
     {tls}
+    {more}
     location / {{ proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; }}
   }}"""
-    return Command([program, "-c", _config(site, "nginx.conf", inside)])
+    return _config(site, "nginx.conf", inside, modules)
 
 
 def upstream_command(program: str, site: Site) -> Command:
@@ -61,5 +67,6 @@ def upstream_command(program: str, site: Site) -> Command:
     return Command([program, "-c", _config(site, "upstream.conf", inside)])
 
 
-def _config(site: Site, name: str, inside: str) -> str:
-    return site.write(name, _FRAME.format(directory=site.directory, inside=inside))
+def _config(site: Site, name: str, inside: str, modules: tuple[str, ...] = ()) -> str:
+    loads = "".join(f"load_module {module};\n" for module in modules)
+    return site.write(name, _FRAME.format(directory=site.directory, inside=inside, modules=loads))
