@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -48,7 +49,7 @@ def main() -> int:
                             _say(f"{peer.name}: not installed, skipped; hint: sh bench/install.sh")
                         continue
                     for tls in (False, True):
-                        place = directory / f"{peer.name}-{peer.rung}-{tls}-{turn}"
+                        place = directory / re.sub(r"[^a-z0-9]+", "-", f"{peer.name} {peer.rung} {tls} {turn}".lower())
                         place.mkdir()
                         site = Site(place, free_port(), tls, upstream_port, certificate, key, both)
                         try:
