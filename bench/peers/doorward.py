@@ -91,6 +91,7 @@ def _command(program: str, site: Site, *, everything_on: bool) -> Command:
         "listen": f"127.0.0.1:{site.port}",
         "issuer": {"listen": issuer.removeprefix("https://"), "url": issuer},
         "roles": {"clerk": ["GET *", "POST /orders"]},
+        "validate": {"json_members": 100_000},
         "limits": {
             "per_address": "99999999/second",
             "per_caller": "99999999/second",

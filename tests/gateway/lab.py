@@ -320,6 +320,7 @@ class Lab:
     """The gateway under test and everything around it."""
 
     pipeline_type: type[StubPipeline] = StubPipeline
+    proxy_protocol = False
 
     def __init__(
         self,
@@ -369,7 +370,7 @@ class Lab:
             )
             listener = socket.create_server(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
-            server = await listen(self.gateway, listener, self._context, self.loop)
+            server = await listen(self.gateway, listener, self._context, self.loop, proxy_protocol=self.proxy_protocol)
         except Exception as error:
             self._ready.put(error)
             raise

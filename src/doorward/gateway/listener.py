@@ -3,23 +3,47 @@
 import asyncio
 import socket
 import ssl
+from typing import Protocol
 
 from doorward.controls.transport import TransportPolicy, compile_check
+from doorward.controls.transport.proxy_header import Announced
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
 from doorward.gateway.gateway import Gateway, LocalAnswer
 from doorward.gateway.http1 import LINGER_S, ClientConnection
 from doorward.gateway.http2 import Http2Connection
+from doorward.gateway.proxy_listener import ProxyListener
 from doorward.gateway.tls import HANDSHAKE_S, HTTP_2
 
 
+class Listener(Protocol):
+    """What accepts connections."""
+
+    def close(self) -> None:
+        """Accept no more."""
+
+
 async def listen(
-    gateway: Gateway, listener: socket.socket, context: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop
-) -> asyncio.Server:
-    """A server that accepts on a listening socket and hands every connection to `gateway`."""
+    gateway: Gateway,
+    listener: socket.socket,
+    context: ssl.SSLContext | None,
+    loop: asyncio.AbstractEventLoop,
+    *,
+    proxy_protocol: bool = False,
+) -> Listener:
+    """What accepts on a listening socket and hands every connection to `gateway`.
+
+    `proxy_protocol`: each connection begins with the header of a listed proxy.
+    """
     listener.setblocking(False)
+
+    def made(announced: Announced | None = None) -> asyncio.Protocol:
+        return ClientConnection(gateway, announced) if context is None else _ByAlpn(gateway, announced)
+
+    if proxy_protocol:
+        return ProxyListener(gateway, listener, context, loop, made, within_s=HANDSHAKE_S, shutdown_s=LINGER_S)
     return await loop.create_server(
-        (lambda: ClientConnection(gateway)) if context is None else (lambda: _ByAlpn(gateway)),
+        made,
         sock=listener,
         ssl=context,
         ssl_handshake_timeout=None if context is None else HANDSHAKE_S,
@@ -32,14 +56,15 @@ async def listen(
 class _ByAlpn(asyncio.Protocol):
     """Hands a connection to the protocol that its TLS handshake agreed on (RFC 7301), HTTP/1.1 without an agreement."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, announced: Announced | None) -> None:
+        self._gateway, self._announced = gateway, announced
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done."""
         secure = transport.get_extra_info("ssl_object")
         speaks_http2 = secure.selected_alpn_protocol() == HTTP_2
-        made = Http2Connection(self._gateway) if speaks_http2 else ClientConnection(self._gateway)
+        chosen = Http2Connection if speaks_http2 else ClientConnection
+        made = chosen(self._gateway, self._announced)
         transport.set_protocol(made)
         made.connection_made(transport)
 

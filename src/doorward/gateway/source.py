@@ -3,12 +3,16 @@
 import asyncio
 
 from doorward.controls.transport import TrustedProxies
+from doorward.controls.transport.proxy_header import Announced
 from doorward.exchange import Headers, Source
 
 
-def peer(transport: asyncio.Transport) -> Source:
-    """The other end of a connection. An IPv4 address that came over an IPv6 socket is an IPv4 address."""
-    address = transport.get_extra_info("peername") or ("", 0)
+def peer(transport: asyncio.Transport, announced: Announced | None = None) -> Source:
+    """The other end of a connection, or whom a listed proxy announced in front of it.
+
+    An IPv4 address that came over an IPv6 socket is an IPv4 address.
+    """
+    address = announced or transport.get_extra_info("peername") or ("", 0)
     secure = transport.get_extra_info("ssl_object")
     return Source(
         address=str(address[0]).removeprefix("::ffff:"),

@@ -60,7 +60,8 @@ class Worker:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stopping.set)
-        servers = [await listen(self._gateways[0], listener, self._context, self._loop)]
+        speaks = self._serving.policy.transport.proxy_protocol
+        servers = [await listen(self._gateways[0], listener, self._context, self._loop, proxy_protocol=speaks)]
         if plain is not None:
             port = listener.getsockname()[1]
             redirecting = self._gateway("http", redirects_to=port)

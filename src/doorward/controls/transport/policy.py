@@ -1,9 +1,9 @@
 """What an operator may write about transport."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from doorward.controls.transport.proxies import ClientField, TrustedProxies, network
 
@@ -46,8 +46,17 @@ class TransportPolicy(BaseModel):
     From a peer listed here the client's address is taken from `client_address`: limits count it and records name it.
     Empty: nobody is believed, and every forwarding field is removed.
     """
+    proxy_protocol: bool = False
+    """Each connection begins with a PROXY protocol header (version 1 or 2) of a listed proxy; others are closed. For
+    balancers that pass TCP on, as HAProxy in TCP mode or a cloud's network balancer. Changed by a restart."""
     client_address: ClientField = "x-forwarded-for"
     """The field in which the listed proxies say where a request came from; the other one is ignored."""
+
+    @model_validator(mode="after")
+    def _headers_come_from_somebody(self) -> Self:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError("proxy_protocol needs trusted_proxies: without one, every connection would be closed")
+        return self
 
     def proxies(self) -> TrustedProxies | None:
         """The listed proxies, or None when there are none."""
