@@ -25,17 +25,19 @@ def depth(value: object) -> int:
     return 0 if inner is None else 1 + max((depth(one) for one in inner), default=0)
 
 
+def verdict(body: bytes) -> str:
+    """The code of the denial, or nothing."""
+    try:
+        READER.read(body)
+    except Denied as denied:
+        return denied.code
+    return ""
+
+
 @given(_VALUES)
 def test_exactly_what_is_deeper_than_allowed_is_refused(value: object) -> None:
     body = json.dumps([value] * 3).encode()
-    try:
-        found = READER.read(body)
-    except Denied as denied:
-        assert denied.code == "validate.json_limit"
-        assert 1 + depth(value) > 4
-    else:
-        assert 1 + depth(value) <= 4
-        assert found == [value] * 3
+    assert verdict(body) == ("validate.json_limit" if 1 + depth(value) > 4 else "")
 
 
 @pytest.mark.parametrize(
@@ -49,9 +51,4 @@ def test_exactly_what_is_deeper_than_allowed_is_refused(value: object) -> None:
     ],
 )
 def test_brackets_in_texts_count_for_nothing_and_unbalanced_ones_are_no_json(body: bytes, code: str) -> None:
-    try:
-        READER.read(body)
-    except Denied as denied:
-        assert denied.code == code
-    else:
-        assert code == ""
+    assert verdict(body) == code
