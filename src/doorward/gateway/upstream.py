@@ -205,7 +205,9 @@ class UpstreamPool:
         if len(usable) == 1:
             return usable[0]
         one, other = self._chance.sample(usable, 2)
-        return one if one.cost(now) <= other.cost(now) else other
+        if one.cost(now) > other.cost(now):
+            one, other = other, one
+        return one if self._chance.random() < one.share(now) else other
 
     def _send(self, asker: Asker, target: Target) -> None:
         idle = target.idle

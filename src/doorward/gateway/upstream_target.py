@@ -70,9 +70,11 @@ class Target:
         """About how long a request would take here, in seconds."""
         # What was measured fades: a target that was slow once is asked again, and tells how it is now.
         latency_s = self._latency_s * math.exp((self._measured_at - now) / _DECAY_S)
-        cost = max(latency_s, _ALIKE_S) * (self.size - len(self.idle) + 1)
-        age = now - self._back_at
-        return cost if age >= SLOW_START_S else cost * (10.0 - 9.0 * age / SLOW_START_S)
+        return max(latency_s, _ALIKE_S) * (self.size - len(self.idle) + 1)
+
+    def share(self, now: float) -> float:
+        """Which part of the requests it would get it is given: 1, or less while it comes back."""
+        return min(1.0, 0.1 + 0.9 * (now - self._back_at) / SLOW_START_S)
 
     def came_back(self, now: float) -> None:
         """It serves again after it did not."""
