@@ -112,7 +112,7 @@ def test_a_request_is_read_by_the_server_as_doorward_read_it(lab: OpenLab) -> No
 def test_each_of_many_pipelined_requests_gets_its_own_answer(lab: OpenLab) -> None:
     for count in (1, 2, 7, 50):
         raw = b"".join(
-            b"POST /item/%d HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n%b" % (n, len(b"%d" % n), b"%d" % n)
+            b"PUT /item/%d HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n%b" % (n, len(b"%d" % n), b"%d" % n)
             for n in range(count)
         )
         with lab.connect() as client:

@@ -116,7 +116,7 @@ def test_the_only_target_is_not_left_alone_for_answers_it_gave() -> None:
 
 
 def test_health_checks_take_a_target_out_and_bring_it_back() -> None:
-    health = {"path": "/healthz", "interval_s": 0.1, "timeout_s": 0.5, "unhealthy_after": 2, "healthy_after": 2}
+    health = {"path": "/healthz", "interval_s": 0.1, "timeout_s": 5.0, "unhealthy_after": 2, "healthy_after": 2}
     with targets(2) as made:
         made[0].answers[b"/healthz"] = BUSY
         with running(forward={"targets": addresses(made), "health": health}) as lab:
