@@ -87,6 +87,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "transport.path_bytes": _PATH,
         "transport.path_fragment": _PATH,
         "transport.tls_plaintext": Denial(400, "This API is served over TLS only", "high", "API8:2023", closes=True),
+        "transport.tls_sni": Denial(421, "Misdirected request", "medium", "API8:2023"),
         # -- limits: is this address, this caller, within its limits? -------------------------------------------
         "limits.slow_header": Denial(408, "Request timeout", "medium", "API4:2023", closes=True),
         "limits.slow_body": Denial(408, "Request timeout", "medium", "API4:2023", closes=True),

@@ -104,6 +104,19 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """The certificate a client proved in its handshake: chain, validity, purpose and revocation list were checked."""
+
+    thumbprint: str
+    """SHA-256 of the DER form, base64url without padding: as `x5t#S256` has it (RFC 8705 section 3.1)."""
+    subject: str
+    """The distinguished name (RFC 4514)."""
+    dns_names: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    """SPIFFE ids, for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where a connection comes from."""
 
@@ -111,6 +124,10 @@ class Source:
     port: int = 0
     tls_version: str | None = None
     """As `ssl` names it (`TLSv1.3`); None on a plain connection."""
+    certificate: ClientCertificate | None = None
+    """The peer's own; None when it showed none, and for a client that a listed proxy speaks for."""
+    shown_names: frozenset[bytes] | None = None
+    """Names of the certificate that was shown to the client, where there are several; None: every Host fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from doorward.controls.limits import LimitsPolicy
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
+from doorward.gateway.acceptor import Handshakes
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.listener import listen
@@ -316,6 +317,19 @@ class Client:
         return bool(data)
 
 
+class Fixed:
+    """One context for every handshake."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def take(self) -> ssl.SSLContext:
+        return self._context
+
+    def give_back(self, context: ssl.SSLContext, version: str | None) -> None:
+        """Nothing is kept."""
+
+
 class Lab:
     """The gateway under test and everything around it."""
 
@@ -328,12 +342,13 @@ class Lab:
         limits: LimitsPolicy | None = None,
         forward: dict[str, Any] | None = None,
         context: ssl.SSLContext | None = None,
+        tls: Handshakes | None = None,
         **kwargs: Any,
     ) -> None:
         self.upstream = RecordingUpstream()
         self._limits = limits or LimitsPolicy()
         self._policy = ForwardPolicy(**{"upstream": f"http://127.0.0.1:{self.upstream.port}", **(forward or {})})
-        self._context = context
+        self._tls = tls if context is None else Fixed(context)
         self._kwargs = kwargs
         self._ready: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=uvloop.run, args=(self._main(),), daemon=True)
@@ -370,7 +385,7 @@ class Lab:
             )
             listener = socket.create_server(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
-            server = await listen(self.gateway, listener, self._context, self.loop, proxy_protocol=self.proxy_protocol)
+            server = await listen(self.gateway, listener, self._tls, self.loop, proxy_protocol=self.proxy_protocol)
         except Exception as error:
             self._ready.put(error)
             raise

@@ -14,7 +14,9 @@ from doorward.controls.forward import ForwardPolicy
 from doorward.controls.transport import TransportPolicy
 from doorward.errors import PolicyError
 from doorward.gateway.listener import redirect_to_https
-from doorward.gateway.tls import renew_certificate, server_context, upstream_context
+from doorward.gateway.server_tls import ServerTls
+from doorward.gateway.tls import server_context, upstream_context
+from doorward.policy.document import TlsSettings
 
 
 @pytest.fixture(scope="module")
@@ -113,17 +115,17 @@ def test_a_refused_client_can_read_why(lab: Lab, authority: trustme.CA) -> None:
 
 def test_a_renewed_certificate_serves_new_handshakes(authority: trustme.CA, tmp_path: Path) -> None:
     paths = write(authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA), tmp_path)
-    context = server_context(*paths)
-    with Lab(context=context) as lab:
+    settings = TlsSettings(certificate=paths[0], key=paths[1])
+    tls = ServerTls(settings)
+    with Lab(tls=tls) as lab:
         with secure(lab, authority) as connection:
             before = connection.getpeercert(binary_form=True)
         write(authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA), tmp_path)
-        renew_certificate(context, *paths)
+        tls.follow(settings)
         with secure(lab, authority) as connection:
             assert connection.getpeercert(binary_form=True) != before
         paths[1].write_text("no key")
-        with pytest.raises(PolicyError):
-            renew_certificate(context, *paths)
+        tls.follow(settings)
         with secure(lab, authority) as connection:
             connection.sendall(request("GET", "/items", "Connection: close"))
             assert everything(connection).endswith(b'{"ok":true}')

@@ -8,7 +8,6 @@ from typing import Final, Literal, cast
 
 from doorward.controls.limits import check_head_size
 from doorward.controls.transport import ChunkedBody
-from doorward.controls.transport.proxy_header import Announced
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
@@ -48,7 +47,6 @@ class ClientConnection(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_announced",
         "_buffer",
         "_chunked",
         "_counted_as",
@@ -61,6 +59,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_eof",
         "_is_read_twice",
         "_keeps_alive",
+        "_known",
         "_left",
         "_part",
         "_pumping",
@@ -73,9 +72,9 @@ class ClientConnection(asyncio.Protocol):
         "http_1_1",
     )
 
-    def __init__(self, gateway: Gateway, announced: Announced | None = None) -> None:
+    def __init__(self, gateway: Gateway, known: Source | None = None) -> None:
         self._gateway = gateway
-        self._announced = announced
+        self._known = known
         self._transport: asyncio.Transport | None = None
         self._source = Source(address="")
         self._counted_as = ""
@@ -117,7 +116,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection, or turn it away."""
         transport = cast("asyncio.Transport", transport)
-        source = peer(transport, self._announced)
+        source = self._known or peer(transport)
         self._counted_as = counted_as(source, self._gateway.proxies)
         try:
             self._gateway.load.connect(self._counted_as)

@@ -2,17 +2,15 @@
 
 import asyncio
 import socket
-import ssl
 from typing import Protocol
 
 from doorward.controls.transport import TransportPolicy, compile_check
-from doorward.controls.transport.proxy_header import Announced
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Response
+from doorward.exchange import Exchange, Response, Source
+from doorward.gateway.acceptor import Acceptor, Handshakes
 from doorward.gateway.gateway import Gateway, LocalAnswer
 from doorward.gateway.http1 import LINGER_S, ClientConnection
 from doorward.gateway.http2 import Http2Connection
-from doorward.gateway.proxy_listener import ProxyListener
 from doorward.gateway.tls import HANDSHAKE_S, HTTP_2
 
 
@@ -26,7 +24,7 @@ class Listener(Protocol):
 async def listen(
     gateway: Gateway,
     listener: socket.socket,
-    context: ssl.SSLContext | None,
+    tls: Handshakes | None,
     loop: asyncio.AbstractEventLoop,
     *,
     proxy_protocol: bool = False,
@@ -36,37 +34,25 @@ async def listen(
     `proxy_protocol`: each connection begins with the header of a listed proxy.
     """
     listener.setblocking(False)
+    if tls is None and not proxy_protocol:
+        return await loop.create_server(lambda: ClientConnection(gateway), sock=listener, backlog=1024)
 
-    def made(announced: Announced | None = None) -> asyncio.Protocol:
-        return ClientConnection(gateway, announced) if context is None else _ByAlpn(gateway, announced)
-
-    if proxy_protocol:
-        return ProxyListener(gateway, listener, context, loop, made, within_s=HANDSHAKE_S, shutdown_s=LINGER_S)
-    return await loop.create_server(
-        made,
-        sock=listener,
-        ssl=context,
-        ssl_handshake_timeout=None if context is None else HANDSHAKE_S,
-        # A client that was told of the end and does not end its side is cut off; by default it may take half a minute.
-        ssl_shutdown_timeout=None if context is None else LINGER_S,
-        backlog=1024,
-    )
-
-
-class _ByAlpn(asyncio.Protocol):
-    """Hands a connection to the protocol that its TLS handshake agreed on (RFC 7301), HTTP/1.1 without an agreement."""
-
-    def __init__(self, gateway: Gateway, announced: Announced | None) -> None:
-        self._gateway, self._announced = gateway, announced
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is done."""
+    def speaker(transport: asyncio.Transport, source: Source) -> asyncio.Protocol:
         secure = transport.get_extra_info("ssl_object")
-        speaks_http2 = secure.selected_alpn_protocol() == HTTP_2
-        chosen = Http2Connection if speaks_http2 else ClientConnection
-        made = chosen(self._gateway, self._announced)
-        transport.set_protocol(made)
-        made.connection_made(transport)
+        # What the handshake agreed on (RFC 7301); HTTP/1.1 without an agreement.
+        speaks_http2 = secure is not None and secure.selected_alpn_protocol() == HTTP_2
+        return Http2Connection(gateway, source) if speaks_http2 else ClientConnection(gateway, source)
+
+    return Acceptor(
+        gateway,
+        listener,
+        tls,
+        loop,
+        speaker,
+        proxy_protocol=proxy_protocol,
+        within_s=HANDSHAKE_S,
+        shutdown_s=LINGER_S,
+    )
 
 
 def redirect_to_https(policy: TransportPolicy, port: int) -> LocalAnswer:

@@ -11,7 +11,7 @@ from doorward.controls.authenticate import Credentials, credentials_data
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
 from doorward.errors import PolicyError
-from doorward.gateway.tls import server_context
+from doorward.gateway.server_tls import ServerTls
 from doorward.jose import generate_key
 from doorward.operation import ApiDescription
 from doorward.pipeline import compile_pipeline
@@ -44,7 +44,7 @@ def load_checked(policy_file: Path) -> Checked:
     description = load_description(policy.api)
     try:
         if policy.tls is not None:
-            server_context(policy.tls.certificate, policy.tls.key)
+            ServerTls(policy.tls)
         compile_pipeline(
             policy,
             description,

@@ -5,20 +5,31 @@ import asyncio
 from doorward.controls.transport import TrustedProxies
 from doorward.controls.transport.proxy_header import Announced
 from doorward.exchange import Headers, Source
+from doorward.gateway.client_certificate import certificate_of
 
 
 def peer(transport: asyncio.Transport, announced: Announced | None = None) -> Source:
     """The other end of a connection, or whom a listed proxy announced in front of it.
 
     An IPv4 address that came over an IPv6 socket is an IPv4 address.
+    Errors: client_certificate.Unacceptable.
     """
     address = announced or transport.get_extra_info("peername") or ("", 0)
     secure = transport.get_extra_info("ssl_object")
+    if secure is None:
+        return Source(address=plain_address(address[0]), port=address[1])
     return Source(
-        address=str(address[0]).removeprefix("::ffff:"),
+        address=plain_address(address[0]),
         port=address[1],
-        tls_version=secure.version() if secure else None,
+        tls_version=secure.version(),
+        certificate=certificate_of(secure),
+        shown_names=getattr(secure.context, "shown_names", None),
     )
+
+
+def plain_address(address: object) -> str:
+    """An address as it is written everywhere: an IPv4 one that came over an IPv6 socket as IPv4."""
+    return str(address).removeprefix("::ffff:")
 
 
 def counted_as(source: Source, proxies: TrustedProxies | None) -> str:

@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeVar
 
 from doorward.controls.forward import ForwardPolicy
 from doorward.errors import PolicyError
@@ -13,24 +13,45 @@ HANDSHAKE_S: Final = 5.0
 HTTP_2: Final = "h2"
 """Its name in the handshake (RFC 9113 section 3.2)."""
 
-# TLS 1.2 with forward secrecy and AEAD only; TLS 1.3 suites are all of that kind. Mozilla's "intermediate" set.
-_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SHA1"
+CIPHERS: Final = ":".join(
+    f"ECDHE-{proof}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for proof in ("ECDSA", "RSA")
+)
+"""Suites of TLS 1.2: forward secrecy and AEAD only (Mozilla's "intermediate" without finite-field Diffie-Hellman);
+those of TLS 1.3 are all of that kind. Level 2 adds: no key below 112 bits of strength, no signature by SHA-1."""
+
+Profile = Literal["modern", "intermediate"]
+"""TLS 1.3 only, or 1.2 too."""
+ContextT = TypeVar("ContextT", bound=ssl.SSLContext)
 
 
-def server_context(certificate: Path, key: Path, *, http2: bool = True) -> ssl.SSLContext:
-    """The context of the gateway's listener: TLS 1.2 and 1.3, no renegotiation, no tickets.
+def server_context(
+    certificate: Path, key: Path, *, http2: bool = True, profile: Profile = "intermediate"
+) -> ssl.SSLContext:
+    """A context that shows this certificate: no renegotiation, no compression, no tickets, no early data.
 
     Errors: PolicyError when certificate or key cannot be used.
     Source: RFC 9325; hostile inputs T1, T5, T8.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return configured(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key, http2=http2, profile=profile)
+
+
+def restrict(context: ssl.SSLContext, profile: Profile) -> None:
+    """What OpenSSL takes from the context that a connection begins with, whatever certificate it comes to show."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if profile == "modern" else ssl.TLSVersion.TLSv1_2
     context.options |= (
         ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
     )
-    # A resumed session skips the certificate: with tickets off, what was decided in a handshake holds for that one.
+    # Without tickets there is no resumption in TLS 1.3, and with it no early data (0-RTT).
     context.num_tickets = 0
-    context.set_ciphers(_CIPHERS)
+
+
+def configured(context: ContextT, certificate: Path, key: Path, *, http2: bool, profile: Profile) -> ContextT:
+    """The context, made ready to serve as `server_context` says. Errors: PolicyError."""
+    restrict(context, profile)
+    context.set_ciphers(f"{CIPHERS}:@SECLEVEL=2")
+    # The one place where it is said what is spoken after the handshake (RFC 7301).
     context.set_alpn_protocols([HTTP_2, "http/1.1"] if http2 else ["http/1.1"])
     try:
         context.load_cert_chain(certificate, key)
@@ -66,12 +87,3 @@ def upstream_context(policy: ForwardPolicy) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def renew_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Have new handshakes use what the files hold now; connections that stand keep theirs.
-
-    Errors: PolicyError, and then the context goes on with the certificate it had.
-    """
-    server_context(certificate, key)  # tried on the side first: a failed load would leave the live context half changed
-    context.load_cert_chain(certificate, key)

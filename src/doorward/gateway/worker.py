@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import ssl
 import sys
 from pathlib import Path
 from typing import Final
@@ -25,7 +24,7 @@ from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
-from doorward.gateway.tls import renew_certificate, server_context
+from doorward.gateway.server_tls import ServerTls
 from doorward.gateway.upstream import UpstreamPool
 from doorward.serving import Serving, Stamp, stamp
 
@@ -44,12 +43,8 @@ class Worker:
         self._loop = loop
         self._serving = Serving(snapshot)
         policy = self._serving.policy
-        self._context: ssl.SSLContext | None = None
-        self._certificate_stamps: tuple[Stamp, ...] = ()
         self._upstream_stamps = _upstream_stamps(policy.forward)
-        if policy.tls is not None:
-            self._certificate_stamps = (stamp(policy.tls.certificate), stamp(policy.tls.key))
-            self._context = server_context(policy.tls.certificate, policy.tls.key, http2=policy.transport.http2)
+        self._tls = None if policy.tls is None else ServerTls(policy.tls, http2=policy.transport.http2)
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
         self._audit = AuditWriter.open(snapshot.parent, slot, policy.audit, loop=loop)
@@ -61,7 +56,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stopping.set)
         speaks = self._serving.policy.transport.proxy_protocol
-        servers = [await listen(self._gateways[0], listener, self._context, self._loop, proxy_protocol=speaks)]
+        servers = [await listen(self._gateways[0], listener, self._tls, self._loop, proxy_protocol=speaks)]
         if plain is not None:
             port = listener.getsockname()[1]
             redirecting = self._gateway("http", redirects_to=port)
@@ -96,10 +91,11 @@ class Worker:
         )
 
     def _follow(self) -> None:
-        self._renew()
         self._renew_upstream()
         forward_before = self._serving.policy.forward
-        if not self._serving.refresh():
+        has_new_policy = self._serving.refresh()
+        self._renew()
+        if not has_new_policy:
             return
         policy = self._serving.policy
         if policy.forward != forward_before:
@@ -120,19 +116,9 @@ class Worker:
             )
 
     def _renew(self) -> None:
-        tls = self._serving.policy.tls
-        if tls is None or self._context is None:
-            return
-        stamps = (stamp(tls.certificate), stamp(tls.key))
-        if stamps == self._certificate_stamps:
-            return
-        self._certificate_stamps = stamps
-        try:
-            renew_certificate(self._context, tls.certificate, tls.key)
-        except PolicyError as error:
-            _log.error("certificate refused, the one in force stays", reason=str(error))
-        else:
-            _log.info("certificate renewed")
+        settings = self._serving.policy.tls
+        if settings is not None and self._tls is not None:
+            self._tls.follow(settings)
 
     def _renew_upstream(self) -> None:
         stamps = _upstream_stamps(self._serving.policy.forward)

@@ -42,6 +42,7 @@ Mode: TypeAlias = Literal["enforce", "observe", "off"]
 _Model = TypeVar("_Model", bound=BaseModel)
 _CONFIG: Final = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 _ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}")
+_SERVER_NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,126}")
 _OPERATION_KEY: Final = re.compile(r"[A-Z]+ /[^\s]*")
 
 
@@ -77,6 +78,12 @@ def _network(text: str) -> str:
     return text
 
 
+def _server_name(text: str) -> str:
+    if not _SERVER_NAME.fullmatch(text.lower()):
+        raise ValueError("is not a host name: write api.example.com or *.example.com")
+    return text.lower()
+
+
 PolicyPath = Annotated[Path, AfterValidator(_beside_the_policy)]
 """A path; relative ones count from the policy file's directory."""
 Address = Annotated[str, AfterValidator(_address)]
@@ -84,12 +91,14 @@ Address = Annotated[str, AfterValidator(_address)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Network = Annotated[str, AfterValidator(_network)]
 """An IPv4 or IPv6 network (CIDR) without host bits."""
+ServerName = Annotated[str, AfterValidator(_server_name)]
+"""A DNS name in lower case, or `*.` and one."""
 OperationKey = Annotated[str, AfterValidator(_operation_key)]
 """`GET /orders/{order_id}`: method and path template as the API description writes it."""
 
 
-class TlsSettings(BaseModel):
-    """The gateway's own certificate."""
+class CertificateSettings(BaseModel):
+    """One more certificate of the gateway, for clients that ask for its names."""
 
     model_config = _CONFIG
 
@@ -97,6 +106,42 @@ class TlsSettings(BaseModel):
     """PEM file with the certificate chain, leaf first."""
     key: PolicyPath
     """PEM file with the private key; readable by its owner only."""
+    names: tuple[ServerName, ...] = Field(default=(), max_length=256)
+    """Names a client must ask for (SNI) to be shown it, as `api.example.com` or `*.example.com`. By default the DNS
+    names in the certificate."""
+
+
+class TlsSettings(BaseModel):
+    """The gateway's own certificates, and what it asks of clients' ones. Files are read again when they change."""
+
+    model_config = _CONFIG
+
+    certificate: PolicyPath
+    """PEM file with the certificate chain, leaf first. Shown to clients that ask for no name, or an unknown one."""
+    key: PolicyPath
+    """PEM file with the private key; readable by its owner only."""
+    certificates: tuple[CertificateSettings, ...] = Field(default=(), max_length=256)
+    """More certificates, chosen by the name a client asks for (SNI): the exact one first, then a wildcard. With more
+    than one certificate, a request for a host that the shown one does not name is refused (421)."""
+    unknown_names: Literal["default", "refuse"] = "default"
+    """What a client is shown that asks for a name no certificate has: `certificate`, or a fatal alert."""
+    profile: Literal["modern", "intermediate"] = "intermediate"
+    """`modern`: TLS 1.3 only. `intermediate`: TLS 1.2 too, with forward secrecy and AEAD; still needed by some clients
+    older than 2018."""
+    client_ca: PolicyPath | None = None
+    """PEM file with the authorities whose certificates clients may show (mutual TLS). None: no client is asked."""
+    client_certificate: Literal["request", "require"] = "request"
+    """With `client_ca`: whether a client may do without a certificate. One that does not hold ends the handshake in
+    both cases."""
+    client_crl: PolicyPath | None = None
+    """PEM file with the revocation lists of these authorities, one each. A certificate whose authority has no list
+    here, or a list past its `nextUpdate`, is refused: unknown is not unrevoked. None: revocation is not checked."""
+
+    @model_validator(mode="after")
+    def _clients_are_asked_by_an_authority(self) -> Self:
+        if self.client_ca is None and (self.client_crl is not None or "client_certificate" in self.model_fields_set):
+            raise ValueError("client_certificate and client_crl need client_ca: write the file of the authority")
+        return self
 
 
 class IssuerSettings(BaseModel):

@@ -37,8 +37,8 @@ def target() -> Iterator[Target]:
         yield Target(host="127.0.0.1", port=lab.port, tls=None)
 
 
-# Its twin needs TLS; the whole gateway's tests have it.
-IN_PLAIN = [attack for attack in ATTACKS if attack.earns != "transport.tls_plaintext"]
+# These need TLS; the whole gateway's tests have it.
+IN_PLAIN = [attack for attack in ATTACKS if not attack.earns.startswith("transport.tls_")]
 
 
 @pytest.mark.parametrize("attack", IN_PLAIN, ids=lambda attack: attack.id)

@@ -23,6 +23,8 @@ class LabCertificates:
     ca_file: Path
     right: ssl.SSLContext
     wrong: ssl.SSLContext
+    wrong_file: Path
+    """Certificate and key of `wrong`: for elsewhere.example."""
 
 
 def make_certificates(directory: Path) -> LabCertificates:
@@ -40,8 +42,9 @@ def make_certificates(directory: Path) -> LabCertificates:
     ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     right = _context(directory / "right.pem", address, name, key, now)
-    wrong = _context(directory / "wrong.pem", x509.DNSName("elsewhere.example"), name, key, now)
-    return LabCertificates(ca_file, right, wrong)
+    wrong_file = directory / "wrong.pem"
+    wrong = _context(wrong_file, x509.DNSName("elsewhere.example"), name, key, now)
+    return LabCertificates(ca_file, right, wrong, wrong_file)
 
 
 def _context(

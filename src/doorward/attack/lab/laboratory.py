@@ -86,7 +86,13 @@ class Laboratory:
             self._certificates = certificates
             self._upstream = opening.enter_context(LabUpstream())
             self._tls_upstream = opening.enter_context(LabUpstream(certificates.right))
-            main = self._site("main", upstream=f"http://127.0.0.1:{self._upstream.port}")
+            another = str(certificates.wrong_file)
+            main = self._site(
+                "main",
+                upstream=f"http://127.0.0.1:{self._upstream.port}",
+                tls={**_POLICY["tls"], "certificates": [{"certificate": another, "key": another}]},
+                transport={"hosts": ["127.0.0.1", "elsewhere.example"]},
+            )
             absent = {"issuer": _ABSENT_ISSUER, "audience": "lab", "jwks_url": f"{_ABSENT_ISSUER}jwks"}
             broken = self._site(
                 "broken",

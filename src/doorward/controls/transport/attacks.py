@@ -98,6 +98,12 @@ def _to_foreign_host(samples: Samples) -> Ask | None:
     return sample and replace(sample, raw=b"GET {path} HTTP/1.1\r\nHost: rebound.example\r\n{authorization}\r\n")
 
 
+def _to_another_certificates_host(samples: Samples) -> Ask | None:
+    # Only where there is another certificate: the laboratory's gateway has one for this name.
+    sample = samples.lab("ok")
+    return sample and replace(sample, raw=b"GET {path} HTTP/1.1\r\nHost: elsewhere.example\r\n{authorization}\r\n")
+
+
 def _in_the_clear(samples: Samples) -> Ask | None:
     sample = samples.read()
     return sample and replace(sample, plain=True)
@@ -368,5 +374,13 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         send=_in_the_clear,
         twin=_read,
         earns_close=True,
+    ),
+    _attack(
+        "tls_sni",
+        "misdirected",
+        "a host over a connection that another host's certificate vouched for",
+        "RFC 9110 7.4; CVE-2025-23419; hostile inputs T3, T5",
+        send=_to_another_certificates_host,
+        twin=lambda samples: samples.lab("ok"),
     ),
 )

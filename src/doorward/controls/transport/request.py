@@ -61,7 +61,7 @@ _QUERY: Final = re.compile(rb"[!-~]*+")
 def compile_check(policy: TransportPolicy) -> Check:
     """The check every request passes first. Replaces `request.path` by its canonical form and notes findings.
 
-    Errors (of the check): Denied `transport.host_*`, `header_*`, `method_*`, `path_*`, `start_line`.
+    Errors (of the check): Denied `transport.host_*`, `header_*`, `method_*`, `path_*`, `start_line`, `tls_sni`.
     Source: RFC 9112 section 3.2; hostile inputs H1-H8, H10, P1-P7, S23.
     """
     hosts = frozenset(host.encode("ascii") for host in policy.hosts)
@@ -81,6 +81,11 @@ def compile_check(policy: TransportPolicy) -> Check:
         if request.method not in _METHODS:
             _refuse_method(request.method)
         host, findings = headers.memo.get(key) or judge(headers)
+        source = exchange.source
+        if source.shown_names is not None:
+            _check_shown(source.shown_names, host)
+        if source.certificate is not None:
+            exchange.findings.append(f"transport.certificate:{source.certificate.thumbprint}")
         path = request.path
         if path[:1] != b"/":
             path = _path_of_absolute(request, host)
@@ -128,6 +133,17 @@ def _folded(value: bytes) -> bytes:
         raise Denied("transport.host_invalid", f"Host {value[:255]!r}")
     name: bytes = match[1].removesuffix(b".")
     return name + b":" + match[2] if match[2] else name
+
+
+def _check_shown(names: frozenset[bytes], host: bytes) -> None:
+    """Nothing, when the certificate of the connection is good for the host.
+
+    A request for another one is misdirected: whoever vouched for the connection did not vouch for this host.
+    Source: RFC 9110 sections 4.3.3, 7.4, 15.5.20; RFC 9525 section 6.3 (wildcards); hostile inputs T3, T5.
+    """
+    name = host[1 : host.index(b"]")] if host[:1] == b"[" else host.partition(b":")[0]
+    if name not in names and b"*." + name.partition(b".")[2] not in names:
+        raise Denied("transport.tls_sni", f"host {host!r} over a connection for {b', '.join(sorted(names))[:255]!r}")
 
 
 def _path_of_absolute(request: Request, host: bytes) -> bytes:

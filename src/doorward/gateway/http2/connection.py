@@ -13,7 +13,6 @@ from jh2.exceptions import InvalidBodyLengthError, ProtocolError
 from jh2.settings import SettingCodes, Settings
 
 from doorward.controls.limits import check_head_size
-from doorward.controls.transport.proxy_header import Announced
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Request, Response, Source
 from doorward.gateway.exchange_run import ExchangeRun
@@ -47,9 +46,9 @@ _log: Final = structlog.get_logger()
 class Http2Connection(asyncio.Protocol):
     """One client connection; a stream of it is the client of one `ExchangeRun`."""
 
-    def __init__(self, gateway: Gateway, announced: Announced | None = None) -> None:
+    def __init__(self, gateway: Gateway, known: Source | None = None) -> None:
         self.gateway = gateway
-        self._announced = announced
+        self._known = known
         self.body_s, self.write_s, self._idle_s = gateway.limits.body_s, gateway.limits.write_s, gateway.limits.idle_s
         self.is_write_paused = False
         self.now = gateway.deadlines.now
@@ -72,7 +71,7 @@ class Http2Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection and send our settings, or turn it away."""
         transport = cast("asyncio.Transport", transport)
-        self._source = peer(transport, self._announced)
+        self._source = self._known or peer(transport)
         self._counted_as = counted_as(self._source, self.gateway.proxies)
         try:
             self.gateway.load.connect(self._counted_as)

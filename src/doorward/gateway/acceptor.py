@@ -1,0 +1,176 @@
+"""Accepting: each connection is counted before it has said a word, then comes its PROXY header, then its handshake."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+import structlog
+
+from doorward.controls.transport.proxy_header import Announced, Malformed
+from doorward.denial import Denied
+from doorward.exchange import Source
+from doorward.gateway.client_certificate import Unacceptable
+from doorward.gateway.failed_handshakes import FailedHandshakes
+from doorward.gateway.gateway import Gateway
+from doorward.gateway.proxy_announcement import read_announcement
+from doorward.gateway.source import counted_as, peer, plain_address
+
+Speaker = Callable[[asyncio.Transport, Source], asyncio.Protocol]
+"""Chooses who speaks with a client once its handshake is done."""
+_AT_ONCE: Final = 64
+"""Most connections taken from the kernel in one go, so that those that stand get their turn."""
+_PAUSE_S: Final = 0.05
+"""Time without accepting when the system refuses, in seconds."""
+_log: Final = structlog.get_logger()
+
+
+class Handshakes(Protocol):
+    """The contexts of a gateway's handshakes; `ServerTls` is one."""
+
+    def take(self) -> ssl.SSLContext:
+        """The context for one connection to begin with."""
+
+    def give_back(self, context: ssl.SSLContext, version: str | None) -> None:
+        """The handshake is over."""
+
+
+class Acceptor:
+    """Accepts on a listening socket until it is closed.
+
+    A connection in its handshake counts as one that stands: against the limit in all, and that of its address. So
+    nobody can hold more of them by never finishing (hostile inputs D1, D3).
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        listener: socket.socket,
+        tls: Handshakes | None,
+        loop: asyncio.AbstractEventLoop,
+        speaker: Speaker,
+        *,
+        proxy_protocol: bool,
+        within_s: float,
+        shutdown_s: float,
+    ) -> None:
+        """Units: `within_s` is the time for a PROXY header, and again for a handshake; both times in seconds."""
+        self._gateway, self._listener, self._tls, self._loop, self._speaker = gateway, listener, tls, loop, speaker
+        self._proxy_protocol, self._within_s, self._shutdown_s = proxy_protocol, within_s, shutdown_s
+        self._admitting: set[asyncio.Task[None]] = set()
+        self.failed = FailedHandshakes(loop)
+        self._resuming: asyncio.TimerHandle | None = None
+        loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Accept no more. A handshake that has begun may end; what comes after it is for the gateway's drain."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        self.failed.close()
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue
+            except OSError as error:
+                # Out of descriptors: it would fail again at once, and for as long as somebody waits.
+                _log.warning("not accepting for a moment", reason=str(error))
+                self._loop.remove_reader(self._listener)
+                self._resuming = self._loop.call_later(_PAUSE_S, self._loop.add_reader, self._listener, self._accept)
+                return
+            self._count(connection, plain_address(address[0]))
+
+    def _count(self, connection: socket.socket, address: str) -> None:
+        connection.setblocking(False)
+        proxies = self._gateway.proxies
+        if self._proxy_protocol and (proxies is None or not proxies.trusts(address)):
+            self._turn_away(connection, address, "not among transport.trusted_proxies")
+            return
+        counted = counted_as(Source(address=address), proxies)
+        try:
+            self._gateway.load.connect(counted)
+        except Denied:
+            self._turn_away(connection, address, "too many connections")
+            return
+        task = self._loop.create_task(self._admit(_Door(self._gateway, self._speaker, counted), connection, address))
+        self._admitting.add(task)
+        task.add_done_callback(self._admitting.discard)
+
+    def _turn_away(self, connection: socket.socket, address: str, reason: str) -> None:
+        self._gateway.turned_away_count += 1
+        self.failed.note(address, reason)
+        connection.close()
+
+    async def _admit(self, door: "_Door", connection: socket.socket, address: str) -> None:
+        context = None if self._tls is None else self._tls.take()
+        try:
+            if self._proxy_protocol:
+                async with asyncio.timeout(self._within_s):
+                    door.announced = await read_announcement(connection, self._loop)
+            await self._loop.connect_accepted_socket(
+                lambda: door,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else self._within_s,
+                # A client that was told of the end and does not end its side is cut off; by default it may take 30 s.
+                ssl_shutdown_timeout=None if context is None else self._shutdown_s,
+            )
+        except (Malformed, EOFError, TimeoutError, OSError) as error:
+            self._turn_away(connection, address, _reason(error))
+        finally:
+            door.leave()
+            if self._tls is not None and context is not None:
+                self._tls.give_back(context, door.tls_version)
+            if not door.was_passed:
+                with contextlib.suppress(OSError):
+                    connection.close()
+
+
+class _Door(asyncio.Protocol):
+    """Stands for a connection until its handshake is done, then hands it to who speaks with the client."""
+
+    def __init__(self, gateway: Gateway, speaker: Speaker, counted: str) -> None:
+        self._gateway, self._speaker, self._counted = gateway, speaker, counted
+        self._is_counted = True
+        self.announced: Announced | None = None
+        self.was_passed = False
+        self.tls_version: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The handshake is done."""
+        transport = cast("asyncio.Transport", transport)
+        self.was_passed = True
+        # Who comes behind counts it anew, under the address that a proxy may have announced.
+        self.leave()
+        try:
+            source = peer(transport, self.announced)
+        except Unacceptable as error:
+            self._gateway.turned_away_count += 1
+            _log.warning("client certificate refused", reason=str(error), peer=transport.get_extra_info("peername")[0])
+            transport.abort()
+            return
+        self.tls_version = source.tls_version
+        speaker = self._speaker(transport, source)
+        transport.set_protocol(speaker)
+        speaker.connection_made(transport)
+
+    def leave(self) -> None:
+        """Count it no longer."""
+        if self._is_counted:
+            self._is_counted = False
+            self._gateway.load.disconnect(self._counted)
+
+
+def _reason(error: Exception) -> str:
+    """What to tell the operator: for a failed handshake OpenSSL's word, as `NO_SHARED_CIPHER`."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return str(error) or type(error).__name__

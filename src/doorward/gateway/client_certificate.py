@@ -1,0 +1,71 @@
+"""The certificate a client showed: what controls see of it, and what is refused although OpenSSL lets it pass."""
+
+import base64
+import hashlib
+import ssl
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from doorward.exchange import ClientCertificate
+
+CHAIN: Final = 8
+"""Most certificates a client may send."""
+
+
+class Unacceptable(ValueError):
+    """A certificate that a connection is closed for, before its first request is read."""
+
+
+def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
+    """What the client proved to be, or None when it showed no certificate.
+
+    Its chain, dates, name constraints and revocation were checked in the handshake.
+    Errors: Unacceptable for one not made for clients, with a name that can be read in two ways, or a long chain.
+    Source: RFC 5280 section 4.2.1.12; hostile input T6 (Envoy CVE-2026-47778: NUL in a name).
+    """
+    der = secure.getpeercert(binary_form=True)
+    if der is None:
+        return None
+    if _chain_length(secure) > CHAIN:
+        raise Unacceptable(f"more than {CHAIN} certificates")
+    try:
+        leaf = x509.load_der_x509_certificate(der)
+        purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        names = _alternative_names(leaf)
+        subject = leaf.subject.rfc4514_string()
+    except x509.ExtensionNotFound:
+        raise Unacceptable("no extended key usage") from None
+    except ValueError as error:
+        raise Unacceptable(f"unreadable: {error}") from None
+    if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
+        raise Unacceptable("not made for clients (extended key usage)")
+    dns_names = tuple(names.get_values_for_type(x509.DNSName)) if names else ()
+    uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else ()
+    if not all(text.isascii() and text.isprintable() for text in (*dns_names, *uris)) or "\0" in subject:
+        raise Unacceptable("a control or non-ASCII character in a name")
+    return ClientCertificate(thumbprint=thumbprint(der), subject=subject, dns_names=dns_names, uris=uris)
+
+
+def thumbprint(der: bytes) -> str:
+    """`x5t#S256` of a certificate (RFC 8705 section 3.1).
+
+    >>> thumbprint(b"")
+    '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU'
+    """
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
+
+
+def _alternative_names(leaf: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    try:
+        return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _chain_length(secure: ssl.SSLObject) -> int:
+    """How many certificates the client sent. Public only since Python 3.13; before, in the object behind."""
+    source: Any = secure
+    source = source if hasattr(source, "get_unverified_chain") else source._sslobj  # noqa: SLF001
+    return len(source.get_unverified_chain() or ())
