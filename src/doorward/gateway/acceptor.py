@@ -24,6 +24,8 @@ _AT_ONCE: Final = 64
 """Most connections taken from the kernel in one go, so that those that stand get their turn."""
 _PAUSE_S: Final = 0.05
 """Time without accepting when the system refuses, in seconds."""
+_NO_SUCH_NAME: Final = "a server name no certificate has"
+"""What `tls.unknown_names: refuse` refuses: the only callback of ours in a handshake."""
 _log: Final = structlog.get_logger()
 
 
@@ -151,7 +153,7 @@ class _Door(asyncio.Protocol):
         # Who comes behind counts it anew, under the address that a proxy may have announced.
         self.leave()
         try:
-            source = peer(transport, self.announced)
+            source = peer(transport, self.announced, self._gateway.proxies)
         except Unacceptable as error:
             self._gateway.turned_away_count += 1
             _log.warning("client certificate refused", reason=str(error), peer=transport.get_extra_info("peername")[0])
@@ -172,5 +174,5 @@ class _Door(asyncio.Protocol):
 def _reason(error: Exception) -> str:
     """What to tell the operator: for a failed handshake OpenSSL's word, as `NO_SHARED_CIPHER`."""
     if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.lower().replace("_", " ")
+        return _NO_SUCH_NAME if error.reason == "CALLBACK_FAILED" else error.reason.lower().replace("_", " ")
     return str(error) or type(error).__name__

@@ -8,7 +8,9 @@ from doorward.exchange import Headers, Source
 from doorward.gateway.client_certificate import certificate_of
 
 
-def peer(transport: asyncio.Transport, announced: Announced | None = None) -> Source:
+def peer(
+    transport: asyncio.Transport, announced: Announced | None = None, proxies: TrustedProxies | None = None
+) -> Source:
     """The other end of a connection, or whom a listed proxy announced in front of it.
 
     An IPv4 address that came over an IPv6 socket is an IPv4 address.
@@ -18,12 +20,15 @@ def peer(transport: asyncio.Transport, announced: Announced | None = None) -> So
     secure = transport.get_extra_info("ssl_object")
     if secure is None:
         return Source(address=plain_address(address[0]), port=address[1])
+    plain = plain_address(address[0])
+    # A listed proxy asks for the hosts of its clients over whichever connection it has.
+    speaks_for_others = proxies is not None and proxies.trusts(plain)
     return Source(
-        address=plain_address(address[0]),
+        address=plain,
         port=address[1],
         tls_version=secure.version(),
         certificate=certificate_of(secure),
-        shown_names=getattr(secure.context, "shown_names", None),
+        shown_names=None if speaks_for_others else getattr(secure.context, "shown_names", None),
     )
 
 
