@@ -24,6 +24,17 @@ _AT_ONCE: Final = 64
 """Most connections taken from the kernel in one go, so that those that stand get their turn."""
 _PAUSE_S: Final = 0.05
 """Time without accepting when the system refuses, in seconds."""
+_ALERTS: Final = {
+    "CALLBACK_FAILED": ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME,
+    "NO_PROTOCOLS_AVAILABLE": ssl.ALERT_DESCRIPTION_PROTOCOL_VERSION,
+    "NO_SHARED_CIPHER": ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE,
+    "NO_SUITABLE_KEY_SHARE": ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE,
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE,
+    "UNSUPPORTED_PROTOCOL": ssl.ALERT_DESCRIPTION_PROTOCOL_VERSION,
+    "VERSION_TOO_LOW": ssl.ALERT_DESCRIPTION_PROTOCOL_VERSION,
+    "WRONG_VERSION_NUMBER": ssl.ALERT_DESCRIPTION_PROTOCOL_VERSION,
+}
+"""OpenSSL's word for a ClientHello that cannot be answered, and the alert that says so."""
 _NO_SUCH_NAME: Final = "a server name no certificate has"
 """What `tls.unknown_names: refuse` refuses: the only callback of ours in a handshake."""
 _log: Final = structlog.get_logger()
@@ -113,6 +124,7 @@ class Acceptor:
 
     async def _admit(self, door: "_Door", connection: socket.socket, address: str) -> None:
         context = None if self._tls is None else self._tls.take()
+        aside = None if context is None else connection.dup()
         try:
             if self._proxy_protocol:
                 async with asyncio.timeout(self._within_s):
@@ -127,7 +139,11 @@ class Acceptor:
             )
         except (Malformed, EOFError, TimeoutError, OSError) as error:
             self._turn_away(connection, address, _reason(error))
+            if aside is not None and isinstance(error, ssl.SSLError):
+                _alert(aside, error.reason)
         finally:
+            if aside is not None:
+                aside.close()
             door.leave()
             if self._tls is not None and context is not None:
                 self._tls.give_back(context, door.tls_version)
@@ -169,6 +185,19 @@ class _Door(asyncio.Protocol):
         if self._is_counted:
             self._is_counted = False
             self._gateway.load.disconnect(self._counted)
+
+
+def _alert(connection: socket.socket, reason: str | None) -> None:
+    """Tell a client why its ClientHello was refused, so that it does not guess, and try again with less.
+
+    OpenSSL writes this alert, but uvloop and asyncio let it go when they close. Only what fails before there are keys
+    is told: from then on an alert in the clear would be a forgery to the client.
+    """
+    description = _ALERTS.get(reason or "")
+    if description is not None:
+        with contextlib.suppress(OSError):
+            # A record of TLS 1.2 (RFC 8446 section 5.1) with a fatal alert (section 6).
+            connection.send(bytes((21, 3, 3, 0, 2, 2, description)))
 
 
 def _reason(error: Exception) -> str:
