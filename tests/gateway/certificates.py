@@ -63,7 +63,7 @@ class Authority:
     def file(self) -> Path:
         return self._write(f"{self.name}.ca.pem", self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def trust(self, context: ssl.SSLContext) -> None:
+    def configure_trust(self, context: ssl.SSLContext) -> None:
         context.load_verify_locations(cafile=self.file)
 
     def issue(

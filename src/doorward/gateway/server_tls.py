@@ -1,6 +1,7 @@
 """What the gateway shows in handshakes and what it asks of clients, replaced while it serves."""
 
 import ssl
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -113,6 +114,20 @@ class ServerTls:
                 return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         handshake.context = chosen or shown.default
         return None
+
+
+def overlook_undecodable_names() -> None:
+    """Say nothing of server names that are not ASCII: Python ends the handshake, and would print each one.
+
+    Every client could fill the log with them. Everything else that cannot be raised is told as before.
+    """
+    before = sys.unraisablehook
+
+    def tell(unraisable: "sys.UnraisableHookArgs") -> None:
+        if unraisable.exc_type is not UnicodeDecodeError or not isinstance(unraisable.object, bytes):
+            before(unraisable)
+
+    sys.unraisablehook = tell
 
 
 def _stamps(settings: TlsSettings) -> tuple[Stamp, ...]:

@@ -24,7 +24,7 @@ from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
-from doorward.gateway.server_tls import ServerTls
+from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
 from doorward.gateway.upstream import UpstreamPool
 from doorward.serving import Serving, Stamp, stamp
 
@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--status-fd", type=int, required=True)
     arguments = parser.parse_args()
     logs.configure(f"worker-{arguments.slot}")
+    overlook_undecodable_names()
     try:
         uvloop.run(_run(arguments))
     except (Fault, PolicyError, OSError) as error:
