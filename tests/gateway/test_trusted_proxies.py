@@ -57,3 +57,12 @@ def test_connections_of_a_listed_proxy_are_not_taken_for_one_clients() -> None:
                 assert answer is not None
                 assert answer.status == 200
         lab.wait_until(lambda: lab.gateway.load.connections == 0)
+
+
+def test_how_the_client_came_is_taken_over_where_the_policy_says_so() -> None:
+    fields = ("X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https")
+    taking = TransportPolicy(trusted_proxies=("127.0.0.0/8",), client_scheme=True).proxies()
+    for listed, scheme in ((taking, b"https"), (LISTED, b"http"), (None, b"http")):
+        with running(proxies=listed) as lab:
+            lab.ask(request("GET", "/items", *fields))
+            assert b"x-forwarded-proto: " + scheme + b"\r\n" in lab.upstream.seen[0].head.lower() + b"\r\n"

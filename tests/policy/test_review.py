@@ -97,3 +97,18 @@ def test_a_summary_says_who_may_call_what() -> None:
     assert (account.callers, account.owner, account.modes) == ("admin, reader", "caller.account", {"inspect": "off"})
     assert (health.callers, health.body_bytes) == ("everybody", 0)
     assert (notes.callers, notes.body_bytes) == ("admin", 1024 * 1024)
+
+
+def test_a_network_of_proxies_as_wide_as_the_internet_is_named() -> None:
+    assert (
+        "whoever has an address"
+        in found("transport.trusted_proxies[0]", transport={"trusted_proxies": ["0.0.0.0/0", "10.0.0.0/8"]}).problem
+    )
+    narrow = findings(transport={"trusted_proxies": ["10.0.0.0/8", "fd00::/32"]})
+    assert not [one for one in narrow if one.key.startswith("transport")]
+
+
+def test_certificates_that_cannot_be_revoked_are_named() -> None:
+    mutual = {"certificate": "a", "key": "b", "client_ca": "c"}
+    assert found("tls.client_ca", tls=mutual).level == "warning"
+    assert not [one for one in findings(tls={**mutual, "client_crl": "d"}) if one.key.startswith("tls")]

@@ -14,7 +14,7 @@ from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVE
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.request_head import HeadReader
-from doorward.gateway.source import behind, counted_as, peer
+from doorward.gateway.source import behind, counted_as, note_proxy, peer
 from doorward.gateway.websocket import WebSocketRun
 from doorward.gateway.websocket.relay import Relay
 
@@ -422,7 +422,7 @@ class ClientConnection(asyncio.Protocol):
         )
         exchange = self._new_exchange(request, source)
         if source is not self._source:
-            exchange.findings.append(f"transport.via:{self._source.address}")
+            note_proxy(exchange, self._source.address, gateway.proxies)
         if read.offered_upgrade and not read.asks_websocket:
             exchange.findings.append("transport.upgrade")
         self._start(exchange, is_handshake=read.asks_websocket).admit()

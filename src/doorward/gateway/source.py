@@ -4,7 +4,7 @@ import asyncio
 
 from doorward.controls.transport import TrustedProxies
 from doorward.controls.transport.proxy_header import Announced
-from doorward.exchange import Headers, Source
+from doorward.exchange import Exchange, Headers, Source
 from doorward.gateway.client_certificate import certificate_of
 
 
@@ -48,3 +48,11 @@ def behind(source: Source, proxies: TrustedProxies | None, headers: Headers) -> 
         return source
     address = proxies.client_address(source.address, headers)
     return source if address == source.address else Source(address=address, tls_version=source.tls_version)
+
+
+def note_proxy(exchange: Exchange, peer_address: str, proxies: TrustedProxies | None) -> None:
+    """Say in the record which listed proxy spoke for the client, and take over how the client came to it."""
+    exchange.findings.append(f"transport.via:{peer_address}")
+    scheme = proxies.client_scheme(exchange.request.headers) if proxies is not None else None
+    if scheme is not None:
+        exchange.request.scheme = scheme

@@ -1,7 +1,8 @@
 """What of a valid policy deserves a second look: relaxations, open doors, rules that guard nothing."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from ipaddress import ip_network
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
 
@@ -12,6 +13,9 @@ from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy, operation_key
 from doorward.policy.messages import did_you_mean
 from doorward.policy.yaml_text import Place, dotted
+
+_WIDEST_PROXIES: Final = {4: 8, 6: 29}
+"""Shortest prefix of a network of proxies by IP version; 10.0.0.0/8 and the /29 of a large provider are the widest."""
 
 
 class Finding(NamedTuple):
@@ -46,6 +50,7 @@ def review(policy: Policy, description: ApiDescription) -> list[Finding]:
     found = [
         *_rules_without_operation(policy, description),
         *relaxations(policy),
+        *_edge(policy),
         *_open_doors(policy, description),
         *_free_form_bodies(policy, description),
     ]
@@ -71,6 +76,19 @@ def relaxations(policy: Policy) -> list[Finding]:
             if mode != "enforce":
                 found.append(_mode_finding(("operations", key, "modes", control), mode))
     return found
+
+
+def _edge(policy: Policy) -> Iterator[Finding]:
+    """What at the edge of the network lets in more than it may seem to."""
+    for index, network in enumerate(policy.transport.trusted_proxies):
+        parsed = ip_network(network)
+        if parsed.prefixlen < _WIDEST_PROXIES[parsed.version]:
+            problem = f"{network} is a large part of the internet: whoever has an address in it can claim any other"
+            yield _at(("transport", "trusted_proxies", index), problem, "list exactly your proxies")
+    tls = policy.tls
+    if tls is not None and tls.client_ca is not None and tls.client_crl is None:
+        problem = "clients' certificates are good until they expire: none can be revoked"
+        yield _at(("tls", "client_ca"), problem, "write client_crl, or issue certificates for hours only")
 
 
 def summaries(policy: Policy, description: ApiDescription) -> list[OperationSummary]:

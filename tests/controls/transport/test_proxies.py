@@ -102,3 +102,34 @@ def test_a_list_longer_than_any_real_one_is_refused() -> None:
 def test_what_is_no_network_is_refused_with_advice(text: str) -> None:
     with pytest.raises(ValueError, match="write `10"):
         TransportPolicy(trusted_proxies=(text,))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "scheme"),
+    [
+        ("x-forwarded-for", "https", "https"),
+        ("x-forwarded-for", "HTTP", "http"),
+        ("x-forwarded-for", "http, https", "https"),
+        ("x-forwarded-for", "https, http", "http"),
+        ("x-forwarded-for", "https\nhttp", "http"),
+        ("x-forwarded-for", "wss", None),
+        ("x-forwarded-for", "https,", None),
+        ("forwarded", "for=192.0.2.7;proto=https", "https"),
+        ("forwarded", 'proto="http";for=192.0.2.7', "http"),
+        ("forwarded", "proto=https, for=192.0.2.7", None),
+        ("forwarded", "for=192.0.2.7;proto=https;proto=http", None),
+    ],
+)
+def test_the_nearest_proxy_says_how_the_client_came(field: ClientField, value: str, scheme: str | None) -> None:
+    name = b"x-forwarded-proto" if field == "x-forwarded-for" else b"forwarded"
+    headers = Headers([(name, line.encode("latin-1")) for line in value.split("\n")])
+    policy = TransportPolicy(trusted_proxies=("10.0.0.0/8",), client_address=field, client_scheme=True)
+    listed = policy.proxies()
+    assert listed is not None
+    assert listed.client_scheme(headers) == scheme
+    assert proxies("10.0.0.0/8", field=field).client_scheme(headers) is None
+
+
+def test_a_scheme_is_not_taken_from_nobody() -> None:
+    with pytest.raises(ValueError, match="client_scheme needs trusted_proxies"):
+        TransportPolicy(client_scheme=True)

@@ -52,17 +52,24 @@ class TransportPolicy(BaseModel):
     client_address: ClientField = "x-forwarded-for"
     """The field in which the listed proxies say where a request came from; the other one is ignored."""
 
+    client_scheme: bool = False
+    """Takes from the listed proxies, too, whether the client came by https: from `X-Forwarded-Proto`, or from `proto=`
+    where `client_address` is `forwarded`. The upstream is told so, and HSTS is sent. For proxies that end TLS."""
+
     @model_validator(mode="after")
     def _headers_come_from_somebody(self) -> Self:
         if self.proxy_protocol and not self.trusted_proxies:
             raise ValueError("proxy_protocol needs trusted_proxies: without one, every connection would be closed")
+        if self.client_scheme and not self.trusted_proxies:
+            raise ValueError("client_scheme needs trusted_proxies: nobody else is believed")
         return self
 
     def proxies(self) -> TrustedProxies | None:
         """The listed proxies, or None when there are none."""
         if not self.trusted_proxies:
             return None
-        return TrustedProxies(tuple(network(one) for one in self.trusted_proxies), self.client_address)
+        networks = tuple(network(one) for one in self.trusted_proxies)
+        return TrustedProxies(networks, self.client_address, takes_scheme=self.client_scheme)
 
 
 class WebSocketPolicy(BaseModel):

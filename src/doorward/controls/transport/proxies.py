@@ -10,6 +10,7 @@ from doorward.exchange import Headers
 
 Network = IPv4Network | IPv6Network
 ClientField = Literal["x-forwarded-for", "forwarded"]
+Scheme = Literal["http", "https"]
 HOPS: Final = 32
 """Most hops a list may name; a longer one is no list of proxies that anybody runs (hostile input H5)."""
 
@@ -17,6 +18,8 @@ _NODE: Final = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::[0-9]{1,5})?|([0-9A-Fa-f:.]{2,45})", re.ASCII
 )
 _FOR: Final = re.compile(rb"""(?:^|;)[ \t]*+for=(?:"([^"\\]*+)"|([^;" \t]++))[ \t]*+(?=;|$)""", re.IGNORECASE)
+_PROTO: Final = re.compile(rb"""(?:^|;)[ \t]*+proto=(?:"([^"\\]*+)"|([^;" \t]++))[ \t]*+(?=;|$)""", re.IGNORECASE)
+_SCHEMES: Final[dict[bytes, Scheme]] = {b"http": "http", b"https": "https"}
 
 
 class TrustedProxies:
@@ -26,9 +29,10 @@ class TrustedProxies:
     whatever stands to the left of it: that part anybody may have written. Source: RFC 7239 sections 4, 6, 8.1.
     """
 
-    __slots__ = ("_field", "_is_forwarded", "_networks", "trusts")
+    __slots__ = ("_field", "_is_forwarded", "_networks", "_takes_scheme", "trusts")
 
-    def __init__(self, networks: tuple[Network, ...], field: ClientField) -> None:
+    def __init__(self, networks: tuple[Network, ...], field: ClientField, *, takes_scheme: bool = False) -> None:
+        self._takes_scheme = takes_scheme
         self._networks = networks
         self._is_forwarded = field == "forwarded"
         self._field = field.encode("ascii")
@@ -55,6 +59,20 @@ class TrustedProxies:
             if not self.trusts(nearest):
                 break
         return nearest
+
+    def client_scheme(self, headers: Headers) -> Scheme | None:
+        """Whether the client came by `http` or `https`, as the nearest proxy says.
+
+        None where that is not to be believed, and where it says nothing of the kind.
+        """
+        if not self._takes_scheme:
+            return None
+        nearest = b",".join(headers.all(self._field if self._is_forwarded else b"x-forwarded-proto"))
+        nearest = nearest.rpartition(b",")[2].strip(b" \t")
+        if self._is_forwarded:
+            found = _PROTO.findall(nearest)
+            nearest = found[0][0] or found[0][1] if len(found) == 1 else b""
+        return _SCHEMES.get(nearest.lower())
 
     def _address(self, hop: bytes) -> IPv4Address | IPv6Address | None:
         if self._is_forwarded:
