@@ -124,6 +124,8 @@ class Source:
     port: int = 0
     tls_version: str | None = None
     """As `ssl` names it (`TLSv1.3`); None on a plain connection."""
+    via: str = ""
+    """The listed proxies that vouch for the address, nearest to the client first; empty when it is the peer's own."""
     certificate: ClientCertificate | None = None
     """The peer's own; None when it showed none, and for a client that a listed proxy speaks for."""
     shown_names: frozenset[bytes] | None = None

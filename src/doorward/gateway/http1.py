@@ -14,7 +14,7 @@ from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVE
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.request_head import HeadReader
-from doorward.gateway.source import behind, counted_as, note_proxy, peer
+from doorward.gateway.source import behind, counted_as, peer, take_scheme
 from doorward.gateway.websocket import WebSocketRun
 from doorward.gateway.websocket.relay import Relay
 
@@ -421,8 +421,10 @@ class ClientConnection(asyncio.Protocol):
             has_body=read.is_chunked or read.length > 0,
         )
         exchange = self._new_exchange(request, source)
-        if source is not self._source:
-            note_proxy(exchange, self._source.address, gateway.proxies)
+        if source.via:
+            exchange.findings.append(f"transport.via:{source.via}")
+            if source is not self._source:
+                take_scheme(exchange, gateway.proxies)
         if read.offered_upgrade and not read.asks_websocket:
             exchange.findings.append("transport.upgrade")
         self._start(exchange, is_handshake=read.asks_websocket).admit()

@@ -16,17 +16,20 @@ def peer(
     An IPv4 address that came over an IPv6 socket is an IPv4 address.
     Errors: client_certificate.Unacceptable.
     """
-    address = announced or transport.get_extra_info("peername") or ("", 0)
+    own = transport.get_extra_info("peername") or ("", 0)
+    address = announced or own
+    plain = plain_address(address[0])
+    via = plain_address(own[0]) if announced else ""
     secure = transport.get_extra_info("ssl_object")
     if secure is None:
-        return Source(address=plain_address(address[0]), port=address[1])
-    plain = plain_address(address[0])
+        return Source(address=plain, port=address[1], via=via)
     # A listed proxy asks for the hosts of its clients over whichever connection it has.
     speaks_for_others = proxies is not None and proxies.trusts(plain)
     return Source(
         address=plain,
         port=address[1],
         tls_version=secure.version(),
+        via=via,
         certificate=certificate_of(secure),
         shown_names=None if speaks_for_others else getattr(secure.context, "shown_names", None),
     )
@@ -47,12 +50,14 @@ def behind(source: Source, proxies: TrustedProxies | None, headers: Headers) -> 
     if proxies is None or not proxies.trusts(source.address):
         return source
     address = proxies.client_address(source.address, headers)
-    return source if address == source.address else Source(address=address, tls_version=source.tls_version)
+    if address == source.address:
+        return source
+    via = f"{source.address} {source.via}" if source.via else source.address
+    return Source(address=address, tls_version=source.tls_version, via=via)
 
 
-def note_proxy(exchange: Exchange, peer_address: str, proxies: TrustedProxies | None) -> None:
-    """Say in the record which listed proxy spoke for the client, and take over how the client came to it."""
-    exchange.findings.append(f"transport.via:{peer_address}")
+def take_scheme(exchange: Exchange, proxies: TrustedProxies | None) -> None:
+    """For a request that a listed proxy sent: how the client came to it, where the policy takes the proxy's word."""
     scheme = proxies.client_scheme(exchange.request.headers) if proxies is not None else None
     if scheme is not None:
         exchange.request.scheme = scheme

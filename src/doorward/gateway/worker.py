@@ -61,7 +61,7 @@ class Worker:
             port = listener.getsockname()[1]
             redirecting = self._gateway("http", redirects_to=port)
             self._gateways.append(redirecting)
-            servers.append(await listen(redirecting, plain, None, self._loop))
+            servers.append(await listen(redirecting, plain, None, self._loop, proxy_protocol=speaks))
         heartbeat = Heartbeat(status_fd, self._loop, stopping.set)
         heartbeat.ready()
         while not stopping.is_set():

@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
@@ -113,3 +114,36 @@ def test_no_bytes_make_it_fail_otherwise(data: bytes) -> None:
     with contextlib.suppress(Malformed):
         found = parse_binary((SIGNATURE + data[:4]).ljust(16, b"\0"), data[4:])
         assert found is None or found.address
+
+
+TLVS = st.lists(st.tuples(st.integers(4, 255), st.binary(max_size=40)), max_size=8)
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 65_535), TLVS)
+def test_whatever_else_a_header_carries_the_announced_client_is_read(
+    address: IPv4Address, port: int, carried: list[tuple[int, bytes]]
+) -> None:
+    payload = address.packed + bytes(4) + struct.pack(">HH", port, 443)
+    payload += b"".join(tlv(kind, value) for kind, value in carried)
+    announced = parse_binary(*binary(payload))
+    assert announced is not None
+    assert (announced.address, announced.port) == (str(address), port)
+
+
+@given(st.ip_addresses(v=6), TLVS, st.data())
+def test_a_checksum_notices_every_altered_bit(
+    address: IPv6Address, carried: list[tuple[int, bytes]], data: st.DataObject
+) -> None:
+    payload = address.packed + bytes(16) + struct.pack(">HH", 1, 2)
+    payload += b"".join(tlv(kind, value) for kind, value in carried)
+    fixed, _ = binary(payload + tlv(0x03, bytes(4)), family=0x21)
+    whole = payload + tlv(0x03, _crc32c(fixed + payload + tlv(0x03, bytes(4))).to_bytes(4, "big"))
+    announced = parse_binary(fixed, whole)
+    assert announced is not None
+    mapped = address.ipv4_mapped
+    assert announced.address == str(mapped or address)
+    bit = data.draw(st.integers(0, 8 * (len(payload) - sum(3 + len(value) for _, value in carried)) - 1))
+    altered = bytearray(whole)
+    altered[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(Malformed):
+        parse_binary(fixed, bytes(altered))

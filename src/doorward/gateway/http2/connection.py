@@ -21,7 +21,7 @@ from doorward.gateway.http1 import LINGER_S
 from doorward.gateway.http2.frames import Abuse, FrameWatch
 from doorward.gateway.http2.request import read_request, unreadable
 from doorward.gateway.http2.stream import Http2Stream
-from doorward.gateway.source import behind, counted_as, note_proxy, peer
+from doorward.gateway.source import behind, counted_as, peer, take_scheme
 
 STREAMS: Final = 100
 """Most streams at a time on one connection (RFC 9113 section 6.5.2 asks for no less)."""
@@ -284,8 +284,10 @@ class Http2Connection(asyncio.Protocol):
         if refusal is None and ends and length:
             refusal = Denied("transport.cl_invalid", "a Content-Length, and no body")
         if refusal is None:
-            if source is not self._source:
-                note_proxy(exchange, self._source.address, gateway.proxies)
+            if source.via:
+                exchange.findings.append(f"transport.via:{source.via}")
+                if source is not self._source:
+                    take_scheme(exchange, gateway.proxies)
             run.admit()
             return
         try:
