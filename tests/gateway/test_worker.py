@@ -82,6 +82,13 @@ def upstream() -> Iterator[RecordingUpstream]:
 
 @pytest.fixture
 def worker(tmp_path: Path, upstream: RecordingUpstream) -> Iterator[Running]:
+    with started(tmp_path, upstream, insecure_plain_http=True) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def started(tmp_path: Path, upstream: RecordingUpstream, **settings: Any) -> Iterator[Running]:
+    """A worker with these settings, that serves."""
     state = tmp_path / ".doorward"
     (state / "keys").mkdir(parents=True)
     save_private_keys(state / "keys" / "upstream.json", [generate_key("ES256")])
@@ -91,9 +98,9 @@ def worker(tmp_path: Path, upstream: RecordingUpstream) -> Iterator[Running]:
     policy = {
         "api": "openapi.yaml",
         "upstream": f"http://127.0.0.1:{upstream.port}",
-        "insecure_plain_http": True,
         "public": ["GET /items"],
         "limits": {"per_address": None},
+        **settings,
     }
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = Running(None, listener.getsockname()[1], state / "snapshot.json", policy)  # type: ignore[arg-type]
