@@ -1,8 +1,10 @@
 """The gateway over TLS, and an upstream over TLS."""
 
 import contextlib
+import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,3 +216,20 @@ def test_the_plain_port_refuses_what_it_must_not_repeat(redirecting: Lab, raw: b
     assert answer is not None
     assert answer.code == code
     assert not redirecting.upstream.seen
+
+
+def handshake_with(port: int, group: str) -> bool:
+    """Whether the openssl program gets a handshake when it offers this group for the key exchange alone."""
+    command = ("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-groups", group, "-tls1_3")
+    return subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE_S, check=False).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program offers the groups")
+@pytest.mark.parametrize("group", ["X25519", "P-256"])
+def test_the_groups_that_every_client_has_are_offered(lab: Lab, group: str) -> None:
+    assert handshake_with(lab.port, group)
+
+
+@pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason="OpenSSL has ML-KEM since 3.5")
+def test_the_hybrid_group_is_offered_where_openssl_has_it(lab: Lab) -> None:
+    assert handshake_with(lab.port, "X25519MLKEM768")

@@ -116,6 +116,11 @@ def with_nul(authority: Authority) -> Issued:
     return authority.issue(purposes=FOR_CLIENTS, more=[(evil, False)])
 
 
+def with_unknown_kind_of_name(authority: Authority) -> Issued:
+    x400 = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x04\xa3\x02\x30\x00")
+    return authority.issue(purposes=FOR_CLIENTS, more=[(x400, False)])
+
+
 BAD = {
     "expired": lambda authority: authority.issue("a.test", purposes=FOR_CLIENTS, begins=NOW - 9 * DAY, ends=NOW - DAY),
     "not-yet-valid": lambda authority: authority.issue("a.test", purposes=FOR_CLIENTS, begins=NOW + DAY),
@@ -126,6 +131,7 @@ BAD = {
     "same-name-authority": lambda authority: client(authority.beside(authority.name), "a.test"),
     "name-constraint": constrained,
     "nul": with_nul,
+    "x400": with_unknown_kind_of_name,
     "long-chain": with_long_chain,
 }
 

@@ -103,6 +103,15 @@ def test_an_unknown_name_may_be_refused(authority: Authority, settings: TlsSetti
         assert answered(lab.port, trusting(authority)).endswith(b'{"ok":true}')
 
 
+def test_unknown_names_are_refused_with_one_certificate_too(authority: Authority) -> None:
+    file = authority.issue("api.test", "*.api.test").file
+    with running(tls=ServerTls(TlsSettings(certificate=file, key=file, unknown_names="refuse"))) as lab:
+        for name in ("api.test", "eu.api.test"):
+            assert answered(lab.port, trusting(authority), name).endswith(b'{"ok":true}')
+        with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+            shown(lab.port, trusting(authority), "unknown.test")
+
+
 @pytest.mark.parametrize(
     ("name", "host", "is_served"),
     [
@@ -201,6 +210,15 @@ def test_settings_replaced_on_reload_hold_for_the_next_handshake(authority: Auth
         tls.follow(settings.model_copy(update={"profile": "modern"}))
         assert not answered(lab.port, trusting(authority, tls_1_2=True))
         assert answered(lab.port, trusting(authority))
+
+
+def test_a_certificate_nobody_can_ask_for_is_the_operators_mistake(authority: Authority, settings: TlsSettings) -> None:
+    for file in (authority.issue().file, authority.issue("127.0.0.1").file):
+        more = CertificateSettings(certificate=file, key=file)
+        with pytest.raises(PolicyError, match="has no DNS name"):
+            ServerTls(settings.model_copy(update={"certificates": (more,)}))
+        named = more.model_copy(update={"names": ("named.test",)})
+        ServerTls(settings.model_copy(update={"certificates": (named,)}))
 
 
 def test_one_name_in_two_certificates_needs_a_word_from_the_operator(authority: Authority) -> None:

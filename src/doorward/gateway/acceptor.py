@@ -126,11 +126,13 @@ class Acceptor:
 
     async def _admit(self, door: "_Door", connection: socket.socket, address: str) -> None:
         context = None if self._tls is None else self._tls.take()
-        aside = None if context is None else connection.dup()
+        aside: socket.socket | None = None
         try:
             if self._proxy_protocol:
                 async with asyncio.timeout(self._within_s):
                     door.announced = await read_announcement(connection, self._loop)
+            if context is not None:
+                aside = connection.dup()
             await self._loop.connect_accepted_socket(
                 lambda: door,
                 connection,

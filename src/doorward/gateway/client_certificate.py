@@ -37,7 +37,7 @@ def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
         subject = leaf.subject.rfc4514_string()
     except x509.ExtensionNotFound:
         raise Unacceptable("no extended key usage") from None
-    except ValueError as error:
+    except Exception as error:  # noqa: BLE001 - the library has many ways to say so, and each means the same here
         raise Unacceptable(f"unreadable: {error}") from None
     if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
         raise Unacceptable("not made for clients (extended key usage)")

@@ -150,13 +150,17 @@ def _read(settings: TlsSettings, *, http2: bool) -> _Shown:
             made.shown_names = frozenset(name.encode("ascii") for name in names)
         return made
 
-    default_names = names_in(settings.certificate) if chooses else ()
+    knows_names = chooses or settings.unknown_names == "refuse"
+    default_names = names_in(settings.certificate) if knows_names else ()
     default = context(settings.certificate, settings.key, default_names)
     by_name = dict.fromkeys((name for name in default_names if not _is_address(name)), default)
     owners: dict[str, Path] = {}
     for more in settings.certificates:
         in_certificate = names_in(more.certificate)
         asked_for = more.names or tuple(name for name in in_certificate if not _is_address(name))
+        if not asked_for:
+            problem = f"{more.certificate} has no DNS name, so no client would be shown it"
+            raise PolicyError(problem, key="tls.certificates", hint="write `names:` beside it")
         made = context(more.certificate, more.key, (*in_certificate, *more.names))
         for name in asked_for:
             if name in owners:
