@@ -24,7 +24,7 @@ ROWS = {
     },
     **{
         f"P2-{path}": (path, "transport.path_double")
-        for path in ("/%252e%252e/items", "/%2569tems", "/items%252f", "/%25252e")
+        for path in ("/%252e%252e/items", "/%2569tems", "/items%252f", "/%25252e", "/%250%30", "/%25%32%66")
     },
     **{
         f"P3-{path}": (path, "transport.path_matrix")

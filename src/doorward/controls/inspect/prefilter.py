@@ -48,6 +48,8 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
             r"|shutdown|merge|grant|revoke|replace|copy|call|handler|load|set|backup|bulk)\b.*(?:[;*(=#/\x22`|<>]|--)"
         ),
     ),
+    # NUL and the no-break space part words for the lexer, as they do for some databases, but are no `\s` here.
+    (BIT["sql"], r"\x00|\xc2\xa0|\bcase\s+when\b"),
     (BIT["sql"], r"\bunion\b[\s(]*(?:all|distinct|select|/)|\bselect\b.*\bfrom\b|\bdrop\s+(?:table|database)"),
     (
         BIT["sql"],
@@ -108,7 +110,7 @@ _EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["traversal"],
         (
-            r"%(?:25){0,3}(?:c[01]|e0|f[08c])|0x(?:2[ef]|5c)|\.[\xe2\xee\xef]|^\s*\.[a-z]|\.[\s\x00-\x1f]?[./\\]|\.\.|\x00"
+            r"%(?:25){0,3}(?:c[01]|e0|f[08c])|0x(?:2[ef]|5c)|\.[\xe2\xee\xef]|^[\x00-\x20]*\.[a-z]|\.[\s\x00-\x1f]?[./\\]|\.\.|\x00"
             r"|[/\\]\.|\b[0-9]f(?:etc|boot|win)|\?\?[/\\]"
         ),
     ),

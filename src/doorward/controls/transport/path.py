@@ -28,8 +28,7 @@ def canonical_path(path: bytes) -> bytes:
     if path and _PLAIN.fullmatch(path) is not None:
         return path
     _refuse_raw(path)
-    if _DOUBLE.search(path) is not None:
-        raise Denied("transport.path_double", "a percent sign is percent-encoded before two hexadecimal digits")
+    _refuse_double(path)
     pieces: list[bytes] = []
     high = False
     position = 0
@@ -44,6 +43,8 @@ def canonical_path(path: bytes) -> bytes:
         pieces.append(piece)
         position = match.end()
     canonical = b"".join(pieces)
+    # Again: digits that were encoded themselves (`%250%30`) stand behind the percent sign only now.
+    _refuse_double(canonical)
     if high:
         _refuse_lookalikes(canonical)
     if any(segment in {b"", b".", b".."} for segment in canonical[1:].split(b"/")[:-1]) or canonical.endswith(
@@ -51,6 +52,11 @@ def canonical_path(path: bytes) -> bytes:
     ):
         raise Denied("transport.path_traversal", "dot segment or empty segment")
     return canonical
+
+
+def _refuse_double(path: bytes) -> None:
+    if _DOUBLE.search(path) is not None:
+        raise Denied("transport.path_double", "a percent sign is percent-encoded before two hexadecimal digits")
 
 
 def _refuse_raw(path: bytes) -> None:

@@ -1,0 +1,12 @@
+"""Every parser of ours that reads what others wrote, under its property."""
+
+from typing import Final
+
+from tests.fuzz import files, framing, hostile_text, places, proofs, trail, values
+from tests.fuzz.target import Target
+
+TARGETS: Final[dict[str, Target]] = {
+    name: target
+    for module in (framing, places, values, hostile_text, proofs, files, trail)
+    for name, target in sorted(module.TARGETS.items())
+}
