@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.gateway.certificates import DAY, FOR_CLIENTS, NOW, Authority, Issued
@@ -181,10 +182,12 @@ def issuing_point(uri: str) -> x509.IssuingDistributionPoint:
 def test_t7_a_revoked_certificate_is_refused(authority: Authority, settings: TlsSettings, tls_1_2: bool) -> None:
     good, revoked = client(authority, "good.test"), client(authority, "revoked.test")
     listed = settings.model_copy(update={"client_crl": authority.revocations(revoked)})
-    with running(tls=ServerTls(listed)) as lab:
+    with structlog.testing.capture_logs() as lines, running(tls=ServerTls(listed)) as lab:
         assert answered(lab.port, trusting(authority, show=good.file, tls_1_2=tls_1_2))
         assert not answered(lab.port, trusting(authority, show=revoked.file, tls_1_2=tls_1_2))
         assert len(lab.upstream.seen) == 1
+        lab.wait_until(lambda: lab.gateway.turned_away_count == 1)
+    assert [line["reason"] for line in lines] == ["client certificate: certificate revoked"]
 
 
 def test_t7_revocation_takes_effect_when_the_list_is_replaced(authority: Authority, settings: TlsSettings) -> None:

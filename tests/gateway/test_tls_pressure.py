@@ -105,6 +105,17 @@ def test_d3_a_handshake_that_does_not_end_is_ended(
         assert lab.gateway.turned_away_count == 3
 
 
+def test_a_client_that_leaves_by_itself_is_counted_and_not_told_of(tls: ServerTls, authority: Authority) -> None:
+    with structlog.testing.capture_logs() as lines, running(tls=tls) as lab:
+        for start in (b"", HELLO):
+            with silent(lab, 1, start):
+                lab.wait_until(lambda: lab.gateway.load.connections == 1)
+            lab.wait_until(lambda: lab.gateway.load.connections == 0)
+        assert answered(lab.port, trusting(authority)).endswith(b'{"ok":true}')
+        assert lab.gateway.turned_away_count == 0
+    assert not lines
+
+
 def test_a_client_that_is_refused_is_told_why(authority: Authority, tls: ServerTls) -> None:
     weak = trusting(authority, tls_1_2=True)
     weak.set_ciphers("ECDHE+AES+SHA:@SECLEVEL=0")

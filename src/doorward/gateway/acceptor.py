@@ -37,6 +37,7 @@ _ALERTS: Final = {
     "WRONG_VERSION_NUMBER": ssl.ALERT_DESCRIPTION_PROTOCOL_VERSION,
 }
 """OpenSSL's word for a ClientHello that cannot be answered, and the alert that says so."""
+_LEFT: Final = "left by the client"
 _NO_SUCH_NAME: Final = "a server name no certificate has"
 """What `tls.unknown_names: refuse` refuses: the only callback of ours in a handshake."""
 _log: Final = structlog.get_logger()
@@ -115,7 +116,8 @@ class Acceptor:
         except Denied:
             self._turn_away(connection, address, "too many connections")
             return
-        task = self._loop.create_task(self._admit(_Door(self._gateway, self._speaker, counted), connection, address))
+        door = _Door(self._gateway, self._speaker, counted, self.failed)
+        task = self._loop.create_task(self._admit(door, connection, address))
         self._admitting.add(task)
         task.add_done_callback(self._admitting.discard)
 
@@ -141,7 +143,10 @@ class Acceptor:
                 # A client that was told of the end and does not end its side is cut off; by default it may take 30 s.
                 ssl_shutdown_timeout=None if context is None else self._shutdown_s,
             )
-        except (Malformed, EOFError, TimeoutError, OSError) as error:
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            # Its own doing, and the daily bread of a port that balancers look at: no line in the log.
+            self.failed.counts[_LEFT] += 1
+        except (Malformed, TimeoutError, OSError) as error:
             self._turn_away(connection, address, _reason(error))
             if aside is not None and isinstance(error, ssl.SSLError):
                 _alert(aside, error.reason)
@@ -159,8 +164,8 @@ class Acceptor:
 class _Door(asyncio.Protocol):
     """Stands for a connection until its handshake is done, then hands it to who speaks with the client."""
 
-    def __init__(self, gateway: Gateway, speaker: Speaker, counted: str) -> None:
-        self._gateway, self._speaker, self._counted = gateway, speaker, counted
+    def __init__(self, gateway: Gateway, speaker: Speaker, counted: str, failed: FailedHandshakes) -> None:
+        self._gateway, self._speaker, self._counted, self._failed = gateway, speaker, counted, failed
         self._is_counted = True
         self.announced: Announced | None = None
         self.was_passed = False
@@ -176,7 +181,7 @@ class _Door(asyncio.Protocol):
             source = peer(transport, self.announced, self._gateway.proxies)
         except Unacceptable as error:
             self._gateway.turned_away_count += 1
-            _log.warning("client certificate refused", reason=str(error), peer=transport.get_extra_info("peername")[0])
+            self._failed.note(self._counted, f"client certificate: {error}")
             transport.abort()
             return
         self.tls_version = source.tls_version
@@ -206,6 +211,10 @@ def _alert(connection: socket.socket, reason: str | None) -> None:
 
 def _reason(error: Exception) -> str:
     """What to tell the operator: for a failed handshake OpenSSL's word, as `NO_SHARED_CIPHER`."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"client certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError) and error.reason:
         return _NO_SUCH_NAME if error.reason == "CALLBACK_FAILED" else error.reason.lower().replace("_", " ")
+    if isinstance(error, TimeoutError | ConnectionAbortedError):
+        return "not ready in time"
     return str(error) or type(error).__name__

@@ -38,7 +38,7 @@ def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
     except x509.ExtensionNotFound:
         raise Unacceptable("no extended key usage") from None
     except Exception as error:  # noqa: BLE001 - the library has many ways to say so, and each means the same here
-        raise Unacceptable(f"unreadable: {error}") from None
+        raise Unacceptable(f"unreadable ({type(error).__name__})") from None
     if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
         raise Unacceptable("not made for clients (extended key usage)")
     dns_names = tuple(names.get_values_for_type(x509.DNSName)) if names else ()
