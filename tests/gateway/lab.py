@@ -25,6 +25,7 @@ from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.listener import listen
 from doorward.gateway.upstream import UpstreamPool
+from doorward.gateway.upstream_names import Resolve, resolve_by_system
 from doorward.jose import generate_key
 from doorward.operation import Operation, RequestBody
 from doorward.pipeline import Plan
@@ -335,6 +336,7 @@ class Lab:
 
     pipeline_type: type[StubPipeline] = StubPipeline
     proxy_protocol = False
+    resolve: Resolve = staticmethod(resolve_by_system)
 
     def __init__(
         self,
@@ -373,7 +375,7 @@ class Lab:
             self.audit = MemoryAudit(self.loop)
             deadlines = Deadlines(self.loop, step_s=0.02)
             self.pipeline = self.pipeline_type(self._policy)
-            self.pool = UpstreamPool(self._policy, deadlines, self.loop)
+            self.pool = UpstreamPool(self._policy, deadlines, self.loop, self.resolve)
             self.gateway = Gateway(
                 self.pipeline,
                 self.audit,

@@ -66,6 +66,15 @@ def test_failures_that_come_in_while_it_is_open_do_not_make_it_longer() -> None:
     assert one.open_until == until
 
 
+def test_a_try_that_fails_opens_it_again_even_when_its_connection_was_gone_first() -> None:
+    one = opened()
+    until = one.open_until
+    assert one.lets(until)
+    one.undecided()
+    one.failed(until)
+    assert one.open_until >= until + 1.6
+
+
 def test_without_a_number_it_never_opens() -> None:
     one = breaker(0)
     for _ in range(1000):

@@ -105,7 +105,7 @@ def test_the_only_target_is_left_alone_too_and_said_to_be() -> None:
         answers = [answer for answer in (lab.ask(request()) for _ in range(4)) if answer is not None]
         codes = [(answer.status, answer.code) for answer in answers]
         assert codes == [(502, "forward.upstream_unreachable")] * 2 + [(503, "forward.upstream_busy")] * 2
-        assert answers[-1].headers[b"retry-after"] == b"1"
+        assert answers[-1].headers[b"retry-after"] in {b"1", b"2", b"3"}
 
 
 def test_the_only_target_is_not_left_alone_for_answers_it_gave() -> None:

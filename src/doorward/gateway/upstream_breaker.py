@@ -55,7 +55,8 @@ class Breaker:
     def failed(self, now: float) -> None:
         """Count a failure."""
         self._in_a_row += 1
-        if self._is_trying or (self._failures and self._in_a_row >= self._failures and not self.open_until):
+        # A request that was sent before the opening says nothing new about it.
+        if self._failures and self._in_a_row >= self._failures and now >= self.open_until:
             length = min(self._longest_s, self._open_s * 2**self._openings)
             self.open_until = now + length * (1 - _JITTER * self._random.random())
             self._openings = min(self._openings + 1, 30)

@@ -71,8 +71,8 @@ class Pool(Protocol):
     def lost(self, connection: "UpstreamConnection") -> None:
         """The connection is gone."""
 
-    def retry(self, asker: Asker) -> bool:
-        """Whether the request is sent once more over a new connection."""
+    def retry(self, asker: Asker, connection: "UpstreamConnection") -> bool:
+        """Whether the request, which may be sent twice, is sent once more over another connection."""
 
 
 class _Part(Enum):
@@ -96,6 +96,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_request_sent",
         "_saw_bytes",
         "_transport",
+        "address",
+        "began_at",
         "deadline",
         "idle_since",
         "is_reused",
@@ -122,7 +124,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_reused = False
         self.opened_at = pool.deadlines.now()
         self.sent_at = 0.0
-        """When the request under way was sent, or began to be."""
+        """When the last byte of the request under way was sent, or its first while there is more to come."""
+        self.began_at = 0.0
+        """When the head of the last response had come."""
+        self.address = ""
+        """Where the connection goes."""
         self.status = 0
         """Of the last response."""
 
@@ -154,7 +160,8 @@ class UpstreamConnection(asyncio.Protocol):
     def finish_request(self) -> None:
         """The streamed body is complete: the response's time begins."""
         self._request_sent = True
-        self.deadline = self._pool.deadlines.now() + self._pool.response_s
+        self.sent_at = self._pool.deadlines.now()
+        self.deadline = self.sent_at + self._pool.response_s
 
     def abandon(self) -> None:
         """Nobody waits for the response any more: the connection is in no known state and goes."""
@@ -223,7 +230,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._saw_bytes:
             self._pool.failed()
             asker.upstream_failed(framing_fault("the upstream closed in the middle of its response"))
-        elif not (self.is_reused and asker.may_retry and self._pool.retry(asker)):
+        elif not (asker.may_retry and self._pool.retry(asker, self)):
             self._pool.failed()
             asker.upstream_failed(Denied("forward.upstream_unreachable", "the upstream closed without a response"))
 
@@ -282,9 +289,10 @@ class UpstreamConnection(asyncio.Protocol):
             if not data:
                 return
         self._part = _Part.BODY
+        self.began_at = self._pool.deadlines.now()
         if not self._request_sent:
             # An answer that comes before the upload is complete has its time too: nothing else would end it.
-            self.deadline = self._pool.deadlines.now() + self._pool.response_s
+            self.deadline = self.began_at + self._pool.response_s
         self.status = head.status
         self._keeps_alive = head.keeps_alive
         self._left = head.length

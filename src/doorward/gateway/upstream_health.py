@@ -89,7 +89,7 @@ class _Places:
     def lost(self, connection: UpstreamConnection) -> None:
         """Used once."""
 
-    def retry(self, asker: Asker) -> bool:  # noqa: ARG002 - the protocol's shape
+    def retry(self, asker: Asker, connection: UpstreamConnection) -> bool:  # noqa: ARG002 - the protocol's shape
         """Never: a lost question is an answer."""
         return False
 

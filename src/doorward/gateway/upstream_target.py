@@ -3,8 +3,11 @@
 import math
 from typing import TYPE_CHECKING, Final
 
+from doorward.controls.forward import ForwardPolicy
 from doorward.gateway.upstream_breaker import Breaker
+from doorward.gateway.upstream_concurrency import AdaptiveLimit
 from doorward.gateway.upstream_connection import Asker, UpstreamConnection
+from doorward.gateway.upstream_names import Addresses, Resolve
 
 if TYPE_CHECKING:
     from doorward.gateway.deadlines import Deadlines
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
 SLOW_START_S: Final = 10.0
 """Time in which a target that came back gets ever more of its share, in seconds: caches are cold."""
+_LONGEST_OPENINGS: Final = 60
 _DECAY_S: Final = 10.0
 """After so many seconds a latency counts for a third."""
 _ALIKE_S: Final = 0.001
@@ -30,21 +34,34 @@ class Target:
         "_back_at",
         "_latency_s",
         "_measured_at",
+        "_most",
         "_pool",
+        "addresses",
         "breaker",
         "connections",
         "deadlines",
         "host",
         "idle",
         "is_healthy",
+        "limit",
         "opening",
         "port",
         "response_s",
     )
 
-    def __init__(self, pool: "UpstreamPool", host: str, port: int, breaker: Breaker) -> None:
-        self.host, self.port, self.breaker = host, port, breaker
+    def __init__(self, pool: "UpstreamPool", host: str, port: int, policy: ForwardPolicy, resolve: Resolve) -> None:
+        self.host, self.port = host, port
+        self.breaker = Breaker(policy.breaker_failures, policy.breaker_s, policy.breaker_s * _LONGEST_OPENINGS)
+        adaptive = policy.adaptive
+        self.limit = (
+            None
+            if adaptive is None
+            else AdaptiveLimit(least=adaptive.least, most=policy.connections, tolerance=adaptive.tolerance)
+        )
+        """How many requests it is given at once, where that is to be found out."""
         self._pool = pool
+        self._most = policy.connections
+        self.addresses = Addresses(pool, host, port, resolve=resolve, resolve_s=policy.resolve_s, moved=self._moved)
         self.deadlines: Deadlines = pool.deadlines
         self.response_s = pool.response_s
         self.idle: list[UpstreamConnection] = []
@@ -66,11 +83,23 @@ class Target:
         """Connections, open and being opened."""
         return len(self.connections) + self.opening
 
+    @property
+    def busy(self) -> int:
+        """Connections with a request, or being opened for one."""
+        return self.size - len(self.idle)
+
+    @property
+    def has_room(self) -> bool:
+        """One more request would not have to wait."""
+        if self.limit is not None and self.busy >= self.limit.now:
+            return False
+        return bool(self.idle) or self.size < self._most
+
     def cost(self, now: float) -> float:
         """About how long a request would take here, in seconds."""
         # What was measured fades: a target that was slow once is asked again, and tells how it is now.
         latency_s = self._latency_s * math.exp((self._measured_at - now) / _DECAY_S)
-        return max(latency_s, _ALIKE_S) * (self.size - len(self.idle) + 1)
+        return max(latency_s, _ALIKE_S) * (self.busy + 1)
 
     def share(self, now: float) -> float:
         """Which part of the requests it would get it is given: 1, or less while it comes back."""
@@ -95,25 +124,44 @@ class Target:
     def failed(self) -> None:
         """No whole response came, through no fault of the client."""
         self.breaker.failed(self.deadlines.now())
+        if self.limit is not None:
+            self.limit.failed()
 
     def lost(self, connection: UpstreamConnection) -> None:
         """The connection is gone."""
         self.connections.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
-        self.breaker.undecided()
+        else:
+            self.breaker.undecided()
         self._pool.lost()
 
-    def retry(self, asker: Asker) -> bool:
+    def retry(self, asker: Asker, connection: UpstreamConnection) -> bool:
         """Whether the request is sent once more."""
-        return self._pool.retry(asker, self)
+        if not self._pool.retry(asker, self, connection):
+            return False
+        if not connection.is_reused:
+            self.failed()
+        return True
+
+    def _moved(self, addresses: tuple[str, ...]) -> None:
+        """Let go of connections to where the name does not point any more."""
+        for connection in list(self.connections):
+            if connection.address not in addresses:
+                connection.opened_at = -math.inf  # too old for another request
+                if connection in self.idle:
+                    self.idle.remove(connection)
+                    connection.close()
 
     def _judge(self, connection: UpstreamConnection, now: float) -> None:
+        latency_s = max(0.0, connection.began_at - connection.sent_at)
+        if self.limit is not None:
+            self.limit.answered(latency_s, self.busy, now)
         if self._pool.is_alone:
             # An answer is an answer: with no other target to ask, a 503 is better told than replaced by another.
             self.breaker.succeeded()
             return
-        self._measure(now - connection.sent_at, now)
+        self._measure(latency_s, now)
         if connection.status in _OVERWHELMED:
             self.breaker.failed(now)
         elif self.breaker.succeeded():

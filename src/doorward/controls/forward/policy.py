@@ -26,6 +26,18 @@ class HealthPolicy(BaseModel):
     """Good answers in a row after which it gets them again."""
 
 
+class AdaptivePolicy(BaseModel):
+    """How many requests a target is given at once, found from how its latency answers to load."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    least: int = Field(default=4, ge=1, le=10_000)
+    """Requests of one worker that a target is always given. `connections` is the most."""
+    tolerance: float = Field(default=2.0, ge=1.0, le=100.0)
+    """How many times as long as without load an answer may take before a target is given less. Wide where operations
+    differ much: a burst of slow ones is no overload."""
+
+
 class ForwardPolicy(BaseModel):
     """How the upstream is reached and what it is told."""
 
@@ -55,15 +67,24 @@ class ForwardPolicy(BaseModel):
     connections: int = Field(default=64, ge=1, le=10_000)
     """Most connections of one worker to a target."""
     connection_s: float = Field(default=300.0, ge=1.0, le=86_400.0)
-    """Seconds after which a connection is replaced by a new one, and the target's name looked up again."""
+    """Seconds after which a connection is replaced by a new one: load balancers behind a name see new ones only."""
+    resolve_s: float = Field(default=30.0, ge=1.0, le=86_400.0)
+    """Seconds between two lookups of a target's name. The last good answer serves up to 5 minutes longer."""
     waiting: int = Field(default=256, ge=0, le=100_000)
     """Most requests of one worker that may wait for one of them. Beyond it: 503 with Retry-After."""
+    waiting_s: float = Field(default=1.0, ge=0.01, le=600.0)
+    """Seconds a request may wait for one; a tenth of it once the queue has not been empty for as long. Beyond it: 503.
+    A queue is for bursts: an answer that comes late is one nobody waits for any more."""
+    adaptive: AdaptivePolicy | None = None
+    """Finds out how many requests a target can take at once, and lets the others wait or turns them away. Without it
+    the limit is `connections`: what is slow by nature is not taken for overloaded."""
     idle_s: float = Field(default=4.0, ge=0.0, le=600.0)
     """Seconds an unused connection is kept. Below the upstream's own keep-alive (uvicorn: 5 s), or requests meet a
     connection that is just being closed."""
     retries: Literal[0, 1] = 1
-    """How often an idempotent request is sent again on a new connection when a kept one broke before its answer's
-    first byte. Never more than once, and never for POST or PATCH."""
+    """How often an idempotent request is sent again when its connection broke before the answer's first byte: to
+    another target, or if there is none to the same when the connection was a kept one, which may have been just
+    closing. Never more than once, and never for POST or PATCH."""
     retry_percent: int = Field(default=10, ge=0, le=100)
     """Most requests sent a second time, per hundred: a failing upstream must not get twice the load."""
     response_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
