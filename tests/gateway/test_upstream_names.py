@@ -29,7 +29,8 @@ class Names:
     async def resolve(self, host: str, port: int) -> list[str]:
         assert host == NAME
         self.asked += 1
-        await asyncio.to_thread(self.may_answer.wait, PATIENCE_S)
+        if not self.may_answer.is_set():  # else at once: a thread may take longer to begin than a request waits
+            await asyncio.to_thread(self.may_answer.wait, PATIENCE_S)
         if self.fails:
             raise OSError("name server does not answer")
         return self.addresses
