@@ -72,35 +72,50 @@ class Headers:
         return len(self.items)
 
 
-@dataclass(slots=True)
 class Request:
     """What was asked. `path` and `query` are the bytes that are decided on *and* forwarded."""
 
-    method: str
-    target: bytes
-    """The request target as it came; kept for the record only."""
-    path: bytes
-    """Raw path; `transport` replaces it once by its canonical form."""
-    query: bytes
-    """Raw query without the question mark; empty when there is none."""
-    headers: Headers
-    scheme: Literal["http", "https"] = "https"
-    http_version: str = "1.1"
-    has_body: bool = False
-    """The head announces a body (Content-Length above 0, or chunked)."""
-    body: bytes = b""
-    """The whole body, once read; empty while it is streamed."""
+    __slots__ = ("body", "has_body", "headers", "http_version", "method", "path", "query", "scheme", "target")
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        path: bytes,
+        query: bytes,
+        headers: Headers,
+        scheme: Literal["http", "https"] = "https",
+        http_version: str = "1.1",
+        has_body: bool = False,
+        body: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.target = target
+        """The request target as it came; kept for the record only."""
+        self.path = path
+        """Raw path; `transport` replaces it once by its canonical form."""
+        self.query = query
+        """Raw query without the question mark; empty when there is none."""
+        self.headers = headers
+        self.scheme: Literal["http", "https"] = scheme
+        self.http_version = http_version
+        self.has_body = has_body
+        """The head announces a body (Content-Length above 0, or chunked)."""
+        self.body = body
+        """The whole body, once read; empty while it is streamed."""
 
 
-@dataclass(slots=True)
 class Response:
     """What the upstream answered. `minimise` changes it in place."""
 
-    status: int
-    headers: list[Header]
-    """Names in lower case, in order."""
-    body: bytes | None = None
-    """The whole body when a control reads it; None while it is streamed."""
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: list[Header], body: bytes | None = None) -> None:
+        self.status = status
+        self.headers = headers
+        """Names in lower case, in order."""
+        self.body = body
+        """The whole body when a control reads it; None while it is streamed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,45 +169,90 @@ class Caller:
         return f"{self.issuer}|{self.subject}"
 
 
-@dataclass(slots=True, kw_only=True)
-class Exchange:
-    """One request, its response and the facts found so far; handed from control to control."""
+_NO_VALUES: Final[Mapping[str, str]] = {}
 
-    id: str
-    """Request id: 32 lower-case hex digits, made by the gateway, never taken from the client."""
-    now: float
-    """Wall clock when the head was complete, Unix seconds. The only clock a control may use."""
-    ticks: float
-    """Monotonic clock at the same moment, seconds: for rates and durations."""
-    source: Source
-    request: Request
-    response: Response | None = None
-    operation: Operation | None = None
-    path_values: Mapping[str, str] = field(default_factory=dict)
-    """Path parameters of the matched operation, percent-decoded once."""
-    parameters: dict[tuple[str, str], Any] = field(default_factory=dict)
-    """Validated parameters by (location, name), in the type the description gives them."""
-    json_body: Any = UNPARSED
-    caller: Caller | None = None
-    scopes_demanded: tuple[frozenset[str], ...] | None = None
-    """Scope sets of the `security` alternatives the credentials meet: `authorize` wants one of them granted.
-    None: `authenticate` has not spoken."""
-    findings: list[str] = field(default_factory=list)
-    """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
-    answer_headers: list[Header] = field(default_factory=list)
-    """Added to whatever answer leaves, a refusal included (RateLimit and its like)."""
-    delay_s: float = 0.0
-    """Time the request is held back before it goes on, in seconds: throttling. The mount waits, no control does."""
-    on_end: list[Callable[[], None]] = field(default_factory=list)
-    """Called by the mount, once each, when nothing of the exchange is left under way: gives back what was taken."""
-    denied: Denied | None = None
-    """The denial that was answered, if any."""
-    fault: str = ""
-    """What broke on our side, if anything did; for the record, never for the client."""
-    upstream_ms: float = 0.0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    policy_version: str = ""
+
+class Exchange:
+    """One request, its response and the facts found so far; handed from control to control.
+
+    Made once a request: no dataclass, because the constructor that one gets is never compiled.
+    """
+
+    __slots__ = (
+        "answer_headers",
+        "bytes_in",
+        "bytes_out",
+        "caller",
+        "delay_s",
+        "denied",
+        "fault",
+        "findings",
+        "id",
+        "json_body",
+        "now",
+        "on_end",
+        "operation",
+        "parameters",
+        "path_values",
+        "policy_version",
+        "request",
+        "response",
+        "scopes_demanded",
+        "source",
+        "ticks",
+        "upstream_ms",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - what it is called everywhere
+        now: float,
+        ticks: float,
+        source: Source,
+        request: Request,
+        response: Response | None = None,
+        operation: Operation | None = None,
+        path_values: Mapping[str, str] = _NO_VALUES,
+        caller: Caller | None = None,
+        policy_version: str = "",
+    ) -> None:
+        self.id = id
+        """Request id: 32 lower-case hex digits, made by the gateway, never taken from the client."""
+        self.now = now
+        """Wall clock when the head was complete, Unix seconds. The only clock a control may use."""
+        self.ticks = ticks
+        """Monotonic clock at the same moment, seconds: for rates and durations."""
+        self.source = source
+        self.request = request
+        self.response = response
+        self.operation = operation
+        self.path_values = path_values
+        """Path parameters of the matched operation, percent-decoded once."""
+        self.parameters: dict[tuple[str, str], Any] = {}
+        """Validated parameters by (location, name), in the type the description gives them."""
+        self.json_body: Any = UNPARSED
+        self.caller = caller
+        self.scopes_demanded: tuple[frozenset[str], ...] | None = None
+        """Scope sets of the `security` alternatives the credentials meet: `authorize` wants one of them granted.
+        None: `authenticate` has not spoken."""
+        self.findings: list[str] = []
+        """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
+        self.answer_headers: list[Header] = []
+        """Added to whatever answer leaves, a refusal included (RateLimit and its like)."""
+        self.delay_s = 0.0
+        """Time the request is held back before it goes on, in seconds: throttling. The mount waits, no control does."""
+        self.on_end: list[Callable[[], None]] = []
+        """Called by the mount, once each, when nothing of the exchange is left under way: gives back what was
+        taken."""
+        self.denied: Denied | None = None
+        """The denial that was answered, if any."""
+        self.fault = ""
+        """What broke on our side, if anything did; for the record, never for the client."""
+        self.upstream_ms = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.policy_version = policy_version
 
 
 Check: TypeAlias = Callable[[Exchange], None]

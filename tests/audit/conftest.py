@@ -12,7 +12,8 @@ from doorward.audit.fileio import FileIo
 from doorward.audit.format import Item
 from doorward.audit.recovery import recover
 from doorward.audit.shard import Shard
-from doorward.controls.audit.records import Intent, Kind, Outcome, Record, encode
+from doorward.controls.audit.record import Record, encode
+from doorward.controls.audit.records import Intent, Kind, Outcome
 
 
 class FailingIo(FileIo):

@@ -35,7 +35,9 @@ def test_a_group_reads_back_as_it_was_packed(items: list[Item], first_seq: int, 
     records = unpack_records(group[GROUP_HEADER_BYTES:], header)
     assert len(group) == group_bytes(items)
     assert (header.first_seq, header.record_count, header.previous_hash) == (first_seq, len(items), previous)
-    assert [(r.kind, r.time_ns, r.payload) for r in records] == [tuple(item) for item in items]
+    assert [(r.kind, r.time_ns, r.payload) for r in records] == [
+        (item.kind, item.time_ns, item.payload) for item in items
+    ]
     assert [r.seq for r in records] == list(range(first_seq, first_seq + len(items)))
 
 

@@ -24,7 +24,8 @@ CHILD = textwrap.dedent(
     import asyncio, os, sys
     from pathlib import Path
     from doorward.audit.writer import AuditWriter
-    from doorward.controls.audit.records import Intent, Kind, Outcome, encode
+    from doorward.controls.audit.record import encode
+    from doorward.controls.audit.records import Intent, Kind, Outcome
 
     async def main(root, first) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,8 @@ import pytest
 from doorward.audit.describing import describe, iso_time
 from doorward.audit.format import Item
 from doorward.audit.reading import Follower, Located, read_trail, shard_directories
-from doorward.controls.audit.records import Kind, Lifecycle, encode
+from doorward.controls.audit.record import encode
+from doorward.controls.audit.records import Kind, Lifecycle
 
 if TYPE_CHECKING:
     from tests.audit.conftest import TrailKit

@@ -18,7 +18,8 @@ from doorward.audit.reading import read_trail
 from doorward.audit.verify import verify_trail
 from doorward.audit.writer import QUEUE_BYTES, QUEUE_COUNT, RETRY_S, AuditWriter
 from doorward.controls.audit import AuditPolicy
-from doorward.controls.audit.records import Kind, Record
+from doorward.controls.audit.record import Record
+from doorward.controls.audit.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

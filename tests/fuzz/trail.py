@@ -16,7 +16,8 @@ from doorward.audit.reading import scan_segment
 from doorward.audit.recovery import recover
 from doorward.audit.shard import Shard
 from doorward.audit.verify import KINDS, State, verify_trail
-from doorward.controls.audit.records import Intent, Kind, Outcome, UnreadableRecord, decode, encode
+from doorward.controls.audit.record import encode
+from doorward.controls.audit.records import Intent, Kind, Outcome, UnreadableRecord, decode
 
 
 def record(data: bytes) -> None:
@@ -28,7 +29,7 @@ def record(data: bytes) -> None:
     except UnreadableRecord:
         return
     written = encode(Kind(kind), entry)
-    assert decode(*written) == entry
+    assert decode(written.kind, written.payload) == entry
 
 
 def checkpoint(data: bytes) -> None:

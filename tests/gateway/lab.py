@@ -14,7 +14,8 @@ from typing import Any, Final, Self
 import uvloop
 
 from doorward.controls import audit, forward, transport
-from doorward.controls.audit.records import Closed, Intent, Outcome, Record, decode
+from doorward.controls.audit.record import Record
+from doorward.controls.audit.records import Closed, Intent, Outcome, decode
 from doorward.controls.forward import ForwardPolicy, IdentitySigner
 from doorward.controls.limits import LimitsPolicy
 from doorward.controls.validate import BodyMode
@@ -53,7 +54,7 @@ class MemoryAudit:
         self._loop.call_soon(done, True)
 
     def entries(self) -> list[Any]:
-        return [decode(kind, payload) for kind, payload in self.records]
+        return [decode(record.kind, record.payload) for record in self.records]
 
     def outcomes(self) -> list[Outcome]:
         return [entry for entry in self.entries() if isinstance(entry, Outcome)]

@@ -76,12 +76,15 @@ class GroupHeader(NamedTuple):
     previous_hash: bytes
 
 
-class Item(NamedTuple):
+class Item:
     """One record to be written."""
 
-    kind: int
-    time_ns: int
-    payload: bytes
+    __slots__ = ("kind", "payload", "time_ns")
+
+    def __init__(self, kind: int, time_ns: int, payload: bytes) -> None:
+        self.kind = kind
+        self.time_ns = time_ns
+        self.payload = payload
 
 
 class StoredRecord(NamedTuple):
@@ -159,8 +162,8 @@ def group_bytes(items: Sequence[Item]) -> int:
 def pack_group(items: Sequence[Item], *, first_seq: int, time_ns: int, previous_hash: bytes) -> bytes:
     """Header and records of one group."""
     parts: list[bytes] = []
-    for seq, (kind, record_time_ns, payload) in enumerate(items, first_seq):
-        framed = _RECORD.pack(len(payload), kind, VERSION, 0, seq, record_time_ns) + payload
+    for seq, item in enumerate(items, first_seq):
+        framed = _RECORD.pack(len(item.payload), item.kind, VERSION, 0, seq, item.time_ns) + item.payload
         parts += (framed, _CRC.pack(zlib.crc32(framed)))
     body = b"".join(parts)
     header = _GROUP.pack(GROUP_MAGIC, len(body), len(items), 0, first_seq, time_ns, previous_hash)

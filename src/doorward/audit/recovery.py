@@ -11,18 +11,16 @@ from doorward.audit.checkpoint import FILE_NAME, BadCheckpoint, read_checkpoint
 from doorward.audit.fileio import FileIo
 from doorward.audit.format import HEADER_BYTES, NO_HASH, SLOT_BYTES, StoredRecord
 from doorward.audit.reading import SegmentScan, generation, scan_segment, segment_paths, shard_directories
+from doorward.controls.audit.record import Record, encode, finishes
 from doorward.controls.audit.records import (
     Carried,
     Intent,
     Kind,
     Lifecycle,
     Outcome,
-    Record,
     Recovered,
     UnreadableRecord,
     decode,
-    encode,
-    finishes,
 )
 
 _log: Final = structlog.get_logger("doorward.audit")

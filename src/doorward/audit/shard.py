@@ -25,20 +25,12 @@ from doorward.audit.format import (
 )
 from doorward.audit.reading import generation
 from doorward.audit.recovery import Start, lifecycle, recovered
-from doorward.controls.audit.records import (
-    Carried,
-    Intent,
-    Kind,
-    Record,
-    UnreadableRecord,
-    decode,
-    encode,
-    finishes,
-    request_id_of,
-)
+from doorward.controls.audit.record import Record, encode, finishes, request_id_of
+from doorward.controls.audit.records import Carried, Intent, Kind, UnreadableRecord, decode
 
 _log: Final = structlog.get_logger("doorward.audit")
 _PREAMBLE_COUNT: Final = 256
+_INTENT: Final = int(Kind.INTENT)
 _CARRIED_COUNT: Final = 500
 """Request ids in one record: 18 bytes each, so that a payload stays below its bound."""
 
@@ -89,7 +81,7 @@ class Shard:
             self._create_segment()
         while self._preamble:
             now_ns = self._clock_ns()
-            self._write_group([Item(kind, now_ns, payload) for kind, payload in self._preamble[:_PREAMBLE_COUNT]])
+            self._write_group([_item(record, now_ns) for record in self._preamble[:_PREAMBLE_COUNT]])
             del self._preamble[:_PREAMBLE_COUNT]
         if not self._is_signed:
             self.sign()
@@ -140,9 +132,9 @@ class Shard:
 
     def _note(self, items: Sequence[Item]) -> None:
         for item in items:
-            if item.kind == Kind.INTENT:
+            if item.kind == _INTENT:
                 self._under_way[request_id_of(item.payload)] = None
-            elif finishes(item.kind):
+            elif self._under_way and finishes(item.kind):
                 self._under_way.pop(request_id_of(item.payload), None)
 
     def _carried(self) -> list[Item]:

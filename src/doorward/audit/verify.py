@@ -19,16 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from doorward.audit.checkpoint import FILE_NAME, BadCheckpoint, Checkpoint, load_public_key, read_checkpoint
 from doorward.audit.format import NO_HASH, StoredRecord
 from doorward.audit.reading import SegmentScan, generation, scan_segment, segment_paths, shard_directories
-from doorward.controls.audit.records import (
-    Carried,
-    Intent,
-    Lifecycle,
-    Outcome,
-    Recovered,
-    UnreadableRecord,
-    decode,
-    finishes,
-)
+from doorward.controls.audit.record import finishes
+from doorward.controls.audit.records import Carried, Intent, Lifecycle, Outcome, Recovered, UnreadableRecord, decode
 
 KINDS: Final = {
     "changed": "bytes of a record or of its frame are not those that were written",

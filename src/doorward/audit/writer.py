@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -42,9 +42,12 @@ _CLOSE_S: Final = 10.0
 Done = Callable[[bool], None]
 
 
-class _Waiting(NamedTuple):
-    item: Item
-    done: Done
+class _Waiting:
+    __slots__ = ("done", "item")
+
+    def __init__(self, item: Item, done: Done) -> None:
+        self.item = item
+        self.done = done
 
 
 class AuditWriter:
@@ -179,11 +182,11 @@ class AuditWriter:
         while self._finished:
             group, is_durable = self._finished.popleft()
             self._is_busy = False
-            for item, done in group:
+            for waiting in group:
                 self._queued_count -= 1
-                self._queued_bytes -= len(item.payload)
+                self._queued_bytes -= len(waiting.item.payload)
                 try:
-                    done(is_durable)
+                    waiting.done(is_durable)
                 except Exception as error:  # noqa: BLE001  one answer that fails must not keep back the others
                     context = {"message": "an answer failed after its record was written", "exception": error}
                     self._loop.call_exception_handler(context)

@@ -1,6 +1,6 @@
 """Request heads of one connection: read twice, and read once when only the request line is new."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from doorward.controls.transport import check_head, start_line, websocket_offer, without_upgrade
 from doorward.exchange import Headers
@@ -11,24 +11,50 @@ _METHODS: Final = {
 }
 
 
-class RequestHead(NamedTuple):
+class RequestHead:
     """What a request head says."""
 
-    method: str
-    target: bytes
-    headers: Headers
-    http_1_1: bool
-    is_chunked: bool
-    length: int
-    """Content-Length in bytes; 0 when there is none."""
-    asks_close: bool
-    """The client will send no other request."""
-    offered_upgrade: bool
-    """An offer to change protocol was taken out."""
-    asks_websocket: bool
-    """That offer is a WebSocket handshake; its Upgrade fields are among the headers."""
-    is_read_twice: bool
-    """The second reader has seen it, and must see the body too."""
+    __slots__ = (
+        "asks_close",
+        "asks_websocket",
+        "headers",
+        "http_1_1",
+        "is_chunked",
+        "is_read_twice",
+        "length",
+        "method",
+        "offered_upgrade",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        http_1_1: bool,
+        is_chunked: bool,
+        length: int,
+        asks_close: bool,
+        offered_upgrade: bool,
+        asks_websocket: bool,
+        is_read_twice: bool,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.http_1_1 = http_1_1
+        self.is_chunked = is_chunked
+        self.length = length
+        """Content-Length in bytes; 0 when there is none."""
+        self.asks_close = asks_close
+        """The client will send no other request."""
+        self.offered_upgrade = offered_upgrade
+        """An offer to change protocol was taken out."""
+        self.asks_websocket = asks_websocket
+        """That offer is a WebSocket handshake; its Upgrade fields are among the headers."""
+        self.is_read_twice = is_read_twice
+        """The second reader has seen it, and must see the body too."""
 
 
 class HeadReader:

@@ -1,7 +1,7 @@
 """The upstream's response head, read as strictly as a client's request: an upstream is not trusted either."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from doorward.denial import Denied
 from doorward.exchange import Header
@@ -20,16 +20,21 @@ _known: Final[dict[bytes, Header]] = {}
 """Field lines read before: an upstream sends few different ones. Bounded, and without those that hold secrets."""
 
 
-class ResponseHead(NamedTuple):
+class ResponseHead:
     """What a response head says."""
 
-    status: int
-    headers: list[Header]
-    """End-to-end fields, names in lower case: framing and hop-by-hop fields are gone."""
-    length: int | None
-    """Body length in bytes; None when chunked or ended by the connection's close."""
-    chunked: bool
-    keeps_alive: bool
+    __slots__ = ("chunked", "headers", "keeps_alive", "length", "status")
+
+    def __init__(
+        self, status: int, headers: list[Header], length: int | None, chunked: bool, keeps_alive: bool
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        """End-to-end fields, names in lower case: framing and hop-by-hop fields are gone."""
+        self.length = length
+        """Body length in bytes; None when chunked or ended by the connection's close."""
+        self.chunked = chunked
+        self.keeps_alive = keeps_alive
 
 
 def read_fields(head: bytes) -> tuple[bytes, int, list[Header]]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from doorward.controls.audit import AuditPolicy, Kind, Recorder
-from doorward.controls.audit.records import PAYLOAD_BYTES, Closed, Intent, Outcome, Record, decode
+from doorward.controls.audit.record import Record
+from doorward.controls.audit.records import PAYLOAD_BYTES, Closed, Intent, Outcome, decode
 from doorward.denial import DENIALS, Denied
 from doorward.exchange import Caller, Exchange
 from doorward.operation import Operation

@@ -8,7 +8,8 @@ Not here: writing, chaining, recovering and verifying (`doorward.audit`); alerts
 """
 
 from doorward.controls.audit.policy import AuditPolicy
+from doorward.controls.audit.record import Record
 from doorward.controls.audit.recorder import Recorder
-from doorward.controls.audit.records import Kind, Record
+from doorward.controls.audit.records import Kind
 
 __all__ = ["AuditPolicy", "Kind", "Record", "Recorder"]

@@ -3,11 +3,14 @@
 from typing import Final
 
 from doorward.controls.audit.policy import AuditPolicy
-from doorward.controls.audit.records import Closed, Intent, Kind, Outcome, Record, encode
+from doorward.controls.audit.record import Record, encode
+from doorward.controls.audit.records import Closed, Intent, Kind, Outcome
 from doorward.controls.audit.redact import Tagger, presented_credential, redact
 from doorward.controls.audit.sanitise import clean, clean_bytes, was_cut
 from doorward.exchange import Exchange, Request
 
+_OUTCOME: Final = int(Kind.OUTCOME)
+_REFUSED: Final = int(Kind.REFUSED)
 _PATH_BYTES: Final = 2048
 _NAME_BYTES: Final = 256
 _WORD_BYTES: Final = 64
@@ -78,7 +81,7 @@ class Recorder:
             findings = (*findings, "audit.field_cut:user_agent")
         has_intent = operation is not None and operation.changes_state and not refused
         return encode(
-            Kind.REFUSED if refused else Kind.OUTCOME,
+            _REFUSED if refused else _OUTCOME,
             Outcome(
                 bytes.fromhex(exchange.id),
                 int(exchange.now * 1000),

@@ -1,10 +1,10 @@
-"""The records themselves: one array-like MessagePack struct an event type, and how a reader gets it back.
+"""What records hold: one array-like MessagePack struct an event type, and how a reader gets it back.
 
 Only add fields at the end, with a default: a reader of a newer version reads older records, and the other way round.
 """
 
 from enum import IntEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -29,13 +29,6 @@ class Kind(IntEnum):
     """The writer started, stopped, changed its shard or cut a torn tail."""
     CARRIED = 7
     """First in a segment that continues another: the intents that have no end yet."""
-
-
-class Record(NamedTuple):
-    """One record, ready to be written."""
-
-    kind: int
-    payload: bytes
 
 
 class Intent(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -122,7 +115,6 @@ class Carried(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle | Carried
 
-_encoder: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
     Kind.INTENT: msgspec.msgpack.Decoder(Intent),
     Kind.OUTCOME: msgspec.msgpack.Decoder(Outcome),
@@ -138,11 +130,6 @@ class UnreadableRecord(Exception):
     """The payload is not what its kind says, or the kind is not known to this version."""
 
 
-def encode(kind: Kind, entry: Entry) -> Record:
-    """The entry as a record."""
-    return Record(kind, _encoder.encode(entry))
-
-
 def decode(kind: int, payload: bytes) -> Entry:
     """What the record tells. Errors: UnreadableRecord."""
     decoder = _DECODERS.get(kind)
@@ -152,19 +139,3 @@ def decode(kind: int, payload: bytes) -> Entry:
         return decoder.decode(payload)
     except (msgspec.DecodeError, ValueError) as error:
         raise UnreadableRecord(f"a record of kind {kind} does not decode: {error}") from None
-
-
-def request_id_of(payload: bytes) -> bytes:
-    """The first field of a record that names a request, without decoding the rest; empty when it is not there.
-
-    >>> request_id_of(encode(Kind.RECOVERED, Recovered(b"0123456789abcdef", "")).payload)
-    b'0123456789abcdef'
-    """
-    # an array of up to 15 fields has a header of one byte, a longer one of three (MessagePack: fixarray, array 16)
-    start = 3 if payload[:1] == b"\xdc" else 1
-    return payload[start + 2 : start + 18] if payload[start : start + 2] == b"\xc4\x10" else b""
-
-
-def finishes(kind: int) -> bool:
-    """Whether a record of this kind ends what an intent began."""
-    return kind in {Kind.OUTCOME, Kind.REFUSED, Kind.RECOVERED}

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -204,7 +203,8 @@ class Relay:
     def _look_again(self) -> None:
         if self._recheck is None:
             return
-        again = replace(self._exchange, now=time.time(), findings=[], answer_headers=[], on_end=[], caller=None)
+        known = self._exchange
+        again = Exchange(id=known.id, now=time.time(), ticks=known.ticks, source=known.source, request=known.request)
         try:
             self._recheck(again)
         except Denied as denied:
