@@ -27,9 +27,15 @@ def answer_head(
     parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     for name, value in headers:
         if name not in _OURS:
-            parts += (name, b": ", value, b"\r\n")
+            parts.append(name)
+            parts.append(b": ")
+            parts.append(value)
+            parts.append(b"\r\n")
     for name, value in more:
-        parts += (name, b": ", value, b"\r\n")
+        parts.append(name)
+        parts.append(b": ")
+        parts.append(value)
+        parts.append(b"\r\n")
     parts += (b"x-request-id: ", request_id.encode("ascii"), b"\r\n", framing)
     if closes:
         parts.append(_CLOSE)

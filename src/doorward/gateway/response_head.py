@@ -9,13 +9,15 @@ from doorward.wire import HOP_BY_HOP
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?")
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)")
-_LENGTH: Final = re.compile(rb"[0-9]{1,16}")
+_LENGTH_DIGITS: Final = 16
 _DROPPED: Final = HOP_BY_HOP | {b"content-length"}
 _BODILESS: Final = frozenset({204, 304})
 _HTTP_1_1: Final = b"1"
 _KEPT_LINES: Final = 2_048
+_KEPT_STARTS: Final = 64
 _KEPT_LINE_BYTES: Final = 128
 _UNKEPT: Final = frozenset({b"set-cookie", b"authorization", b"location"})
+_known_starts: Final[dict[bytes, tuple[bytes, int]]] = {}
 _known: Final[dict[bytes, Header]] = {}
 """Field lines read before: an upstream sends few different ones. Bounded, and without those that hold secrets."""
 
@@ -39,11 +41,10 @@ class ResponseHead:
 
 def read_fields(head: bytes) -> tuple[bytes, int, list[Header]]:
     """Minor version, status and every field of a response head. Errors: Denied `forward.upstream_framing`."""
-    start, *lines = head[:-4].split(b"\r\n")
-    match = _STATUS_LINE.fullmatch(start)
-    if match is None:
-        raise framing_fault("malformed response head")
-    return match[1], int(match[2]), [_known.get(line) or _read_field(line) for line in lines]
+    lines = head[:-4].split(b"\r\n")
+    minor, status = _known_starts.get(lines[0]) or _read_start(lines[0])
+    del lines[0]
+    return minor, status, [_known.get(line) or _read_field(line) for line in lines]
 
 
 def read_response_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
@@ -78,6 +79,16 @@ def read_response_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
     return ResponseHead(status, headers, length, bool(codings), keeps_alive)
 
 
+def _read_start(line: bytes) -> tuple[bytes, int]:
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise framing_fault("malformed response head")
+    start = match[1], int(match[2])
+    if len(line) <= _KEPT_LINE_BYTES and len(_known_starts) < _KEPT_STARTS:
+        _known_starts[line] = start
+    return start
+
+
 def _read_field(line: bytes) -> Header:
     match = _FIELD.fullmatch(line)
     if match is None:
@@ -104,6 +115,6 @@ def _framing(lengths: list[bytes], codings: list[bytes], *, http_1_1: bool) -> i
         return None
     if not lengths:
         return None
-    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+    if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > _LENGTH_DIGITS:
         raise framing_fault(f"Content-Length {lengths[:4]!r}")
     return int(lengths[0])

@@ -10,6 +10,7 @@ from doorward.errors import PolicyError
 
 T = TypeVar("T")
 
+_PERCENT: Final = 0x25
 _EXPRESSION: Final = re.compile(r"\{([^{}/]+)\}")
 
 
@@ -91,7 +92,7 @@ class Router(Generic[T]):
                 raise _method_not_allowed(method, leaves)
             return leaf.target, {}
         segments = path.split(b"/")
-        if b"%" in path:
+        if _PERCENT in path:
             segments = [unquote_to_bytes(segment) for segment in segments]
         values: list[bytes] = []
         found = _search(self._root, segments, 1, values)

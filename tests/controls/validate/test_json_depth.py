@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from doorward.controls.validate.json_text import JsonReader
@@ -35,6 +35,8 @@ def verdict(body: bytes) -> str:
 
 
 @given(_VALUES)
+@example([[[{}]]])
+@example([{"a": [{}]}])
 def test_exactly_what_is_deeper_than_allowed_is_refused(value: object) -> None:
     body = json.dumps([value] * 3).encode()
     assert verdict(body) == ("validate.json_limit" if 1 + depth(value) > 4 else "")

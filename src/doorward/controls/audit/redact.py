@@ -25,10 +25,10 @@ class Tagger:
         """The HMAC of the parts in order, each led by its length when there are several."""
         inner = self._inner.copy()
         if len(parts) > 1:
-            for part in parts:
-                inner.update(len(part).to_bytes(8, "little"))
+            inner.update(b"".join([len(part).to_bytes(8, "little") for part in parts]))
         for part in parts:
-            inner.update(part)
+            if part:
+                inner.update(part)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()

@@ -55,7 +55,7 @@ _HOST: Final = re.compile(
     rb"([a-z0-9_-]++(?:\.[a-z0-9_-]++)*+\.?+|\[[0-9a-f:]++(?:\.[0-9]++)*+\])(?::([1-9][0-9]{0,4}))?+"
 )
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*+)(/.*+)?", re.IGNORECASE | re.DOTALL)
-_QUERY: Final = re.compile(rb"[!-~]*+")
+_QUERY: Final = re.compile(rb"[!\"$-~]*+")
 
 
 def compile_check(policy: TransportPolicy) -> Check:
@@ -90,9 +90,7 @@ def compile_check(policy: TransportPolicy) -> Check:
         if path[:1] != b"/":
             path = _path_of_absolute(request, host)
         if request.query and _QUERY.fullmatch(request.query) is None:
-            raise Denied("transport.path_bytes", "raw bytes that are no URI characters in the query")
-        if b"#" in request.query:
-            raise Denied("transport.path_fragment", "`#` in the query")
+            _refuse_query(request.query)
         request.path = canonical_path(path)
         if findings:
             exchange.findings.extend(findings)
@@ -104,6 +102,12 @@ def _refuse_method(method: str) -> None:
     if method in _DENIED_METHODS:
         raise Denied("transport.method_denied", f"method {method}", headers=_ALLOW)
     raise Denied("transport.method_unknown", f"method {method[:32]!r}")
+
+
+def _refuse_query(query: bytes) -> None:
+    if b"#" in query:
+        raise Denied("transport.path_fragment", "`#` in the query")
+    raise Denied("transport.path_bytes", "raw bytes that are no URI characters in the query")
 
 
 def _check_names(headers: Headers) -> None:

@@ -14,8 +14,10 @@ _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _EXPONENT: Final = re.compile(rb"[0-9.]++[eE][-+]?[0-9]++")
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _LARGE_EXPONENTS: Final = (b"0e000", b"0e+000")
+_BACKSLASH: Final = 0x5C
 _OPEN: Final = frozenset(b"[{")
 _NEITHER_BRACKETS_NOR_QUOTES: Final = bytes(set(range(256)) - set(b'[]{}"'))
+_BRACES_TO_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -58,14 +60,16 @@ class JsonReader:
 
         Each pass takes away the innermost pairs, in C: many flat objects, the common large body, need two or three.
         """
-        if b"\\" in body:
+        if _BACKSLASH in body:
             return False
-        left = body.translate(None, _NEITHER_BRACKETS_NOR_QUOTES).replace(b'""', b"")
+        # Braces count as brackets: with both kinds a pass would take away two levels of `[{}]`. Pairs that do not match
+        # are the parser's to refuse.
+        left = body.translate(_BRACES_TO_BRACKETS, _NEITHER_BRACKETS_NOR_QUOTES).replace(b'""', b"")
         for _ in range(self._depth):
             size = len(left)
             if not size:
                 return True
-            left = left.replace(b"{}", b"").replace(b"[]", b"")
+            left = left.replace(b"[]", b"")
             if len(left) == size:
                 return False
         return not left
