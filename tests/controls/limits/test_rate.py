@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from doorward.controls.limits import LimitsPolicy, Rate
-from doorward.controls.limits.rate import NANOSECONDS, Gcra
+from doorward.controls.limits.gcra import NANOSECONDS, Gcra
 
 RATES = st.builds(
     Rate,

@@ -3,9 +3,10 @@
 from typing import Final, NamedTuple
 
 from doorward.controls.limits.counters import Counters, WindowLedger, address_key
+from doorward.controls.limits.gcra import NANOSECONDS, Gcra, seconds_up
 from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.limits.quota import Quota
-from doorward.controls.limits.rate import NANOSECONDS, Gcra, Rate, seconds_up
+from doorward.controls.limits.rate import Rate
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange, Header
 
@@ -23,13 +24,13 @@ def address_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
         return None
     gcra = Gcra.of(policy.per_address, counters.share)
     stated = _policy_field(b"per_address", policy.per_address)
-    ledger, spend, left_of = counters.addresses, gcra.spend, gcra.left
+    ledger = counters.addresses
 
     def check(exchange: Exchange) -> None:
         key = address_key(exchange.source.address)
         now_ns = int(exchange.ticks * NANOSECONDS)
-        after = spend(ledger.get(key), now_ns)
-        left = left_of(after, now_ns)
+        after = gcra.spend(ledger.get(key), now_ns)
+        left = gcra.left(after, now_ns)
         if left < 0:
             exchange.answer_headers += (stated, (_RATELIMIT, b'"per_address";r=0;t=%d' % gcra.wait_s(after, now_ns)))
             raise _rate_refusal(f"address {key} is beyond {policy.per_address}", gcra.wait_s(after, now_ns))
@@ -53,7 +54,7 @@ def caller_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
         return None if quotas is None else _quota_check(quotas)
     gcra = Gcra.of(rate, counters.share)
     stated = _policy_field(b"per_caller", rate)
-    ledger, spend, left_of = counters.callers(str(rate)), gcra.spend, gcra.left
+    ledger = counters.callers(str(rate))
 
     def check(exchange: Exchange) -> None:
         caller = exchange.caller
@@ -61,8 +62,8 @@ def caller_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
             return
         key = caller.key
         now_ns = int(exchange.ticks * NANOSECONDS)
-        after = spend(ledger.get(key), now_ns)
-        left = left_of(after, now_ns)
+        after = gcra.spend(ledger.get(key), now_ns)
+        left = gcra.left(after, now_ns)
         if left < 0:
             exchange.answer_headers += (stated, (_RATELIMIT, b'"per_caller";r=0;t=%d' % gcra.wait_s(after, now_ns)))
             raise _rate_refusal(f"caller {key} is beyond {rate}", gcra.wait_s(after, now_ns))

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Final
 
 from doorward.controls.limits.counters import Counters, Ledger, address_key
+from doorward.controls.limits.gcra import NANOSECONDS, Gcra
 from doorward.controls.limits.policy import LimitsPolicy, RulePolicy
-from doorward.controls.limits.rate import NANOSECONDS, Gcra
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
 from doorward.operation import Operation
