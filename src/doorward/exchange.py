@@ -193,6 +193,7 @@ class Exchange:
         "on_end",
         "operation",
         "parameters",
+        "passed",
         "path_values",
         "policy_version",
         "request",
@@ -245,6 +246,8 @@ class Exchange:
         self.on_end: list[Callable[[], None]] = []
         """Called by the mount, once each, when nothing of the exchange is left under way: gives back what was
         taken."""
+        self.passed = 0
+        """Checks of the head behind it; more than 0 before the first only when one of them was Pending."""
         self.denied: Denied | None = None
         """The denial that was answered, if any."""
         self.fault = ""
@@ -255,5 +258,15 @@ class Exchange:
         self.policy_version = policy_version
 
 
+class Pending(Exception):
+    """A check cannot say yet: somebody had to be asked. No verdict, and nothing a client ever sees."""
+
+    def __init__(self, ask: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__("a check waits for an answer")
+        self.ask = ask
+        """Call it with what is to be called once, when the check can be run again. It may call back at once."""
+
+
 Check: TypeAlias = Callable[[Exchange], None]
-"""One compiled step of a control. It returns (having added facts) or raises Denied; it never waits."""
+"""One compiled step of a control. It returns (having added facts) or raises Denied; it never waits. A check that needs
+an answer from elsewhere raises Pending, having changed nothing, and is run again."""

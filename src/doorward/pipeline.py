@@ -16,7 +16,7 @@ from doorward.controls.limits import Counters
 from doorward.controls.transport import WebSocketPolicy
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
-from doorward.exchange import Check, Exchange
+from doorward.exchange import Check, Exchange, Pending
 from doorward.modes import NoRelease, ObservedRelease, Release, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
@@ -58,7 +58,7 @@ class Plan:
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_gate", "_router", "policy", "recorder", "version")
+    __slots__ = ("_address", "_first", "_router", "policy", "recorder", "version")
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Pipeline:
         recorder: Recorder,
     ) -> None:
         self.policy, self.version, self.recorder = policy, version, recorder
-        self._address, self._gate, self._router = address, gate, router
+        self._address, self._router = address, router
+        self._first = address + gate
 
     def count_address(self, exchange: Exchange) -> None:
         """Nothing, once its address is within its limits. Errors: Denied.
@@ -79,30 +80,39 @@ class Pipeline:
         First of all, and for heads that cannot be read too: a flood of malformed requests is a flood.
         """
         exchange.policy_version = self.version
-        for check in self._address:
-            check(exchange)
+        try:
+            for check in self._address:
+                check(exchange)
+        except Pending:
+            return  # such a request is refused anyway, and does not wait for it
 
     def admit_head(self, exchange: Exchange) -> Plan:
         """The plan of the operation asked for, once everything that needs no body has agreed.
 
-        Errors: Denied.
+        Errors: Denied. Pending: to be called again once that is over; it goes on where it stopped.
         """
-        self.count_address(exchange)
-        for check in self._gate:
-            check(exchange)
+        exchange.policy_version = self.version
+        _pass(self._first, exchange, 0)
         request = exchange.request
         plan, exchange.path_values = self._router.find(request.method, request.path)
         exchange.operation = plan.operation
         if request.has_body and plan.body_mode == "none":
             raise Denied("transport.unexpected_body", f"{plan.operation.id} declares no body")
-        for check in plan.head:
-            check(exchange)
+        _pass(plan.head, exchange, len(self._first))
         return plan
 
     def admit_body(self, exchange: Exchange, plan: Plan) -> None:
         """Nothing, once everything that needs the body has agreed. Errors: Denied."""
         for check in plan.body:
             check(exchange)
+
+
+def _pass(checks: tuple[Check, ...], exchange: Exchange, before: int) -> None:
+    """Run those of the checks that are not behind the exchange yet; `before` others come before them."""
+    behind = exchange.passed - before
+    for check in checks[behind:] if behind > 0 else checks:
+        check(exchange)
+        exchange.passed += 1
 
 
 def compile_pipeline(

@@ -7,7 +7,7 @@ import structlog
 
 from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
-from doorward.controls.limits import Counters
+from doorward.controls.limits import Counters, Link
 from doorward.errors import Fault, PolicyError
 from doorward.jose import JoseError, load_private_keys
 from doorward.pipeline import Pipeline, compile_pipeline
@@ -22,15 +22,18 @@ Stamp = tuple[int, int, int]
 class Serving:
     """The policy, the pipeline and the credentials in force in this worker, read from the snapshot at `path`."""
 
-    def __init__(self, path: Path) -> None:
-        """Errors: SnapshotRefused, PolicyError: without one good snapshot nothing can be served."""
+    def __init__(self, path: Path, limit_link: Link | None = None) -> None:
+        """`limit_link` leads to the counts that several workers share.
+
+        Errors: SnapshotRefused, PolicyError: without one good snapshot nothing can be served.
+        """
         self._path = path
         self._stamp = stamp(path)
         self._keys = path.parent / "keys"
         self._snapshot = Snapshot.read(path)
         self.policy = self._snapshot.parsed_policy()
         self.credentials = Credentials.from_data(self._snapshot.credentials)
-        self.counters = Counters(self.policy.workers)
+        self.counters = Counters(self.policy.workers, link=limit_link if self.policy.workers > 1 else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)
 
     def refresh(self) -> bool:

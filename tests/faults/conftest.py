@@ -309,10 +309,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
             api.write_text(json.dumps(DOCUMENT))
             init(openapi=api, upstream=f"http://127.0.0.1:{upstream.port}", directory=directory)
             file = directory / "doorward.yaml"
-            own = (
-                "listen: 127.0.0.1:0\nissuer: {listen: 127.0.0.1:0}\nlimits: {per_address: null, per_caller: null}\n"
-                + policy
-            )
+            limits = "" if "limits:" in policy else "limits: {per_address: null, per_caller: null}\n"
+            own = "listen: 127.0.0.1:0\nissuer: {listen: 127.0.0.1:0}\n" + limits + policy
             keys = tuple(line.partition(":")[0] + ":" for line in own.splitlines())
             kept = [line for line in file.read_text().splitlines() if not line.startswith(keys)]
             file.write_text("\n".join([*kept, own]))

@@ -29,6 +29,8 @@ from doorward import logs
 from doorward.controls.authenticate import IssuerPolicy
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
+from doorward.gateway.limit_link import SOCKET_NAME
+from doorward.gateway.limit_service import LimitService, SharedCounts
 from doorward.gateway.liveness import Heartbeat
 from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published, load_checked
 from doorward.gateway.tls import server_context
@@ -87,6 +89,7 @@ class ControlProcess:
         version = self._watch.version()
         self.publish()
         server = self._server()
+        limits = LimitService(self._state / SOCKET_NAME, SharedCounts())
 
         def stop() -> None:
             server.should_exit = True
@@ -100,11 +103,19 @@ class ControlProcess:
                 group.create_task(work)
                 for work in (self._follow_store(version), self._follow_issuers(), self._follow_policy())
             ]
-            server.started_serving = heart.ready
+
+            def started() -> None:
+                # Not before: a process that still starts keeps whoever asks waiting.
+                if self._policy.workers > 1:
+                    limits.start()
+                heart.ready()
+
+            server.started_serving = started
             await server.serve(sockets=[listener])
             heart.stop()
             for task in beside:
                 task.cancel()
+        limits.close()
         self._watch.close()
         self._store.close()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Header, Response
+from doorward.exchange import Exchange, Header, Pending, Response
 from doorward.gateway.answer import LAST_CHUNK, chunk
 from doorward.problem import denial_response, fault_response
 
@@ -143,10 +143,17 @@ class ExchangeRun:
                 return
         except Denied as denied:
             self.refuse(denied)
+        except Pending as pending:
+            pending.ask(self._admit_again)
         except Exception as error:  # noqa: BLE001 - containment: one exchange fails, closed; the worker lives on
             self.fail(error)
         else:
             self._go_on()
+
+    def _admit_again(self) -> None:
+        """The answer that a check waited for is there; meanwhile the client may have gone."""
+        if self._stage is _Stage.ADMIT:
+            self.admit()
 
     def _go_on(self) -> None:
         """Ask for the body, or go on without one. After a delay the client may be gone."""

@@ -23,6 +23,7 @@ from doorward.controls.forward import ForwardPolicy
 from doorward.errors import Fault, PolicyError
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
+from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
@@ -44,8 +45,11 @@ class Worker:
     def __init__(self, snapshot: Path, slot: int, loop: asyncio.AbstractEventLoop) -> None:
         """Errors: SnapshotRefused, PolicyError, OSError (the trail is in use or cannot be read)."""
         self._loop = loop
-        self._serving = Serving(snapshot)
+        self._link = LimitLink(snapshot.parent / SOCKET_NAME, loop)
+        self._serving = Serving(snapshot, self._link)
         policy = self._serving.policy
+        if policy.workers > 1:
+            self._link.start()
         self._upstream_stamps = _upstream_stamps(policy.forward)
         self._tls = None if policy.tls is None else ServerTls(policy.tls, http2=policy.transport.http2)
         self._deadlines = Deadlines(loop)
@@ -77,6 +81,7 @@ class Worker:
         await asyncio.gather(*(gateway.drain(DRAIN_S) for gateway in self._gateways))
         await self._upstream.close()
         self._deadlines.close()
+        self._link.close()
         self._audit.close()
         heartbeat.stop()
 

@@ -1,7 +1,8 @@
 import pytest
 
 from doorward.controls.limits import Counters
-from doorward.controls.limits.counters import Ledger, WindowLedger, address_key
+from doorward.controls.limits.counters import address_key
+from doorward.controls.limits.ledger import Ledger
 
 JULY = 1_719_792_000.0  # 2024-07-01T00:00:00Z
 
@@ -57,17 +58,27 @@ def test_an_unknown_key_owes_nothing() -> None:
     assert Ledger().get("new") == 0
 
 
+def used(counters: Counters, now: float) -> int:
+    bucket = counters.quotas["day"].at(now, 10)
+    after = bucket.after("a", 0)
+    bucket.charge("a", after)
+    return after
+
+
 def test_a_new_window_begins_at_nothing_and_the_same_window_goes_on() -> None:
-    window = WindowLedger("day", 10)
-    window.at(JULY).put("a", 3)
-    assert window.at(JULY + 86_399).get("a") == 3
-    assert window.at(JULY + 86_400).get("a") == 0
+    counters = Counters()
+    assert [used(counters, at) for at in (JULY, JULY + 86_399, JULY + 86_400)] == [1, 2, 1]
 
 
 def test_a_clock_set_back_gives_no_fresh_quota() -> None:
-    window = WindowLedger("day", 10)
-    window.at(JULY).put("a", 3)
-    assert window.at(JULY - 86_400).get("a") == 3
+    counters = Counters()
+    assert [used(counters, at) for at in (JULY, JULY - 86_400)] == [1, 2]
+
+
+def test_a_quota_that_grew_goes_on_from_what_was_used() -> None:
+    counters = Counters()
+    used(counters, JULY)
+    assert counters.quotas["day"].at(JULY, 20).after("a", 0) == 2
 
 
 def test_workers_share_what_the_policy_gives() -> None:

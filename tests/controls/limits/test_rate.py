@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from doorward.controls.limits import LimitsPolicy, Rate
-from doorward.controls.limits.gcra import NANOSECONDS, Gcra
+from doorward.controls.limits.meters import NANOSECONDS, Gcra, retry_after_s
 
 RATES = st.builds(
     Rate,
@@ -91,5 +91,5 @@ def test_who_waits_as_long_as_told_is_served(rate: Rate, gaps_ns: list[int]) -> 
         if gcra.left(after, now_ns) >= 0:
             tat = after
         else:
-            later_ns = now_ns + gcra.wait_s(after, now_ns) * NANOSECONDS
+            later_ns = now_ns + retry_after_s(gcra.wait_ns(after, now_ns)) * NANOSECONDS
             assert gcra.left(gcra.spend(tat, later_ns), later_ns) >= 0

@@ -7,9 +7,12 @@ Not here: the clocks and the reading, which are the gateway's; nesting and membe
           limits of the upstream (forward).
 """
 
+from doorward.controls.limits.buckets import Bucket, Link, SharedBucket, SharedSlots
 from doorward.controls.limits.checks import address_check, caller_check
 from doorward.controls.limits.counters import Counters
+from doorward.controls.limits.ledger import Ledger, SlotLedger
 from doorward.controls.limits.load import Load
+from doorward.controls.limits.meters import Gcra, Tally
 from doorward.controls.limits.policy import LimitsPolicy, RulePolicy
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
@@ -17,12 +20,20 @@ from doorward.controls.limits.rules import named_operations, rules_check
 from doorward.controls.limits.size import body_bytes, check_head_size
 
 __all__ = [
+    "Bucket",
     "Counters",
+    "Gcra",
+    "Ledger",
     "LimitsPolicy",
+    "Link",
     "Load",
     "Quota",
     "Rate",
     "RulePolicy",
+    "SharedBucket",
+    "SharedSlots",
+    "SlotLedger",
+    "Tally",
     "address_check",
     "body_bytes",
     "caller_check",

@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
-from doorward.controls.limits.counters import Counters, WindowLedger, address_key
-from doorward.controls.limits.gcra import NANOSECONDS, Gcra, seconds_up
+from doorward.controls.limits.counters import Counters, QuotaWindow, address_key
+from doorward.controls.limits.meters import NANOSECONDS, retry_after_s, seconds_up
 from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
@@ -17,26 +17,21 @@ _POLICY: Final = b"ratelimit-policy"
 def address_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
     """The check that an address is within `per_address`; None when the policy counts no addresses.
 
-    Errors of the check: Denied `limits.rate` with Retry-After. A refused request is not counted again: who waits
-    as long as told is served.
+    Errors of the check: Denied `limits.rate` with Retry-After; Pending. A refused request is not counted again: who
+    waits as long as told is served.
     """
     if policy.per_address is None:
         return None
-    gcra = Gcra.of(policy.per_address, counters.share)
-    stated = _policy_field(b"per_address", policy.per_address)
-    ledger = counters.addresses
+    limit = _RateLimit("per_address", policy.per_address, counters)
 
     def check(exchange: Exchange) -> None:
         key = address_key(exchange.source.address)
         now_ns = int(exchange.ticks * NANOSECONDS)
-        after = gcra.spend(ledger.get(key), now_ns)
-        left = gcra.left(after, now_ns)
-        if left < 0:
-            exchange.answer_headers += (stated, (_RATELIMIT, b'"per_address";r=0;t=%d' % gcra.wait_s(after, now_ns)))
-            raise _rate_refusal(f"address {key} is beyond {policy.per_address}", gcra.wait_s(after, now_ns))
-        ledger.put(key, after)
-        back_s = seconds_up(after - now_ns)
-        exchange.answer_headers += (stated, (_RATELIMIT, b'"per_address";r=%d;t=%d' % (left, back_s)))
+        after = limit.look(exchange, "address", key, now_ns)
+        left = limit.bucket.left(after, now_ns)
+        limit.bucket.settle(key, left)
+        limit.bucket.charge(key, after)
+        limit.state(exchange, left, after - now_ns)
 
     return check
 
@@ -46,15 +41,13 @@ def caller_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
 
     An exchange without a caller (a public operation) passes: its address was counted. Both limits are looked at
     before either is charged, so a request refused by one costs nothing of the other.
-    Errors of the check: Denied `limits.rate`, `limits.quota`, each with Retry-After.
+    Errors of the check: Denied `limits.rate`, `limits.quota`, each with Retry-After; Pending.
     """
     rate = policy.per_caller
     quotas = _Quotas(policy.quota, counters) if policy.quota else None
     if rate is None:
         return None if quotas is None else _quota_check(quotas)
-    gcra = Gcra.of(rate, counters.share)
-    stated = _policy_field(b"per_caller", rate)
-    ledger = counters.callers(str(rate))
+    limit = _RateLimit("per_caller", rate, counters)
 
     def check(exchange: Exchange) -> None:
         caller = exchange.caller
@@ -62,16 +55,13 @@ def caller_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
             return
         key = caller.key
         now_ns = int(exchange.ticks * NANOSECONDS)
-        after = gcra.spend(ledger.get(key), now_ns)
-        left = gcra.left(after, now_ns)
-        if left < 0:
-            exchange.answer_headers += (stated, (_RATELIMIT, b'"per_caller";r=0;t=%d' % gcra.wait_s(after, now_ns)))
-            raise _rate_refusal(f"caller {key} is beyond {rate}", gcra.wait_s(after, now_ns))
+        after = limit.look(exchange, "caller", key, now_ns)
+        left = limit.bucket.left(after, now_ns)
+        limit.bucket.settle(key, left)
         if quotas is not None:
             quotas.charge(exchange, caller.roles, key)
-        ledger.put(key, after)
-        back_s = seconds_up(after - now_ns)
-        exchange.answer_headers += (stated, (_RATELIMIT, b'"per_caller";r=%d;t=%d' % (left, back_s)))
+        limit.bucket.charge(key, after)
+        limit.state(exchange, left, after - now_ns)
 
     return check
 
@@ -84,11 +74,36 @@ def _quota_check(quotas: "_Quotas") -> Check:
     return check
 
 
+class _RateLimit:
+    """One rate, with what is said of it in answers."""
+
+    __slots__ = ("_name", "_rate", "_stated", "bucket")
+
+    def __init__(self, name: str, rate: Rate, counters: Counters) -> None:
+        self.bucket = counters.rate(name, rate)
+        self._name = name.encode("ascii")
+        self._rate = rate
+        self._stated = _policy_field(self._name, rate)
+
+    def look(self, exchange: Exchange, what: str, key: str, now_ns: int) -> int:
+        """The number of this key after the request. Errors: Denied."""
+        bucket = self.bucket
+        after = bucket.after(key, now_ns)
+        if bucket.left(after, now_ns) < 0:
+            wait_s = retry_after_s(bucket.wait_ns(after, now_ns))
+            exchange.answer_headers += (self._stated, (_RATELIMIT, b'"%b";r=0;t=%d' % (self._name, wait_s)))
+            raise _rate_refusal(f"{what} {key} is beyond {self._rate}", wait_s)
+        return after
+
+    def state(self, exchange: Exchange, left: int, ahead_ns: int) -> None:
+        """Say in the answer how much is left."""
+        value = b'"%b";r=%d;t=%d' % (self._name, left, seconds_up(ahead_ns))
+        exchange.answer_headers += (self._stated, (_RATELIMIT, value))
+
+
 class _RoleQuota(NamedTuple):
     quota: Quota
-    most: int
-    """This worker's share of it."""
-    window: WindowLedger
+    window: QuotaWindow
 
 
 class _Quotas:
@@ -98,33 +113,33 @@ class _Quotas:
 
     def __init__(self, quotas: dict[str, Quota], counters: Counters) -> None:
         largest_first = sorted(quotas.items(), key=lambda entry: entry[1].per_s, reverse=True)
-        self._by_role = {
-            role: _RoleQuota(quota, max(1, int(quota.count * counters.share)), counters.quotas[quota.unit])
-            for role, quota in largest_first
-        }
+        self._by_role = {role: _RoleQuota(quota, counters.quotas[quota.unit]) for role, quota in largest_first}
 
     def charge(self, exchange: Exchange, roles: frozenset[str], key: str) -> None:
         """Nothing, having charged one request to the largest quota of these roles, if they have one.
 
-        Errors: Denied `limits.quota`; nothing is charged then.
+        Errors: Denied `limits.quota`, Pending; nothing is charged then.
         """
         for role in self._by_role:
             if role in roles:
                 break
         else:
             return
-        quota, most, window = self._by_role[role]
-        counts = window.at(exchange.now)
-        used = counts.get(key) + 1
+        quota, window = self._by_role[role]
+        bucket = window.at(exchange.now, quota.count)
+        used = bucket.after(key, 0)
+        left = bucket.left(used, 0)
+        if left >= 0:
+            bucket.settle(key, left)
         wait_s = max(1, window.end_s - int(exchange.now))
         exchange.answer_headers += (
             (_POLICY, b'"quota";q=%d;w=%d' % (quota.count, window.length_s)),
-            (_RATELIMIT, b'"quota";r=%d;t=%d' % (max(0, most - used), wait_s)),
+            (_RATELIMIT, b'"quota";r=%d;t=%d' % (max(0, left), wait_s)),
         )
-        if used > most:
+        if left < 0:
             detail = f"caller {key} used up {quota} of role {role}"
             raise Denied("limits.quota", detail, headers=((b"retry-after", b"%d" % wait_s),))
-        counts.put(key, used)
+        bucket.charge(key, used)
 
 
 def _policy_field(name: bytes, rate: Rate) -> Header:

@@ -1,109 +1,99 @@
-"""What limits remember: a bounded table of numbers by key. In memory, one set a worker process."""
+"""All counts of one process, handed from one pipeline to the next, so that a reload forgives nothing."""
 
-from array import array
-from collections import OrderedDict
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address, NetmaskValueError
 from typing import Final
 
+from doorward.controls.limits.buckets import Bucket, Link, SharedBucket, SharedSlots
+from doorward.controls.limits.ledger import CAPACITY, Ledger, SlotLedger
+from doorward.controls.limits.meters import Gcra, Tally
 from doorward.controls.limits.quota import UNITS, Unit, window_at
+from doorward.controls.limits.rate import Rate
 
-CAPACITY: Final = 65_536
-"""Keys a table holds: about 12 MiB when full."""
-_SLOTS: Final = 16_384
-"""Numbers kept for forgotten keys: 128 KiB. A power of two."""
-
-
-class Ledger:
-    """A number by key, least recently used keys forgotten first, debts not.
-
-    An attacker with more addresses than the table has room for would get a fresh budget for each one that was
-    pushed out. So what a forgotten key owed is kept in one of a fixed number of slots, the largest debt winning,
-    and a key that is not in the table starts from its slot. Only a flood wide enough to fill the table makes
-    strangers share a slot's debt; keys still in the table never do. Slots are chosen by Python's hash of the key,
-    which is keyed at random for each process, so nobody can aim at another's.
-    """
-
-    __slots__ = ("_capacity", "_forgotten", "_table", "evictions")
-
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self._capacity = capacity
-        self._table: OrderedDict[str, int] = OrderedDict()
-        self._forgotten = array("q", bytes(8 * _SLOTS))
-        self.evictions = 0
-
-    def get(self, key: str) -> int:
-        """The number of a key; for an unknown one the largest number forgotten in its slot, 0 at first."""
-        known = self._table.get(key)
-        return self._forgotten[hash(key) & (_SLOTS - 1)] if known is None else known
-
-    def put(self, key: str, number: int) -> None:
-        """Nothing. Keeps the number; the least recently written key makes room for a new one."""
-        table = self._table
-        table[key] = number
-        table.move_to_end(key)
-        if len(table) > self._capacity:
-            oldest, owed = table.popitem(last=False)
-            slot = hash(oldest) & (_SLOTS - 1)
-            self._forgotten[slot] = max(self._forgotten[slot], owed)
-            self.evictions += 1
-
-    def clear(self) -> None:
-        """Nothing. Every number is 0 again (a new quota window)."""
-        self._table.clear()
-        self._forgotten = array("q", bytes(8 * _SLOTS))
-
-    def __len__(self) -> int:
-        return len(self._table)
+_SLOTS_KEPT: Final = 1_048_576
+"""Keys with something under way: more than a worker has connections."""
 
 
-class WindowLedger:
+class QuotaWindow:
     """Counts within the current calendar window of one unit; all are 0 when the next begins."""
 
-    __slots__ = ("_unit", "counts", "end_s", "length_s")
+    __slots__ = ("_buckets", "_counters", "_ledger", "_unit", "end_s", "length_s")
 
-    def __init__(self, unit: Unit, capacity: int) -> None:
-        self._unit = unit
-        self.counts = Ledger(capacity)
+    def __init__(self, unit: Unit, counters: "Counters") -> None:
+        self._unit: Unit = unit
+        self._counters = counters
+        self._buckets: dict[int, Bucket] = {}
+        self._ledger = Ledger(counters.capacity)
         self.end_s = 0
         self.length_s = 0
 
-    def at(self, now: float) -> Ledger:
-        """The counts of the window `now` (Unix seconds) lies in.
+    def at(self, now: float, most: int) -> Bucket:
+        """The counts of the window `now` (Unix seconds) lies in, for a quota of `most`.
 
         A clock set back keeps the window it was in: going back must not give a fresh quota.
         """
         if now >= self.end_s:
             window = window_at(self._unit, now)
             self.end_s, self.length_s = window.end_s, window.end_s - window.start_s
-            self.counts.clear()
-        return self.counts
+            self._ledger = Ledger(self._counters.capacity)
+            self._buckets.clear()
+        bucket = self._buckets.get(most)
+        if bucket is None:
+            name = f"quota of the {self._unit} until {self.end_s}"
+            bucket = self._buckets[most] = self._counters.tally(name, most, self._ledger)
+        return bucket
 
 
 class Counters:
-    """All counts of one worker. Handed from one pipeline to the next on reload, so that a reload forgives nothing.
+    """All counts of one worker.
 
-    `workers` processes share the policy without talking to each other: each gives out `share` of every rate and
-    quota. Together they never exceed the policy; a client whose connections all reach one worker gets less.
+    `workers` processes share the policy. With a `link` they count together (`SharedBucket`); without one, and whenever
+    it is down, each gives out `share` of every limit: together they never exceed the policy, but a client whose
+    connections all reach one worker gets less.
     """
 
-    __slots__ = ("_callers", "_capacity", "_running", "addresses", "quotas", "share")
+    __slots__ = ("_buckets", "_link", "_workers", "capacity", "quotas", "share")
 
-    def __init__(self, workers: int = 1, capacity: int = CAPACITY) -> None:
+    def __init__(self, workers: int = 1, capacity: int = CAPACITY, link: Link | None = None) -> None:
         self.share = 1.0 / workers
-        self._capacity = capacity
-        self.addresses = Ledger(capacity)
-        self._callers: dict[str, Ledger] = {}
-        self._running: dict[str, dict[str, int]] = {}
-        self.quotas: dict[Unit, WindowLedger] = {unit: WindowLedger(unit, capacity) for unit in UNITS}
+        self.capacity = capacity
+        self._workers = workers
+        self._link = link
+        self._buckets: dict[str, Bucket] = {}
+        self.quotas: dict[Unit, QuotaWindow] = {unit: QuotaWindow(unit, self) for unit in UNITS}
 
-    def callers(self, rate: str) -> Ledger:
-        """The callers counted by one rate: an operation with a rate of its own has a table of its own."""
-        return self._callers.setdefault(rate, Ledger(self._capacity))
+    def rate(self, name: str, rate: Rate) -> Bucket:
+        """The counts of a rate; the same for the same name and rate."""
+        name = f"{name} {rate}"
+        found = self._buckets.get(name)
+        if found is None:
+            alone = Bucket(Gcra.of(rate, self.share), Ledger(self.capacity))
+            found = alone
+            if self._link is not None:
+                shared = Ledger(self.capacity)
+                found = SharedBucket(name, Gcra.of(rate), shared, self._link, alone, rate.burst, self._workers)
+            self._buckets[name] = found
+        return found
 
-    def running(self, name: str) -> dict[str, int]:
-        """What is under way now, by key; a key without any is absent, so it is as large as the exchanges open."""
-        return self._running.setdefault(name, {})
+    def slots(self, name: str, most: int) -> Bucket:
+        """The counts of what is under way; the same for the same name."""
+        name = f"{name} {most} at a time"
+        found = self._buckets.get(name)
+        if found is None:
+            alone = Bucket(Tally(max(1, int(most * self.share))), SlotLedger(_SLOTS_KEPT))
+            found = alone
+            if self._link is not None:
+                found = SharedSlots(name, Tally(most), SlotLedger(_SLOTS_KEPT), self._link, alone)
+            self._buckets[name] = found
+        return found
+
+    def tally(self, name: str, most: int, ledger: Ledger) -> Bucket:
+        """Counts up to `most`, kept in `ledger`."""
+        alone = Bucket(Tally(max(1, int(most * self.share))), ledger)
+        if self._link is None:
+            return alone
+        alone.ledger = Ledger(self.capacity)
+        return SharedBucket(name, Tally(most), ledger, self._link, alone, most, self._workers)
 
 
 def address_key(address: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
-from doorward.controls.limits.counters import Counters, Ledger, address_key
-from doorward.controls.limits.gcra import NANOSECONDS, Gcra
+from doorward.controls.limits.buckets import Bucket
+from doorward.controls.limits.counters import Counters, address_key
+from doorward.controls.limits.meters import NANOSECONDS, retry_after_s
 from doorward.controls.limits.policy import LimitsPolicy, RulePolicy
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
@@ -46,18 +47,17 @@ def rules_check(operation: Operation, policy: LimitsPolicy, counters: Counters) 
 class _Rule:
     """One rule, compiled for one operation."""
 
-    __slots__ = ("_concurrency", "_cost", "_delayed", "_gcra", "_ledger", "_parts", "_policy", "_roles", "_running")
+    __slots__ = ("_cost", "_delayed", "_parts", "_policy", "_rate", "_roles", "_slots")
 
     def __init__(self, policy: RulePolicy, operation: str, counters: Counters, cost: int) -> None:
         self._policy = policy
         self._cost = cost
         self._roles = frozenset(policy.roles)
         self._parts = [_part(one, operation) for one in policy.by]
-        self._gcra = Gcra.of(policy.rate, counters.share) if policy.rate is not None else None
-        self._ledger: Ledger = counters.callers(f"{policy.name} {policy.rate}")
-        self._running = counters.running(policy.name)
-        self._delayed = counters.running(f"{policy.name} delayed")
-        self._concurrency = max(1, int(policy.concurrency * counters.share)) if policy.concurrency is not None else 0
+        name = f"rule {policy.name}"
+        self._rate = counters.rate(name, policy.rate) if policy.rate is not None else None
+        self._slots = counters.slots(name, policy.concurrency) if policy.concurrency is not None else None
+        self._delayed: dict[str, int] = {}
 
     def look(self, exchange: Exchange, now_ns: int) -> Callable[[], None] | None:
         """What charges the request to this rule, or None when the rule does not apply. Errors: Denied."""
@@ -70,37 +70,42 @@ class _Rule:
                 return None
             parts.append(value)
         key = "\0".join(parts)
-        if self._concurrency and self._running.get(key, 0) >= self._concurrency:
-            detail = f"rule {self._policy.name}: {self._concurrency} at a time are under way"
-            raise Denied("limits.concurrency", detail, headers=((b"retry-after", b"1"),))
-        after, delay_ns = self._spent(key, now_ns) if self._gcra is not None else (0, 0)
-        return partial(self._charge, exchange, key, after, delay_ns)
+        slots = self._slots
+        taken = 0
+        if slots is not None:
+            taken = slots.after(key, now_ns)
+            free = slots.left(taken, now_ns)
+            if free < 0:
+                detail = f"rule {self._policy.name}: {self._policy.concurrency} at a time are under way"
+                raise Denied("limits.concurrency", detail, headers=((b"retry-after", b"1"),))
+            slots.settle(key, free)
+        after, delay_ns = self._spent(self._rate, key, now_ns) if self._rate is not None else (0, 0)
+        return partial(self._charge, exchange, key, after, delay_ns, taken)
 
-    def _spent(self, key: str, now_ns: int) -> tuple[int, int]:
-        """The bucket after this request, and how long it must wait for its place in it, in nanoseconds."""
-        gcra = self._gcra
-        if gcra is None:
-            return 0, 0
-        after = max(self._ledger.get(key), now_ns) + gcra.interval_ns * self._cost
-        early_ns = after - now_ns - gcra.tolerance_ns
+    def _spent(self, rate: Bucket, key: str, now_ns: int) -> tuple[int, int]:
+        """The number after this request, and how long it must wait for its place, in nanoseconds."""
+        after = rate.after(key, now_ns, self._cost)
+        early_ns = rate.wait_ns(after, now_ns)
         if early_ns <= 0:
+            rate.settle(key, rate.left(after, now_ns), self._cost)
             return after, 0
         policy = self._policy
         if early_ns <= policy.throttle_s * NANOSECONDS and self._delayed.get(key, 0) < policy.throttled:
             return after, early_ns
-        wait_s = gcra.wait_s(after, now_ns)
         detail = f"rule {policy.name}: beyond {policy.rate}"
-        raise Denied("limits.rate", detail, headers=((b"retry-after", b"%d" % wait_s),))
+        raise Denied("limits.rate", detail, headers=((b"retry-after", b"%d" % retry_after_s(early_ns)),))
 
-    def _charge(self, exchange: Exchange, key: str, after: int, delay_ns: int) -> None:
-        if after:
-            self._ledger.put(key, after)
+    def _charge(self, exchange: Exchange, key: str, after: int, delay_ns: int, taken: int) -> None:
+        if self._rate is not None:
+            self._rate.charge(key, after, self._cost)
         if delay_ns:
             exchange.delay_s = max(exchange.delay_s, delay_ns / NANOSECONDS)
             exchange.findings.append(f"limits.throttled:{self._policy.name}")
             _take(self._delayed, key, exchange)
-        if self._concurrency:
-            _take(self._running, key, exchange)
+        slots = self._slots
+        if slots is not None:
+            slots.charge(key, taken)
+            exchange.on_end.append(partial(slots.give_back, key))
 
 
 def _take(counts: dict[str, int], key: str, exchange: Exchange) -> None:
