@@ -33,7 +33,7 @@ class Serving:
         self._snapshot = Snapshot.read(path)
         self.policy = self._snapshot.parsed_policy()
         self.credentials = Credentials.from_data(self._snapshot.credentials)
-        self.counters = Counters(self.policy.workers, link=limit_link if self.policy.workers > 1 else None)
+        self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)
 
     def refresh(self) -> bool:

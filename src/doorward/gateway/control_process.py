@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvicorn
@@ -40,6 +40,9 @@ from doorward.jose import JoseError, load_private_keys
 from doorward.outbound import OutboundClient
 from doorward.policy.document import Policy, TlsSettings
 from doorward.store import open_store
+
+if TYPE_CHECKING:
+    from doorward.gateway.limit_valkey import ValkeyLink
 
 WATCH_S: Final = 0.1
 """Time between two looks at the store, in seconds: with the worker's own 0.2 a revocation is everywhere in 0.4."""
@@ -89,7 +92,9 @@ class ControlProcess:
         version = self._watch.version()
         self.publish()
         server = self._server()
-        limits = LimitService(self._state / SOCKET_NAME, SharedCounts())
+        link = _valkey(self._policy)
+        hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
+        limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
 
         def stop() -> None:
             server.should_exit = True
@@ -106,16 +111,20 @@ class ControlProcess:
 
             def started() -> None:
                 # Not before: a process that still starts keeps whoever asks waiting.
-                if self._policy.workers > 1:
+                if self._policy.counts_together:
                     limits.start()
                 heart.ready()
 
+            if link is not None:
+                beside.append(group.create_task(link.run()))
             server.started_serving = started
             await server.serve(sockets=[listener])
             heart.stop()
             for task in beside:
                 task.cancel()
         limits.close()
+        if link is not None:
+            await link.close()
         self._watch.close()
         self._store.close()
 
@@ -260,6 +269,14 @@ class _Server(uvicorn.Server):
 
 async def _alive(_request: Request) -> Response:
     return PlainTextResponse("alive\n")
+
+
+def _valkey(policy: Policy) -> "ValkeyLink | None":
+    if policy.limits.shared is None:
+        return None
+    from doorward.gateway.limit_valkey import connect  # noqa: PLC0415 - its library is an extra
+
+    return connect(policy.limits.shared)
 
 
 def _outbound(policy: Policy) -> OutboundClient:

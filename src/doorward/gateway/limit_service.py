@@ -13,7 +13,7 @@ from typing import Final, cast
 import msgspec
 import structlog
 
-from doorward.controls.limits import Bucket, Gcra, Ledger, Link, SharedBucket, SharedSlots, SlotLedger, Tally
+from doorward.controls.limits import Bucket, Gcra, Ledger, Link, SharedBucket, SlotLedger, Tally
 from doorward.exchange import Pending
 from doorward.gateway.limit_messages import Answer, Batches, Entry, pack, read_entries, socket_address
 
@@ -42,7 +42,7 @@ class SharedCounts:
         if entry.spent < 0:
             bucket.give_back(entry.key, -entry.spent)
         elif entry.spent:
-            bucket.charge(entry.key, bucket.meter.spend(ledger.get(entry.key), now_ns, entry.spent), entry.spent)
+            bucket.charge(entry.key, bucket.after(entry.key, now_ns, entry.spent), now_ns, entry.spent)
 
     def answer(self, entry: Entry, now_ns: int) -> Answer:
         """How it stands, with the wish counted if it was granted. Errors: Pending."""
@@ -53,9 +53,9 @@ class SharedCounts:
             left = bucket.left(after, now_ns)
             if left >= 0:
                 bucket.settle(entry.key, left, entry.wish)
-                bucket.charge(entry.key, after, entry.wish)
+                bucket.charge(entry.key, after, now_ns, entry.wish)
                 is_granted = True
-        return Answer(bucket.ledger.get(entry.key), is_granted)
+        return Answer(bucket.shown(entry.key, now_ns), is_granted)
 
     def _bucket(self, entry: Entry) -> Bucket:
         name = entry.table, entry.most
@@ -79,10 +79,9 @@ class SharedCounts:
             meter, limit = Tally(entry.most), entry.most
             own = Tally(max(1, int(entry.most * share)))
         alone = Bucket(own, SlotLedger() if entry.is_slots else Ledger())
-        if self._link is None:
+        if self._link is None or entry.is_slots:
+            # Slots are not shared between hosts: those of a host that crashed would never come back.
             return alone
-        if entry.is_slots:
-            return SharedSlots(entry.table, meter, SlotLedger(), self._link, alone)
         return SharedBucket(entry.table, meter, Ledger(), self._link, alone, limit, self._hosts)
 
 

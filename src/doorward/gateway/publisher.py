@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,13 @@ NEEDS_RESTART: Final = ("listen", "plain_redirect", "workers", "state", "insecur
 _log = structlog.get_logger()
 
 
+def _require_extras(policy: Policy) -> None:
+    if policy.limits.shared is not None and find_spec("redis") is None:
+        raise PolicyError(
+            "shared limits need the package `redis`", key="limits.shared", hint="pip install 'doorward[valkey]'"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A policy and an API description that fit each other."""
@@ -45,6 +53,7 @@ def load_checked(policy_file: Path) -> Checked:
     try:
         if policy.tls is not None:
             ServerTls(policy.tls)
+        _require_extras(policy)
         compile_pipeline(
             policy,
             description,

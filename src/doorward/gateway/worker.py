@@ -48,7 +48,7 @@ class Worker:
         self._link = LimitLink(snapshot.parent / SOCKET_NAME, loop)
         self._serving = Serving(snapshot, self._link)
         policy = self._serving.policy
-        if policy.workers > 1:
+        if policy.counts_together:
             self._link.start()
         self._upstream_stamps = _upstream_stamps(policy.forward)
         self._tls = None if policy.tls is None else ServerTls(policy.tls, http2=policy.transport.http2)

@@ -261,6 +261,20 @@ class Policy(BaseModel):
         found = {name: str(_beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
         return policy.model_copy(update=found) if found else policy
 
+    @field_validator("limits")
+    @classmethod
+    def _shared_files_are_beside_the_policy(cls, policy: LimitsPolicy, info: ValidationInfo) -> LimitsPolicy:
+        shared = policy.shared
+        if shared is None or shared.ca_file is None:
+            return policy
+        found = shared.model_copy(update={"ca_file": str(_beside_the_policy(Path(shared.ca_file), info))})
+        return policy.model_copy(update={"shared": found})
+
+    @property
+    def counts_together(self) -> bool:
+        """Whether a worker's own counts are not all there is."""
+        return self.workers > 1 or self.limits.shared is not None
+
     @cached_property
     def authenticate(self) -> AuthenticatePolicy:
         """How callers prove who they are, the accepted issuers included. Errors: PolicyError when two are the same."""

@@ -61,7 +61,7 @@ def test_an_unknown_key_owes_nothing() -> None:
 def used(counters: Counters, now: float) -> int:
     bucket = counters.quotas["day"].at(now, 10)
     after = bucket.after("a", 0)
-    bucket.charge("a", after)
+    bucket.charge("a", after, 0)
     return after
 
 

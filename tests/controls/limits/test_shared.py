@@ -77,7 +77,7 @@ class Requests:
         except Pending as pending:
             pending.ask(self.come)
             return
-        self.bucket.charge(KEY, after)
+        self.bucket.charge(KEY, after, self.now_ns)
         self.admitted += 1
 
 
@@ -270,6 +270,6 @@ def test_untold_keys_have_room_for_so_many_while_nobody_can_be_told(monkeypatch:
     bucket = quota_of(Counters(2, link=wire), 1_000)
     wire.cut()
     for number in range(100):
-        bucket.charge(str(number), bucket.after(str(number), 0))
+        bucket.charge(str(number), bucket.after(str(number), 0), 0)
     assert isinstance(bucket, SharedBucket)
     assert len(bucket.accounts) == 10

@@ -13,7 +13,7 @@ from doorward.controls.limits.counters import Counters
 from doorward.controls.limits.ledger import Ledger, SlotLedger
 from doorward.controls.limits.load import Load
 from doorward.controls.limits.meters import Gcra, Tally
-from doorward.controls.limits.policy import LimitsPolicy, RulePolicy
+from doorward.controls.limits.policy import LimitsPolicy, RulePolicy, SharedPolicy
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
 from doorward.controls.limits.rules import named_operations, rules_check
@@ -31,6 +31,7 @@ __all__ = [
     "Rate",
     "RulePolicy",
     "SharedBucket",
+    "SharedPolicy",
     "SharedSlots",
     "SlotLedger",
     "Tally",

@@ -52,9 +52,16 @@ class Bucket:
     def settle(self, key: str, left: int, cost: int = 1) -> None:
         """Nothing, when the request may be charged now. Errors: Pending, when somebody must be asked first."""
 
-    def charge(self, key: str, after: int, cost: int = 1) -> None:  # noqa: ARG002 - of use where it is told
+    def charge(self, key: str, after: int, now_ns: int, cost: int = 1) -> None:  # noqa: ARG002 - used where shared
         """Keep the number that the request led to."""
         self.ledger.put(key, after)
+
+    def look_again(self, key: str) -> None:
+        """A request was refused by what is known here: have that looked after, where it is known from elsewhere."""
+
+    def shown(self, key: str, now_ns: int) -> int:  # noqa: ARG002 - used where shared
+        """The number for those who count by what they are told here."""
+        return self.ledger.get(key)
 
     def give_back(self, key: str, cost: int = 1) -> None:
         """What was charged is over (a slot). For a `Tally`."""
@@ -142,18 +149,18 @@ class SharedBucket(Bucket):
         if left < self._margin or untold + cost > self._slack:
             raise Pending(partial(self._link.ask, self, key, cost))
 
-    def charge(self, key: str, after: int, cost: int = 1) -> None:
+    def charge(self, key: str, after: int, now_ns: int, cost: int = 1) -> None:
         """As `Bucket`."""
         account = self.accounts.get(key)
         if not self._link.is_up:
-            self._alone.charge(key, after, cost)
-            if account is None and len(self.accounts) >= KEPT_KEYS:
-                return  # nobody can be told, and what would be has no room: this process's share holds all the same
-        account = self._account(key)
-        if not self._link.is_up:
-            account.untold += cost
-            self._link.tell(self, key)
+            self._alone.charge(key, after, now_ns, cost)
+            # Without room for what would be told later, it is not told: this process's share holds all the same.
+            if account is not None or len(self.accounts) < KEPT_KEYS:
+                self._account(key).untold += cost
+                self._link.tell(self, key)
+            self.ledger.put(key, self.meter.spend(self.ledger.get(key), now_ns, cost))
             return
+        account = self._account(key)
         if account.granted >= cost:
             account.granted -= cost
             if not (account.granted or account.untold or account.sent):
@@ -162,6 +169,17 @@ class SharedBucket(Bucket):
         self.ledger.put(key, after)
         account.untold += cost
         self._link.tell(self, key)
+
+    def look_again(self, key: str) -> None:
+        """As `Bucket`: the count may have been corrected."""
+        if self._link.is_up:
+            self._link.tell(self, key)
+
+    def shown(self, key: str, now_ns: int) -> int:
+        """As `Bucket`; cut off, what leaves as much as this process may give out."""
+        if self._link.is_up:
+            return self.ledger.get(key)
+        return self.meter.leaving(self._alone.left(self.after(key, now_ns, 0), now_ns), now_ns)
 
     # -- used by the link -----------------------------------------------------------------------------------------
 
@@ -227,9 +245,9 @@ class SharedSlots(SharedBucket):
             del self.accounts[key]
         return _MANY
 
-    def charge(self, key: str, after: int, cost: int = 1) -> None:
+    def charge(self, key: str, after: int, now_ns: int, cost: int = 1) -> None:
         """As `Bucket`."""
-        super().charge(key, 0 if self._link.is_up else after, cost)
+        super().charge(key, 0 if self._link.is_up else after, now_ns, cost)
 
     def give_back(self, key: str, cost: int = 1) -> None:
         """As `Bucket`."""

@@ -30,7 +30,7 @@ def address_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
         after = limit.look(exchange, "address", key, now_ns)
         left = limit.bucket.left(after, now_ns)
         limit.bucket.settle(key, left)
-        limit.bucket.charge(key, after)
+        limit.bucket.charge(key, after, now_ns)
         limit.state(exchange, left, after - now_ns)
 
     return check
@@ -60,7 +60,7 @@ def caller_check(policy: LimitsPolicy, counters: Counters) -> Check | None:
         limit.bucket.settle(key, left)
         if quotas is not None:
             quotas.charge(exchange, caller.roles, key)
-        limit.bucket.charge(key, after)
+        limit.bucket.charge(key, after, now_ns)
         limit.state(exchange, left, after - now_ns)
 
     return check
@@ -90,6 +90,7 @@ class _RateLimit:
         bucket = self.bucket
         after = bucket.after(key, now_ns)
         if bucket.left(after, now_ns) < 0:
+            bucket.look_again(key)
             wait_s = retry_after_s(bucket.wait_ns(after, now_ns))
             exchange.answer_headers += (self._stated, (_RATELIMIT, b'"%b";r=0;t=%d' % (self._name, wait_s)))
             raise _rate_refusal(f"{what} {key} is beyond {self._rate}", wait_s)
@@ -137,9 +138,10 @@ class _Quotas:
             (_RATELIMIT, b'"quota";r=%d;t=%d' % (max(0, left), wait_s)),
         )
         if left < 0:
+            bucket.look_again(key)
             detail = f"caller {key} used up {quota} of role {role}"
             raise Denied("limits.quota", detail, headers=((b"retry-after", b"%d" % wait_s),))
-        bucket.charge(key, used)
+        bucket.charge(key, used, 0)
 
 
 def _policy_field(name: bytes, rate: Rate) -> Header:

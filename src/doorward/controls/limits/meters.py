@@ -25,6 +25,10 @@ class Meter:
         """The largest number of which nothing must be refused."""
         raise NotImplementedError
 
+    def leaving(self, left: int, now_ns: int) -> int:
+        """The number that leaves so many requests."""
+        raise NotImplementedError
+
     def divided(self, number: int, parties: int) -> int:
         """The number that leaves a meter of a share of the limit its share of what this number leaves."""
         raise NotImplementedError
@@ -76,6 +80,10 @@ class Gcra(Meter):
         """As `Meter`."""
         return now_ns + self.tolerance_ns
 
+    def leaving(self, left: int, now_ns: int) -> int:
+        """As `Meter`."""
+        return now_ns + self.tolerance_ns - left * self.interval_ns
+
     def divided(self, number: int, parties: int) -> int:  # noqa: ARG002 - as `Meter`
         """As `Meter`: the same time, in which a share of the rate earns its share."""
         return number
@@ -104,6 +112,10 @@ class Tally(Meter):
     def full(self, now_ns: int) -> int:  # noqa: ARG002 - as `Meter`
         """As `Meter`."""
         return self.most
+
+    def leaving(self, left: int, now_ns: int) -> int:  # noqa: ARG002 - as `Meter`
+        """As `Meter`."""
+        return self.most - left
 
     def divided(self, number: int, parties: int) -> int:
         """As `Meter`."""

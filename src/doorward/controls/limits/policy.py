@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
@@ -43,6 +43,25 @@ class RulePolicy(BaseModel):
         return self
 
 
+class SharedPolicy(BaseModel):
+    """Where several gateways count together: a Valkey or Redis server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    url: Annotated[str, StringConstraints(pattern=r"^(redis|rediss|valkey|valkeys)://[^@/?#]+(:[0-9]+)?(/[0-9]+)?$")]
+    """As `rediss://valkey.internal:6379/0`; with `s` over TLS. Without a password: that is `password`."""
+    username: str | None = None
+    """Of an ACL user; none for the default user."""
+    password: SecretStr | None = Field(default=None, exclude=True)
+    """As `${VALKEY_PASSWORD}` or `file:valkey.password`. Workers never get it."""
+    ca_file: str | None = None
+    """PEM certificates that may vouch for the server; none: those of the system."""
+    hosts: int = Field(default=2, ge=1, le=1_000)
+    """Gateways that count together. When the server is lost, each gives out its share of every limit."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_-]{1,64}$")] = "doorward"
+    """Begins every key; gateways of different APIs on one server need different ones."""
+
+
 class LimitsPolicy(BaseModel):
     """How much one address and one caller may ask for."""
 
@@ -67,6 +86,9 @@ class LimitsPolicy(BaseModel):
         if len(set(names)) != len(names):
             raise ValueError("two rules have one name")
         return rules
+
+    shared: SharedPolicy | None = None
+    """Counts rates and quotas together with other gateways. Written at the top only; takes effect at the next start."""
 
     cost: int = Field(default=1, ge=1, le=1_000)
     """What one request counts in `rules` with a rate: an export may weigh as much as fifty reads."""

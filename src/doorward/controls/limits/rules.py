@@ -80,7 +80,7 @@ class _Rule:
                 raise Denied("limits.concurrency", detail, headers=((b"retry-after", b"1"),))
             slots.settle(key, free)
         after, delay_ns = self._spent(self._rate, key, now_ns) if self._rate is not None else (0, 0)
-        return partial(self._charge, exchange, key, after, delay_ns, taken)
+        return partial(self._charge, exchange, key, now_ns, after, delay_ns, taken)
 
     def _spent(self, rate: Bucket, key: str, now_ns: int) -> tuple[int, int]:
         """The number after this request, and how long it must wait for its place, in nanoseconds."""
@@ -92,19 +92,20 @@ class _Rule:
         policy = self._policy
         if early_ns <= policy.throttle_s * NANOSECONDS and self._delayed.get(key, 0) < policy.throttled:
             return after, early_ns
+        rate.look_again(key)
         detail = f"rule {policy.name}: beyond {policy.rate}"
         raise Denied("limits.rate", detail, headers=((b"retry-after", b"%d" % retry_after_s(early_ns)),))
 
-    def _charge(self, exchange: Exchange, key: str, after: int, delay_ns: int, taken: int) -> None:
+    def _charge(self, exchange: Exchange, key: str, now_ns: int, after: int, delay_ns: int, taken: int) -> None:
         if self._rate is not None:
-            self._rate.charge(key, after, self._cost)
+            self._rate.charge(key, after, now_ns, self._cost)
         if delay_ns:
             exchange.delay_s = max(exchange.delay_s, delay_ns / NANOSECONDS)
             exchange.findings.append(f"limits.throttled:{self._policy.name}")
             _take(self._delayed, key, exchange)
         slots = self._slots
         if slots is not None:
-            slots.charge(key, taken)
+            slots.charge(key, taken, now_ns)
             exchange.on_end.append(partial(slots.give_back, key))
 
 
