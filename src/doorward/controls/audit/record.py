@@ -31,7 +31,8 @@ def encode(kind: int, entry: Entry) -> Record:
 def request_id_of(payload: bytes) -> bytes:
     """The first field of a record that names a request, without decoding the rest; empty when it is not there.
 
-    >>> request_id_of(msgspec.msgpack.encode(Recovered(b"0123456789abcdef", "")))
+    >>> from doorward.controls.audit.records import Recovered
+    >>> request_id_of(encode(Kind.RECOVERED, Recovered(b"0123456789abcdef", "")).payload)
     b'0123456789abcdef'
     """
     # an array of up to 15 fields has a header of one byte, a longer one of three (MessagePack: fixarray, array 16)
