@@ -65,5 +65,8 @@ IDENTITY: Final = frozenset(
 )
 """Names under which upstreams are told who is calling: ours and the customary ones (H7)."""
 
+RANGE_PARTS: Final = 16
+"""Most parts of a document that a Range may name and be forwarded (hostile input H11; RFC 9110 section 14.2)."""
+
 NEVER_FORWARDED: Final = HOP_BY_HOP | FORWARDING | METHOD_OVERRIDE | IDENTITY | {b"expect"}
 """Request fields that never reach the upstream as the client sent them."""

@@ -344,13 +344,14 @@ class Lab:
         *,
         limits: LimitsPolicy | None = None,
         forward: dict[str, Any] | None = None,
+        base: str = "",
         context: ssl.SSLContext | None = None,
         tls: Handshakes | None = None,
         **kwargs: Any,
     ) -> None:
         self.upstream = RecordingUpstream()
         self._limits = limits or LimitsPolicy()
-        self._policy = ForwardPolicy(**{"upstream": f"http://127.0.0.1:{self.upstream.port}", **(forward or {})})
+        self._policy = ForwardPolicy(**{"upstream": f"http://127.0.0.1:{self.upstream.port}{base}", **(forward or {})})
         self._tls = tls if context is None else Fixed(context)
         self._kwargs = kwargs
         self._ready: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()

@@ -12,7 +12,7 @@ FORGED = {
     "X-Forwarded-For": "6.6.6.6",
     "X-Forwarded-Host": "evil.test",
     "X-Forwarded-Proto": "evil",
-    "X-Forwarded-Port": "666",
+    "X-Forwarded-Port": "66677",
     "X-Forwarded-Prefix": "/evil",
     "X-Forwarded-Server": "evil.test",
     "X-Forwarded-Uri": "/evil",
@@ -48,7 +48,7 @@ def test_h4_from_a_client_it_neither_counts_nor_goes_on(name: str) -> None:
         assert answer is not None
         assert answer.status == 200
         head = lab.upstream.seen[0].head.lower()
-        for trace in (b"6.6.6.6", b"evil", b"666"):
+        for trace in (b"6.6.6.6", b"evil", b"66677"):
             assert trace not in head
         assert b"x-forwarded-for: 127.0.0.1" in head
         assert lab.audit.wait_for_outcomes(1)[0].address == "127.0.0.1"
@@ -59,7 +59,7 @@ def test_h4_a_listed_proxy_passes_on_no_other_field_of_its_clients(name: str) ->
     with running(proxies=LISTED) as lab:
         lab.ask(request("GET", "/items", f"{name}: {FORGED[name]}", "X-Forwarded-For: 192.0.2.7"))
         head = lab.upstream.seen[0].head.lower()
-        for trace in (b"6.6.6.6", b"evil", b"666"):
+        for trace in (b"6.6.6.6", b"evil", b"66677"):
             assert trace not in head
         assert b"x-forwarded-for: 192.0.2.7" in head
         assert lab.audit.wait_for_outcomes(1)[0].address == "192.0.2.7"

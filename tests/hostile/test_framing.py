@@ -2,7 +2,7 @@
 
 import pytest
 from tests.gateway.lab import Lab, request
-from tests.hostile.judge import assert_passes, assert_refused
+from tests.hostile.judge import CUTS, Cut, assert_passes, assert_refused
 
 POST = "POST /items HTTP/1.1\r\nHost: api.test\r\n"
 
@@ -133,11 +133,11 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("row", ROWS)
-def test_an_ambiguous_message_is_refused_and_poisons_nothing(lab: Lab, row: str, bytewise: bool) -> None:
+def test_an_ambiguous_message_is_refused_and_poisons_nothing(lab: Lab, row: str, cut: Cut) -> None:
     attack, code = ROWS[row]
-    assert_refused(lab, attack, code, bytewise=bytewise)
+    assert_refused(lab, attack, code, cut=cut)
 
 
 TWINS = {
@@ -153,10 +153,10 @@ TWINS = {
 }
 
 
-@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("row", TWINS)
-def test_its_twin_passes(lab: Lab, row: str, bytewise: bool) -> None:
-    assert_passes(lab, TWINS[row], b"POST /items HTTP/1.1", bytewise=bytewise)
+def test_its_twin_passes(lab: Lab, row: str, cut: Cut) -> None:
+    assert_passes(lab, TWINS[row], b"POST /items HTTP/1.1", cut=cut)
     assert not {b"authorization", b"x-checksum", b"transfer-encoding"} & lab.upstream.seen[0].names
 
 

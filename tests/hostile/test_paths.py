@@ -1,8 +1,11 @@
 """Group P: one path, one reading."""
 
 import pytest
-from tests.gateway.lab import Lab, request
-from tests.hostile.judge import assert_passes, assert_refused
+from tests.gateway.lab import Lab, request, running
+from tests.hostile.judge import CUTS, Cut, assert_passes, assert_refused
+
+from doorward.errors import PolicyError
+from doorward.policy.routing import Router
 
 ROWS = {
     **{
@@ -66,11 +69,11 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("row", ROWS)
-def test_a_path_with_two_readings_is_refused(lab: Lab, row: str, bytewise: bool) -> None:
+def test_a_path_with_two_readings_is_refused(lab: Lab, row: str, cut: Cut) -> None:
     path, code = ROWS[row]
-    assert_refused(lab, request("GET", path), code, bytewise=bytewise)
+    assert_refused(lab, request("GET", path), code, cut=cut)
 
 
 TWINS = {
@@ -85,3 +88,21 @@ TWINS = {
 def test_what_is_decided_on_is_what_is_forwarded(lab: Lab, row: str) -> None:
     path, forwarded = TWINS[row]
     assert_passes(lab, request("GET", path), b"GET " + forwarded + b" HTTP/1.1")
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/a/%2e%2e/b", "/a//b", "/a/./{x}", "/a%2Fb", "/{x}/.."])
+def test_p9_a_description_with_such_a_path_does_not_load(path: str) -> None:
+    with pytest.raises(PolicyError, match="dot segment"):
+        Router([("GET", path, None)])
+
+
+def test_p9_two_paths_that_answer_the_same_requests_do_not_load() -> None:
+    with pytest.raises(PolicyError, match="same requests"):
+        Router([("GET", "/a/{x}", None), ("GET", "/a/{y}", None)])
+
+
+@pytest.mark.parametrize("path", ["/../items", "/%2e%2e/items", "/x/../items", "/..%2fitems"])
+def test_p8_behind_a_base_path_the_check_is_on_what_is_forwarded(path: str) -> None:
+    with running(base="/internal/v1") as lab:
+        assert_refused(lab, request("GET", path), "transport.path_traversal")
+        assert_passes(lab, request("GET", "/%69tems"), b"GET /internal/v1/items HTTP/1.1")

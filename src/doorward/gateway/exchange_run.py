@@ -216,7 +216,8 @@ class ExchangeRun:
     @property
     def is_answering(self) -> bool:
         """The answer is being recorded or given: it is too late to refuse."""
-        return self._stage in {_Stage.RECORD, _Stage.STREAM, _Stage.DONE}
+        stage = self._stage
+        return stage is _Stage.RECORD or stage is _Stage.STREAM or stage is _Stage.DONE
 
     def client_gone(self) -> None:
         """Nobody waits for the answer any more. The record is written all the same."""

@@ -5,7 +5,7 @@ import pytest
 from doorward.controls.forward import with_framing
 from doorward.errors import Fault, PolicyError
 from doorward.exchange import Caller, Exchange, Header, Headers
-from doorward.operation import Operation, Parameter, SecurityScheme
+from doorward.operation import Operation, Parameter, ResponseDescription, SecurityScheme
 
 Make = Callable[..., Exchange]
 Sent = Callable[..., tuple[bytes, list[Header]]]
@@ -34,6 +34,16 @@ def test_the_upstreams_path_stands_in_front(make_exchange: Make, sent: Sent) -> 
 def test_the_clients_host_goes_on_only_when_the_policy_says_so(make_exchange: Make, sent: Sent) -> None:
     assert values(sent(make_exchange())[1], b"host") == [b"127.0.0.1:8000"]
     assert values(sent(make_exchange(), host="client")[1], b"host") == [b"api.example"]
+
+
+@pytest.mark.parametrize(("parts", "goes_on"), [(1, True), (16, True), (17, False), (1_000, False)])
+def test_a_range_goes_on_where_parts_are_declared_and_are_few(
+    make_exchange: Make, sent: Sent, parts: int, goes_on: bool
+) -> None:
+    asked = (b"range", b"bytes=" + b",".join([b"0-0"] * parts))
+    declared = operation(responses={"206": ResponseDescription(status="206", content={})})
+    _, fields = sent(make_exchange(asked), operation=declared)
+    assert (asked in fields) == goes_on
 
 
 def test_end_to_end_fields_go_on_in_order(make_exchange: Make, sent: Sent) -> None:

@@ -13,6 +13,7 @@ from doorward.controls.forward.upstream import parse_upstream
 from doorward.errors import Fault
 from doorward.exchange import Exchange, Headers
 from doorward.operation import Operation
+from doorward.wire import RANGE_PARTS
 
 _KEPT_OPERATIONS: Final = 32
 """Operations for which the lines made of one client's fields are remembered."""
@@ -62,7 +63,7 @@ def compile_request_head(
         parts: list[bytes] = []
         for name, value in headers.items:
             start = fields[name]
-            if start is None or name in dropped:
+            if start is None or name in dropped or (name == b"range" and value.count(b",") >= RANGE_PARTS):
                 continue
             if secret_cookies and name == b"cookie":
                 value = _without_cookies(value, secret_cookies)  # noqa: PLW2901 - the value that goes on

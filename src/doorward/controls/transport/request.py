@@ -8,7 +8,7 @@ from doorward.controls.transport.path import canonical_path
 from doorward.controls.transport.policy import TransportPolicy
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange, Headers, Request
-from doorward.wire import FORWARDING, HOP_BY_HOP, IDENTITY, METHOD_OVERRIDE
+from doorward.wire import FORWARDING, HOP_BY_HOP, IDENTITY, METHOD_OVERRIDE, RANGE_PARTS
 
 SINGLETONS: Final = frozenset(
     {
@@ -47,7 +47,7 @@ _FINDINGS: Final = (
     ("transport.identity_header", IDENTITY),
     ("transport.method_override", METHOD_OVERRIDE),
 )
-_NOTED: Final = FORWARDING | IDENTITY | METHOD_OVERRIDE | {b"connection"}
+_NOTED: Final = FORWARDING | IDENTITY | METHOD_OVERRIDE | {b"connection", b"range"}
 _HARMLESS_OPTIONS: Final = frozenset({b"keep-alive", b"close", b""})
 
 # A registered name or IPv4 address, or an IPv6 address in brackets; then a port.
@@ -172,4 +172,6 @@ def _noted(headers: Headers) -> tuple[str, ...]:
     options = b",".join(headers.all(b"connection")).split(b",")
     if any(option.strip(b" \t").lower() not in _HARMLESS_OPTIONS for option in options):
         findings.append("transport.hop_by_hop")
+    if any(value.count(b",") >= RANGE_PARTS for value in headers.all(b"range")):
+        findings.append("transport.range")
     return tuple(findings)
