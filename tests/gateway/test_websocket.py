@@ -115,10 +115,10 @@ def test_one_that_answers_pings_stays() -> None:
         assert link.frame() == (TEXT, b"here")
 
 
-def test_draining_closes_with_1001() -> None:
+def test_35_draining_closes_with_1012() -> None:
     with websocket_lab() as (lab, _), RawSocket(lab.port) as link:
         lab.drain()
-        assert link.closed_with() == 1001
+        assert link.closed_with() == 1012
 
 
 def test_what_is_no_websocket_operation_refuses_the_handshake(lab: Lab) -> None:

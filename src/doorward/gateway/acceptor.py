@@ -88,6 +88,11 @@ class Acceptor:
         self._listener.close()
         self.failed.close()
 
+    async def settled(self) -> None:
+        """Wait until every handshake that has begun has ended."""
+        if self._admitting:
+            await asyncio.wait(self._admitting)
+
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
             try:

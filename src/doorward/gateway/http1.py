@@ -20,6 +20,8 @@ from doorward.gateway.websocket.relay import Relay
 
 LINGER_S: Final = 2.0
 """Time a refused client has to read the answer before the connection is cut, in seconds."""
+FRESH_S: Final = 1.0
+"""Time a connection without a request so far has to send one when the gateway stops, in seconds."""
 _PIPELINED_BYTES: Final = 64 * 1024
 """Bytes of further requests kept while one is under way; then reading stops."""
 _EMPTY_LINES: Final = 2
@@ -57,6 +59,7 @@ class ClientConnection(asyncio.Protocol):
         "_holds_reading",
         "_is_distrusted",
         "_is_eof",
+        "_is_fresh",
         "_is_read_twice",
         "_keeps_alive",
         "_known",
@@ -88,6 +91,7 @@ class ClientConnection(asyncio.Protocol):
         self._pumping = False
         self._holds_reading = False
         self._is_eof = False
+        self._is_fresh = True
         self._is_distrusted = False
         self._is_read_twice = False
         self._keeps_alive = True
@@ -204,11 +208,16 @@ class ClientConnection(asyncio.Protocol):
     # -- used by the gateway and the run --------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Close when idle; else after the answer under way."""
+        """Close when idle; else after the answer under way, or to a request that is about to come."""
         self.keeps_alive = False
         if self._relay is not None:
             self._relay.drain()
-        if self._part is _Part.HEAD and not self._buffer and self._transport is not None:
+        if self._part is not _Part.HEAD or self._buffer or self._transport is None:
+            return
+        if self._is_fresh:
+            # Made to send a request, which may be on its way: closed now, it would be lost.
+            self.deadline = min(self.deadline, self._gateway.deadlines.now() + FRESH_S)
+        else:
             self._transport.close()
 
     def abort(self) -> None:
@@ -440,6 +449,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _start(self, exchange: Exchange, *, is_handshake: bool = False) -> ExchangeRun:
         self._part = _Part.WAIT
+        self._is_fresh = False
         self._empty_lines = 0
         self.deadline = _NEVER
         made = WebSocketRun if is_handshake else ExchangeRun

@@ -21,6 +21,7 @@ from doorward import logs
 from doorward.audit.writer import AuditWriter
 from doorward.controls.forward import ForwardPolicy
 from doorward.errors import Fault, PolicyError
+from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
@@ -78,12 +79,18 @@ class Worker:
             self._follow()
         for server in servers:
             server.close()
-        await asyncio.gather(*(gateway.drain(DRAIN_S) for gateway in self._gateways))
+        handshakes = [server.settled() for server in servers if isinstance(server, Acceptor)]
+        await asyncio.gather(*handshakes, self._drain())
+        # Once more, for those who came out of a handshake meanwhile: their requests are answered too.
+        await self._drain()
         await self._upstream.close()
         self._deadlines.close()
         self._link.close()
         self._audit.close()
         heartbeat.stop()
+
+    async def _drain(self) -> None:
+        await asyncio.gather(*(gateway.drain(DRAIN_S) for gateway in self._gateways))
 
     def _gateway(self, scheme: str, *, redirects_to: int = 0) -> Gateway:
         policy = self._serving.policy

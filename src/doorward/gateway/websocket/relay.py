@@ -104,8 +104,8 @@ class Relay:
         self._client.hold_frames(pauses=pauses)
 
     def drain(self) -> None:
-        """The gateway stops."""
-        self._close(1001, "going away", why="drained", complete=True)
+        """The gateway stops, most often to be started again: the client may come back at once (1012)."""
+        self._close(1012, "service restart", why="drained", complete=True)
 
     def expire(self) -> None:
         """Look after time: the credential's, the longest, silence."""
