@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.faults.fault_proxy import BlackHole, FaultProxy, Faults
+from tests.gateway.certificates import DAY, NOW, Authority
 from tests.gateway.lab import Client, Lab, request
 
 from doorward.controls.limits import LimitsPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 GOOD = b'{"ok":true}'
 BODY = b"x" * 400
@@ -181,3 +184,24 @@ def test_13_clients_that_ask_again_and_again_are_not_multiplied() -> None:
             assert asked(lab)[0] == 502
         # one in ten, and the ten that were saved up
         assert proxy.requests - before <= 200 * 1.1 + 10
+
+
+@pytest.mark.parametrize("kind", ["expired", "another name", "another authority"])
+def test_07_an_upstream_whose_certificate_changed_is_spoken_to_no_more(tmp_path: Path, kind: str) -> None:
+    authority = Authority(tmp_path)
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shown.load_cert_chain(authority.issue("127.0.0.1").file)
+    with Lab(context=shown) as upstream:
+        trusting = {"upstream": f"https://127.0.0.1:{upstream.port}", "ca_file": str(authority.file), "host": "client"}
+        with Lab(forward={**trusting, "idle_s": 0.0, "breaker_failures": 0}) as lab:
+            assert asked(lab) == (200, "")
+            changed = {
+                "expired": lambda: authority.issue("127.0.0.1", begins=NOW - 30 * DAY, ends=NOW - DAY),
+                "another name": lambda: authority.issue("evil.test"),
+                "another authority": lambda: authority.beside("evil").issue("127.0.0.1"),
+            }[kind]()
+            shown.load_cert_chain(changed.file)
+            assert asked(lab) == (502, "forward.upstream_tls")
+            assert asked(lab, request("POST", body=b"x")) == (502, "forward.upstream_tls")
+            shown.load_cert_chain(authority.issue("127.0.0.1").file)
+            assert asked(lab) == (200, "")
