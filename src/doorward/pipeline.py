@@ -12,7 +12,7 @@ from doorward.controls.audit import Recorder
 from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.inspect import MessageCheck
-from doorward.controls.limits import Counters
+from doorward.controls.limits import Counters, Priority
 from doorward.controls.transport import WebSocketPolicy
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
@@ -51,6 +51,8 @@ class Plan:
     """The request head for the upstream, ready for the wire."""
     release: Release
     records_intent: bool
+    priority: Priority = "normal"
+    """Its place in the queue for the upstream."""
     websocket: WebSocketPlan | None = None
     """Set where the policy lets a WebSocket be opened."""
 
@@ -151,6 +153,7 @@ def _compile_plan(
     bounds, strictness = policy.limits_of(operation), policy.validate_of(operation)
     head = _enforced(
         modes,
+        ("limits", limits.shed_check(bounds, counters.pressure)),
         ("authenticate", None if public else authenticate.compile_check(operation, policy.authenticate, credentials)),
         ("limits", limits.caller_check(bounds, counters)),
         ("limits", limits.rules_check(operation, bounds, counters)),
@@ -173,6 +176,7 @@ def _compile_plan(
             modes.get("minimise", "enforce"), minimise.compile_release(operation, policy.minimise, description)
         ),
         records_intent=operation.changes_state,
+        priority=bounds.priority,
         websocket=_websocket(operation, policy, description, None if public else credentials),
     )
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Load, Running, Start
@@ -43,6 +44,15 @@ def test_14_without_descriptors_it_neither_spins_nor_dies_and_serves_again_when_
             one.close()
         assert running.ask()[0] == 200
         assert running.pid_of("worker-0") == worker.pid
+
+
+def test_15_a_worker_short_of_memory_takes_no_more_and_says_so(start: Start) -> None:
+    # less than any worker has: the ladder is at its top at once
+    with start("limits: {per_address: null, per_caller: null, memory_bytes: 67108864}\n") as running:
+        running.wait_for(lambda event: event["event"] == "pressure" and event["level"] == 3)
+        with pytest.raises(OSError, match=r"EOF|reset|closed"):
+            running.ask()
+        assert livez(running) == 200
 
 
 def test_16_health_is_answered_by_a_process_that_serves_no_requests(start: Start) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.gateway.lab import OK, PATIENCE_S, request, running
 
+from doorward.controls.limits import Priority
 from doorward.denial import Denied
 from doorward.gateway.upstream import UpstreamPool
 from doorward.gateway.upstream_queue import Waiting, busy
@@ -15,15 +16,16 @@ from doorward.gateway.upstream_queue import Waiting, busy
 class Waiter:
     """Somebody in the queue, as far as the queue is concerned."""
 
-    def __init__(self) -> None:
+    def __init__(self, priority: Priority = "normal") -> None:
         self.denied: Denied | None = None
+        self.priority = priority
 
     def upstream_failed(self, denied: Denied) -> None:
         self.denied = denied
 
 
-def queued(queue: Waiting, now: float) -> tuple[Any, float]:
-    waiter: Any = Waiter()
+def queued(queue: Waiting, now: float, priority: Priority = "normal") -> tuple[Any, float]:
+    waiter: Any = Waiter(priority)
     return waiter, queue.add(waiter, now)
 
 
@@ -62,6 +64,28 @@ def test_a_full_queue_takes_nobody() -> None:
         queued(queue, 100.0)
     queue.remove(first)
     queued(queue, 100.0)
+
+
+def test_the_more_important_go_first_and_the_least_not_never() -> None:
+    queue = Waiting(100, 1.0)
+    for priority in ("low", "normal", "high") * 8:
+        queued(queue, 100.0, priority)
+    order = [queue.take()[1].priority for _ in range(24)]
+    assert order[:7] == ["high"] * 7
+    assert order[7] == "low"
+    assert order.index("normal") < len(order) - order[::-1].index("high") + 1
+    assert order.count("low") == 8
+
+
+def test_in_a_full_queue_the_least_important_and_newest_makes_room() -> None:
+    queue = Waiting(3, 1.0)
+    older, _ = queued(queue, 100.0, "low")
+    newer, _ = queued(queue, 100.0, "low")
+    queued(queue, 100.0, "normal")
+    queued(queue, 100.0, "high")
+    assert (older.denied, newer.denied is not None) == (None, True)
+    with pytest.raises(Denied):
+        queued(queue, 100.0, "low")
 
 
 def test_clients_are_told_to_come_back_at_different_times() -> None:

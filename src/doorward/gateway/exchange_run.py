@@ -16,6 +16,7 @@ from doorward.gateway.answer import LAST_CHUNK, chunk
 from doorward.problem import denial_response, fault_response
 
 if TYPE_CHECKING:
+    from doorward.controls.limits import Priority
     from doorward.gateway.gateway import Gateway
     from doorward.gateway.upstream_connection import UpstreamConnection
     from doorward.pipeline import Plan
@@ -92,6 +93,7 @@ class ExchangeRun:
         "may_retry",
         "pipeline",
         "plan",
+        "priority",
         "streams_body",
         "was_retried",
     )
@@ -107,6 +109,7 @@ class ExchangeRun:
         self.body = b""
         self.is_head_request = exchange.request.method == "HEAD"
         self.may_retry = False
+        self.priority: Priority = "normal"
         self.was_retried = False
         self.streams_body = False
         self.is_abandoned = False
@@ -297,6 +300,7 @@ class ExchangeRun:
             self.head = self._gateway.with_framing(self.head, request.headers)
         self.body = request.body
         self.may_retry = request.method in _IDEMPOTENT and not self.streams_body
+        self.priority = plan.priority
         self._pool.send(self)
 
     def _upload(self, data: bytes, *, is_last: bool) -> None:

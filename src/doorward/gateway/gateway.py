@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from doorward.controls.audit import Record, Recorder
 from doorward.controls.forward import ForwardPolicy, with_framing
-from doorward.controls.limits import LimitsPolicy, Load
+from doorward.controls.limits import LimitsPolicy, Load, Pressure
 from doorward.controls.transport import METHODS, TrustedProxies
 from doorward.exchange import Exchange, Headers, Response
 from doorward.gateway.deadlines import Deadlines
@@ -60,11 +60,13 @@ class Gateway:
         scheme: Literal["http", "https"] = "https",
         local_answer: LocalAnswer | None = None,
         proxies: TrustedProxies | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.audit = audit
         self.upstream = upstream
-        self.load = Load(limits)
+        self.pressure = pressure or Pressure()
+        self.load = Load(limits, self.pressure)
         self.limits = limits
         self.response_bytes = forward.response_bytes
         self.deadlines = deadlines

@@ -70,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
         "_run",
         "_source",
         "_transport",
+        "_unsent_bytes",
         "_write_paused",
         "deadline",
         "http_1_1",
@@ -98,6 +99,7 @@ class ClientConnection(asyncio.Protocol):
         self._empty_lines = 0
         self._framing = b""
         self._write_paused = False
+        self._unsent_bytes = 0
         self.deadline = _NEVER
         self.http_1_1 = True
 
@@ -139,6 +141,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
+        self._release_unsent()
         self._gateway.deadlines.discard(self)
         self._gateway.closed(self)
         self._gateway.load.disconnect(self._counted_as)
@@ -176,18 +179,37 @@ class ClientConnection(asyncio.Protocol):
         """The client reads slower than it is answered."""
         self.deadline = self._gateway.deadlines.now() + self._gateway.limits.write_s
         self._write_paused = True
+        self._hold_unsent()
         if self._run is not None:
             self._run.client_pressure(pauses=True)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._write_paused = False
+        self._release_unsent()
         if self._part is _Part.WAIT:
             self.deadline = _NEVER
         if self._run is not None:
             self._run.client_pressure(pauses=False)
         elif self._buffer and not self._pumping:
             self._pump()
+
+    def _hold_unsent(self) -> None:
+        """Count what the client leaves lying; where there is no room for it, break off: it is the slow one."""
+        if self._transport is None:
+            return
+        unsent = self._transport.get_write_buffer_size()
+        load = self._gateway.load
+        if not load.has_room(unsent):
+            self.abort()
+            return
+        load.hold(unsent)
+        self._unsent_bytes = unsent
+
+    def _release_unsent(self) -> None:
+        if self._unsent_bytes:
+            self._gateway.load.release(self._unsent_bytes)
+            self._unsent_bytes = 0
 
     def expire(self) -> None:
         """Time is up for what is awaited: a head, a body, or that the client reads or closes."""
@@ -418,7 +440,9 @@ class ClientConnection(asyncio.Protocol):
         self._chunked = ChunkedBody() if read.is_chunked else None
         self._left = read.length
         self._is_read_twice = read.is_read_twice
-        self._keeps_alive = read.http_1_1 and not (read.asks_close or self._is_eof or gateway.is_draining)
+        self._keeps_alive = read.http_1_1 and not (
+            read.asks_close or self._is_eof or gateway.is_draining or gateway.pressure.level
+        )
         request = Request(
             method=read.method,
             target=read.target,

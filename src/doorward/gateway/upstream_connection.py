@@ -4,6 +4,7 @@ import asyncio
 from enum import Enum
 from typing import Final, Protocol, cast
 
+from doorward.controls.limits import Priority
 from doorward.controls.transport import ChunkedBody
 from doorward.denial import Denied
 from doorward.exchange import Header
@@ -29,6 +30,8 @@ class Asker(Protocol):
     """Sending it twice does no more than sending it once."""
     was_retried: bool
     """The pool has sent it again once."""
+    priority: Priority
+    """Its place in the queue."""
     is_abandoned: bool
     """Nobody waits for the response any more."""
     streams_body: bool

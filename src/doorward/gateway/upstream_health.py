@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from doorward.controls.forward import HealthPolicy
+from doorward.controls.limits import Priority
 from doorward.denial import Denied
 from doorward.exchange import Header
 from doorward.gateway.upstream_connection import Asker, UpstreamConnection
@@ -107,6 +108,7 @@ class _Question:
         self._check, self._timeout_s = check, timeout_s
         self.head = head
         self.was_retried = True
+        self.priority: Priority = "high"
         self._status = 0
 
     def upstream_ready(self, connection: UpstreamConnection) -> None:

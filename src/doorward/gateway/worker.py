@@ -24,6 +24,7 @@ from doorward.errors import Fault, PolicyError
 from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
+from doorward.gateway.gauges import Gauges, Memory
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
@@ -56,6 +57,9 @@ class Worker:
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
         self._audit = AuditWriter.open(snapshot.parent, slot, policy.audit, loop=loop)
+        self._gauges = Gauges(
+            self._serving.counters.pressure, Memory(policy.limits.memory_bytes), lambda: self._audit.load, loop
+        )
         self._gateways = [self._gateway("http" if policy.tls is None else "https")]
 
     async def run(self, listener: socket.socket, plain: socket.socket | None, status_fd: int) -> None:
@@ -85,6 +89,7 @@ class Worker:
         await self._drain()
         await self._upstream.close()
         self._deadlines.close()
+        self._gauges.stop()
         self._link.close()
         self._audit.close()
         heartbeat.stop()
@@ -101,6 +106,7 @@ class Worker:
             limits=policy.limits,
             forward=policy.forward,
             proxies=policy.transport.proxies(),
+            pressure=self._serving.counters.pressure,
             deadlines=self._deadlines,
             scheme="https" if scheme == "https" else "http",
             local_answer=redirect_to_https(policy.transport, redirects_to) if redirects_to else None,

@@ -9,7 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorward.controls.audit import Record
-from doorward.controls.limits import Load, check_head_size
+from doorward.controls.limits import Load, Pressure, check_head_size
 from doorward.denial import Denied
 from doorward.errors import Fault
 from doorward.exchange import Response
@@ -60,7 +60,7 @@ class DoorwardMiddleware:
     ) -> None:
         self.app = app
         self.serving = serving
-        self.load = Load(serving.policy.limits)
+        self.load = Load(serving.policy.limits, Pressure())
         self._open_audit = open_audit
         self._audit: Audit | None = None
         self._look_at = 0.0

@@ -13,7 +13,8 @@ from doorward.controls.limits.counters import Counters
 from doorward.controls.limits.ledger import Ledger, SlotLedger
 from doorward.controls.limits.load import Load
 from doorward.controls.limits.meters import Gcra, Tally
-from doorward.controls.limits.policy import LimitsPolicy, RulePolicy, SharedPolicy
+from doorward.controls.limits.policy import LimitsPolicy, Priority, RulePolicy, SharedPolicy
+from doorward.controls.limits.pressure import Pressure, shed_check
 from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
 from doorward.controls.limits.rules import named_operations, rules_check
@@ -27,6 +28,8 @@ __all__ = [
     "LimitsPolicy",
     "Link",
     "Load",
+    "Pressure",
+    "Priority",
     "Quota",
     "Rate",
     "RulePolicy",
@@ -41,4 +44,5 @@ __all__ = [
     "check_head_size",
     "named_operations",
     "rules_check",
+    "shed_check",
 ]

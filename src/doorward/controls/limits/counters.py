@@ -7,6 +7,7 @@ from typing import Final
 from doorward.controls.limits.buckets import Bucket, Link, SharedBucket, SharedSlots
 from doorward.controls.limits.ledger import CAPACITY, Ledger, SlotLedger
 from doorward.controls.limits.meters import Gcra, Tally
+from doorward.controls.limits.pressure import Pressure
 from doorward.controls.limits.quota import UNITS, Unit, window_at
 from doorward.controls.limits.rate import Rate
 
@@ -52,11 +53,12 @@ class Counters:
     connections all reach one worker gets less.
     """
 
-    __slots__ = ("_buckets", "_link", "_workers", "capacity", "quotas", "share")
+    __slots__ = ("_buckets", "_link", "_workers", "capacity", "pressure", "quotas", "share")
 
     def __init__(self, workers: int = 1, capacity: int = CAPACITY, link: Link | None = None) -> None:
         self.share = 1.0 / workers
         self.capacity = capacity
+        self.pressure = Pressure()
         self._workers = workers
         self._link = link
         self._buckets: dict[str, Bucket] = {}

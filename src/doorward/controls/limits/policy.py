@@ -1,6 +1,6 @@
 """What an operator may write about limits."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
@@ -8,6 +8,9 @@ from doorward.controls.limits.quota import Quota
 from doorward.controls.limits.rate import Rate
 
 _PART: Final = r"^(caller|credential|role|address|operation|header:[a-zA-Z0-9-]{1,64})$"
+
+
+Priority: TypeAlias = Literal["high", "normal", "low"]
 
 
 class RulePolicy(BaseModel):
@@ -93,6 +96,13 @@ class LimitsPolicy(BaseModel):
     cost: int = Field(default=1, ge=1, le=1_000)
     """What one request counts in `rules` with a rate: an export may weigh as much as fifty reads."""
 
+    priority: Priority = "normal"
+    """Who is turned away first when memory, the trail's disk or the processor runs short: `low` first, `high` never.
+    Of requests that wait for the upstream, those of higher priority go first."""
+    memory_bytes: int | None = Field(default=None, ge=64 * 1024 * 1024, le=1024 * 1024 * 1024 * 1024)
+    """Memory one worker may use, in bytes: at 85 % of it requests begin to be turned away. The bound of a control group
+    is heeded without being named here."""
+
     head_bytes: int = Field(default=16 * 1024, ge=1024, le=256 * 1024)
     """Largest request head (request line and fields), in bytes. Beyond it: 431. As h11; Tomcat takes 8 KiB."""
     target_bytes: int = Field(default=8 * 1024, ge=256, le=64 * 1024)
@@ -102,8 +112,8 @@ class LimitsPolicy(BaseModel):
     body_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
     """Largest request body, in bytes, read or streamed. Beyond it: 413. As nginx."""
     buffered_bytes: int = Field(default=256 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024 * 1024)
-    """Most bytes of request bodies one worker holds at a time, over all connections. Beyond it: 503 rather than
-    the kernel's out-of-memory killer."""
+    """Most bytes of request bodies, and of answers that slow clients leave waiting, that one worker holds at a time.
+    Beyond it: 503, or the slow client is broken off, rather than the kernel's out-of-memory killer."""
 
     head_s: float = Field(default=10.0, ge=0.1, le=300.0)
     """Seconds from a head's first byte to its last, in all, not per read. Beyond it: 408."""
