@@ -49,7 +49,7 @@ def test_14_without_descriptors_it_neither_spins_nor_dies_and_serves_again_when_
 def test_15_a_worker_short_of_memory_takes_no_more_and_says_so(start: Start) -> None:
     # less than any worker has: the ladder is at its top at once
     with start("limits: {per_address: null, per_caller: null, memory_bytes: 67108864}\n") as running:
-        running.wait_for(lambda event: event["event"] == "pressure" and event["level"] == 3)
+        running.wait_for(lambda event: event["event"] == "pressure" and event["of_level"] == 3)
         with pytest.raises(OSError, match=r"EOF|reset|closed"):
             running.ask()
         assert livez(running) == 200

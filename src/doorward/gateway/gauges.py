@@ -68,7 +68,7 @@ class Gauges:
             say = _log.warning if self._pressure.level else _log.info
             say(
                 "pressure",
-                level=self._pressure.level,
+                of_level=self._pressure.level,
                 memory=round(memory, 3),
                 trail=round(trail, 3),
                 late_s=round(late_s, 3),
