@@ -1,22 +1,19 @@
 """`doorward run`: guard the API until SIGTERM."""
 
-import asyncio
 import contextlib
 import fcntl
-import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-import msgspec
 import typer
 
 from doorward import logs
 from doorward.errors import PolicyError
 from doorward.gateway.publisher import SNAPSHOT_NAME, load_checked
-from doorward.gateway.supervisor import Plan, Supervisor, open_listener, python_module, worker_command
+from doorward.gateway.supervise import Orders
+from doorward.gateway.supervisor import open_listener, python_module, worker_command
 from doorward.jose import JoseError, load_private_keys
 from doorward.policy.document import Policy
 from doorward.policy.snapshot import KEY_BYTES, snapshot_key
@@ -40,38 +37,22 @@ def run(
     checked = load_checked(policy)
     settings = checked.policy
     require_state(settings.state)
-    with _only_one(settings.state), _Listeners(settings) as listeners:
-        plan = Plan(
+    scheme = "http" if settings.tls is None else "https"
+    with _only_one(settings.state) as lock, _Listeners(settings) as listeners:
+        workers = tuple(one for one in (listeners.gateway, listeners.plain) if one is not None)
+        Orders(
             control=_control_command(policy, settings.state, listeners.issuer),
             worker=worker_command(settings.state.resolve() / SNAPSHOT_NAME, listeners.gateway, listeners.plain),
             worker_count=settings.workers,
-            control_sockets=(listeners.issuer,),
-            worker_sockets=tuple(one for one in (listeners.gateway, listeners.plain) if one is not None),
-        )
-
-        def serving(pids: list[int]) -> None:
-            scheme = "http" if settings.tls is None else "https"
-            gateway = f"{scheme}://{_place(listeners.gateway)}"
-            count = f"{len(pids)} worker" if len(pids) == 1 else f"{len(pids)} workers"
-            if ready_file is not None:
-                ready = {
-                    "gateway": gateway,
-                    "issuer": f"{scheme}://{_place(listeners.issuer)}",
-                    "plain": f"http://{_place(listeners.plain)}" if listeners.plain else None,
-                    "pid": os.getpid(),
-                    "workers": pids,
-                }
-                temporary = ready_file.with_name(f".{ready_file.name}.new")
-                temporary.write_bytes(msgspec.json.encode(ready))
-                temporary.replace(ready_file)
-            title = "".join(one if one.isprintable() else " " for one in checked.description.title)
-            print(f"doorward guards {title} at {gateway} ({count})", file=sys.stderr, flush=True)
-
-        try:
-            asyncio.run(Supervisor(plan, serving).run())
-        finally:
-            if ready_file is not None:
-                ready_file.unlink(missing_ok=True)
+            control_fds=(listeners.issuer.fileno(),),
+            worker_fds=tuple(one.fileno() for one in workers),
+            lock_fd=lock,
+            title="".join(one if one.isprintable() else " " for one in checked.description.title),
+            gateway=f"{scheme}://{_place(listeners.gateway)}",
+            issuer=f"{scheme}://{_place(listeners.issuer)}",
+            plain=f"http://{_place(listeners.plain)}" if listeners.plain else None,
+            ready_file=None if ready_file is None else str(ready_file.absolute()),
+        ).become()
 
 
 def _control_command(policy: Path, state: Path, issuer: socket.socket) -> tuple[str, ...]:
@@ -115,8 +96,11 @@ class _Listeners:
 
 
 @contextlib.contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """Hold the state directory: two gateways over one store and one trail would each undo the other's work."""
+def _only_one(state: Path) -> Iterator[int]:
+    """Hold the state directory: two gateways over one store and one trail would each undo the other's work.
+
+    The descriptor that holds it.
+    """
     with (state / LOCK_NAME).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,7 +108,7 @@ def _only_one(state: Path) -> Iterator[None]:
             raise PolicyError(
                 f"another doorward runs with {state}", key="state", hint="stop it, or give this one a state of its own"
             ) from None
-        yield
+        yield lock.fileno()
 
 
 def require_state(state: Path) -> None:
