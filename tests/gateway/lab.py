@@ -183,8 +183,10 @@ class StubRelease:
 class StubPipeline:
     """`GET /items`, `/a%20b`, `/boom` (breaks), `/stream` (streamed answer); `POST /items` (read), `/upload` (streamed)."""
 
+    audit_policy = audit.AuditPolicy(coalesce=False)
+
     def __init__(self, policy: ForwardPolicy) -> None:
-        self.recorder = audit.Recorder(audit.AuditPolicy(), bytes(32))
+        self.recorder = audit.Recorder(self.audit_policy, bytes(32))
         self._check = transport.compile_check(transport.TransportPolicy(hosts=("api.test", "127.0.0.1")))
         signer = IdentitySigner(generate_key("ES256"), policy)
         self.plans: dict[tuple[str, bytes], Plan] = {}

@@ -2,8 +2,10 @@
 
 from functools import partial
 
-from tests.gateway.lab import Lab, request
+from tests.gateway.lab import Lab, StubPipeline, request
 
+from doorward.controls.audit import AuditPolicy
+from doorward.controls.audit.records import Coalesced
 from doorward.controls.limits import LimitsPolicy
 
 
@@ -104,3 +106,29 @@ def test_d2_answers_left_lying_count_and_the_slow_client_is_broken_off_where_the
             else:
                 lab.wait_until(partial(_serves_nobody, lab))
             assert not _holds_more_than(lab, 0)
+
+
+class CoalescingPipeline(StubPipeline):
+    audit_policy = AuditPolicy()
+
+
+class CoalescingLab(Lab):
+    pipeline_type = CoalescingPipeline
+
+
+def test_d11_a_flood_of_refusals_becomes_few_records_with_the_exact_number() -> None:
+    with CoalescingLab() as lab:
+        for _ in range(300):
+            answer = lab.ask(request("GET", "/nowhere"))
+            assert answer is not None
+            assert answer.status == 404
+        lab.wait_until(partial(_accounts_for, lab, 300))
+        assert len(lab.audit.records) < 100
+        harmless = lab.ask(request())
+        assert harmless is not None
+        assert harmless.status == 200
+
+
+def _accounts_for(lab: Lab, count: int) -> bool:
+    told = sum(entry.count for entry in lab.audit.entries() if isinstance(entry, Coalesced))
+    return told + len(lab.audit.outcomes()) == count

@@ -6,7 +6,7 @@ from typing import Any, Final
 from doorward.audit.reading import Located
 from doorward.controls.audit.records import Kind, Outcome, UnreadableRecord, decode
 
-_BINARY: Final = frozenset({"request_id", "content_tag", "credential_tag"})
+_BINARY: Final = frozenset({"request_id", "last_request_id", "content_tag", "credential_tag"})
 
 
 def describe(located: Located) -> dict[str, Any]:
@@ -29,6 +29,8 @@ def describe(located: Located) -> dict[str, Any]:
             value = value.hex()
         elif name == "at_ms":
             name, value = "at", iso_time(value * 1_000_000)  # noqa: PLW2901  one name and value go out
+        elif name == "until_ms":
+            name, value = "until", iso_time(value * 1_000_000)  # noqa: PLW2901  as above
         elif isinstance(value, str):
             value = printable(value)
         elif isinstance(value, tuple):

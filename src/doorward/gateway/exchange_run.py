@@ -77,6 +77,7 @@ class ExchangeRun:
         "_collected_bytes",
         "_connection",
         "_gateway",
+        "_has_intent",
         "_held_bytes",
         "_pieces",
         "_pool",
@@ -123,6 +124,7 @@ class ExchangeRun:
         self._streams_response = False
         self._response_ended = False
         self._upload_ended = False
+        self._has_intent = False
         self._sent_at = 0.0
 
     @property
@@ -267,6 +269,7 @@ class ExchangeRun:
         self.pipeline.admit_body(self.exchange, plan)
         if plan.records_intent:
             self._stage = _Stage.INTENT
+            self._has_intent = True
             self._gateway.audit.append(self.pipeline.recorder.intent(self.exchange), self._intent_recorded)
         else:
             self._forward(plan)
@@ -429,6 +432,9 @@ class ExchangeRun:
 
     def _record(self) -> None:
         self._stage = _Stage.RECORD
+        if self._is_refused_stranger() and self._gateway.is_counted(self.exchange):
+            self._outcome_recorded(durable=True)
+            return
         try:
             record = self.pipeline.recorder.outcome(self.exchange)
             self._gateway.audit.append(record, self._outcome_recorded)
@@ -436,6 +442,13 @@ class ExchangeRun:
             _log.error("no record", request=self.exchange.id, error=type(error).__name__, exc_info=error)
             self._drop_upstream()
             self._outcome_recorded(durable=False)
+
+    def _is_refused_stranger(self) -> bool:
+        """Whether this is a refusal without a caller, before anything was recorded of it."""
+        exchange = self.exchange
+        if exchange.denied is None or exchange.caller is not None or self._has_intent:
+            return False
+        return self.pipeline.recorder.coalesces
 
     def _outcome_recorded(self, durable: bool) -> None:
         if self._stage is not _Stage.RECORD:

@@ -2,10 +2,14 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from doorward.controls.audit import Record, Recorder
+import structlog
+
+from doorward.controls.audit import Coalescing, Record, Recorder
 from doorward.controls.forward import ForwardPolicy, with_framing
 from doorward.controls.limits import LimitsPolicy, Load, Pressure
 from doorward.controls.transport import METHODS, TrustedProxies
@@ -16,7 +20,9 @@ from doorward.gateway.upstream import UpstreamPool
 if TYPE_CHECKING:
     from doorward.pipeline import Plan
 
+_log: Final = structlog.get_logger()
 _ID_BATCH: Final = 256
+_SECOND_S: Final = 1.0
 _ALLOW: Final = b", ".join(sorted(METHODS))
 LocalAnswer = Callable[[Exchange], Response | None]
 
@@ -79,6 +85,8 @@ class Gateway:
         self.connections: set[Connection] = set()
         self.turned_away_count = 0
         """Connections refused because too many were open."""
+        self.coalescing = Coalescing()
+        self._is_counting = False
         self._ids = _request_ids()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -86,6 +94,28 @@ class Gateway:
     def new_id(self) -> str:
         """A request id: 32 hexadecimal digits nobody can guess."""
         return next(self._ids)
+
+    def is_counted(self, exchange: Exchange) -> bool:
+        """Whether this refusal needs no record of its own: it is in the number of its second."""
+        self.tell_counts(exchange.ticks)
+        if not self.coalescing.takes(exchange):
+            return False
+        if not self._is_counting:
+            self._is_counting = True
+            self.deadlines.later(_SECOND_S, self._tell_counts_later)
+        return True
+
+    def tell_counts(self, ticks: float) -> None:
+        """Record the numbers of the seconds that are over at `ticks` (monotonic, in seconds)."""
+        for record, number in self.coalescing.due(ticks):
+            self.audit.append(record, partial(_number_told, number))
+
+    def _tell_counts_later(self) -> None:
+        self._is_counting = False
+        self.tell_counts(time.monotonic())
+        if self.coalescing.is_counting:
+            self._is_counting = True
+            self.deadlines.later(_SECOND_S, self._tell_counts_later)
 
     def replace(
         self,
@@ -132,6 +162,11 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """Break off."""
+
+
+def _number_told(number: int, durable: bool) -> None:
+    if not durable:
+        _log.error("coalesced refusals could not be recorded", number=number)
 
 
 def answer_server_wide(exchange: Exchange) -> Response | None:

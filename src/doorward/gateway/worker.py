@@ -89,6 +89,8 @@ class Worker:
         await self._drain()
         await self._upstream.close()
         self._deadlines.close()
+        for gateway in self._gateways:
+            gateway.tell_counts(self._loop.time() + 1)
         self._gauges.stop()
         self._link.close()
         self._audit.close()

@@ -7,9 +7,10 @@ Standard: OWASP ASVS 5.0 V16.2 (what is logged), V16.3 (which events), V16.4.1 (
 Not here: writing, chaining, recovering and verifying (`doorward.audit`); alerts; the erasure of a person's records.
 """
 
+from doorward.controls.audit.coalescing import Coalescing
 from doorward.controls.audit.policy import AuditPolicy
 from doorward.controls.audit.record import Record
 from doorward.controls.audit.recorder import Recorder
 from doorward.controls.audit.records import Kind
 
-__all__ = ["AuditPolicy", "Kind", "Record", "Recorder"]
+__all__ = ["AuditPolicy", "Coalescing", "Kind", "Record", "Recorder"]

@@ -20,6 +20,10 @@ class AuditPolicy(BaseModel):
     segment_bytes: int = Field(default=64 << 20, ge=1 << 20, le=1 << 30)
     """Size of one segment file, in bytes, 1 MiB to 1 GiB; reserved on the disk before the first record is put in, so
     that a full disk is noticed between segments and not within one. Default 64 MiB: about 200,000 records."""
+    coalesce: bool = True
+    """Whether, of refusals without a caller, only the first three of a network (/24 or /56), code and second get
+    records of their own, and the others one record with their exact number when the second is over. It keeps a flood
+    from filling the disk; a crash loses at most the number of its last second. `false` records each."""
     user_agent: bool = True
     """Whether the client's User-Agent is recorded (escaped, at most 1 KiB). It helps to tell an attack tool from an
     application; set to false where it counts as personal data that must not be kept."""

@@ -27,11 +27,13 @@ class Recorder:
     `key` is the installation's record key: secrets appear only as HMACs under it.
     """
 
-    __slots__ = ("_keeps_user_agent", "_roles", "_tagger")
+    __slots__ = ("_keeps_user_agent", "_roles", "_tagger", "coalesces")
 
     def __init__(self, policy: AuditPolicy, key: bytes) -> None:
         self._tagger = Tagger(key)
         self._keeps_user_agent = policy.user_agent
+        self.coalesces = policy.coalesce
+        """Whether floods of refusals are counted instead of recorded one by one."""
         self._roles: dict[frozenset[str], tuple[str, ...]] = {frozenset(): ()}
 
     def intent(self, exchange: Exchange) -> Record:

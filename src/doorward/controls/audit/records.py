@@ -27,6 +27,8 @@ class Kind(IntEnum):
     """The intent of this request has no outcome: Doorward stopped between the two."""
     LIFECYCLE = 6
     """The writer started, stopped, changed its shard or cut a torn tail."""
+    COALESCED = 8
+    """So many refusals of one network and code in one second, beyond those with records of their own."""
     CARRIED = 7
     """First in a segment that continues another: the intents that have no end yet."""
 
@@ -107,13 +109,34 @@ class Lifecycle(msgspec.Struct, array_like=True, frozen=True, gc=False):
     detail: str
 
 
+class Coalesced(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Refusals that have no records of their own, by their exact number."""
+
+    request_id: bytes
+    """Of the first of them."""
+    at_ms: int
+    """When the first came: Unix time in milliseconds."""
+    until_ms: int
+    """When the last came."""
+    network: str
+    """Where from: /24 or /56, under a wide flood /16 or /48, or `others`."""
+    code: str
+    count: int
+    last_request_id: bytes
+    address: str
+    path: str
+    last_address: str
+    last_path: str
+    policy_version: str
+
+
 class Carried(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Requests under way when a segment was full: whoever recovers need not read the segments before."""
 
     request_ids: tuple[bytes, ...]
 
 
-Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle | Carried
+Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle | Coalesced | Carried
 
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
     Kind.INTENT: msgspec.msgpack.Decoder(Intent),
@@ -122,6 +145,7 @@ _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
     Kind.REFUSED: msgspec.msgpack.Decoder(Outcome),
     Kind.RECOVERED: msgspec.msgpack.Decoder(Recovered),
     Kind.LIFECYCLE: msgspec.msgpack.Decoder(Lifecycle),
+    Kind.COALESCED: msgspec.msgpack.Decoder(Coalesced),
     Kind.CARRIED: msgspec.msgpack.Decoder(Carried),
 }
 
