@@ -12,7 +12,6 @@ from bench.report import Row, loads, of_load, plain_envoy
 from bench.testbed import ROOT
 
 _PAGE: Final = ROOT / "docs" / "performance.md"
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _BAR, _GAP, _LEFT, _WIDTH = 18, 6, 250, 820
 _OURS, _OTHERS = "#d9480f", "#5c7cfa"
 _STYLE: Final = (
@@ -43,10 +42,15 @@ def publish(rows: Sequence[Row], rounds: int, duration_s: int) -> None:
     if len({row.body_bytes for row in curve}) > 2:
         _write("cost-by-body.svg", _lines(curve))
         parts += ["### By size of the body", "", "![CPU time by body size](cost-by-body.svg)", "", *_by_body(curve)]
-    page = _PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    _PAGE.write_text(before + _BEGIN + "\n" + "\n".join(parts).rstrip() + "\n" + _END + after, encoding="utf-8")
+    replace_between("measured", "\n".join(parts).rstrip())
+
+
+def replace_between(name: str, text: str) -> None:
+    """Nothing; the text stands between the marks of that name in docs/performance.md."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = _PAGE.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    _PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _write(name: str, svg: str) -> None:
