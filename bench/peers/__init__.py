@@ -23,6 +23,7 @@ class Peer:
         return binary(self.program)
 
 
+_TOKENS = ("transport", "authenticate", "authorize")
 PEERS = (
     Peer("nginx", "plain", "nginx", nginx.command),
     Peer("haproxy", "plain", "haproxy", haproxy.command),
@@ -32,8 +33,22 @@ PEERS = (
     Peer("nginx", "ModSecurity + CRS", "nginx", modsecurity.command),
     Peer("traefik", "plain", "traefik", traefik.command),
     Peer("caddy", "plain", "caddy", caddy.command),
-    Peer("doorward", "bare, compiled", "doorward", doorward.compiled(doorward.bare)),
-    Peer("doorward", "everything, compiled", "doorward", doorward.compiled(doorward.everything)),
-    Peer("doorward", "bare", "doorward", doorward.bare),
-    Peer("doorward", "everything", "doorward", doorward.everything),
+    Peer("doorward", "bare, compiled", "doorward", doorward.compiled(doorward.with_controls())),
+    Peer("doorward", "+ JWT, roles, compiled", "doorward", doorward.compiled(doorward.with_controls(*_TOKENS))),
+    Peer("doorward", "+ limits, compiled", "doorward", doorward.compiled(doorward.with_controls(*_TOKENS, "limits"))),
+    Peer(
+        "doorward",
+        "+ schemas, compiled",
+        "doorward",
+        doorward.compiled(doorward.with_controls(*_TOKENS, "limits", "validate")),
+    ),
+    Peer("doorward", "everything, compiled", "doorward", doorward.compiled(doorward.with_controls(*doorward.ALL))),
+    Peer(
+        "doorward",
+        "everything, 2 workers, compiled",
+        "doorward",
+        doorward.compiled(doorward.with_controls(*doorward.ALL, workers=2)),
+    ),
+    Peer("doorward", "bare", "doorward", doorward.with_controls()),
+    Peer("doorward", "everything", "doorward", doorward.with_controls(*doorward.ALL)),
 )

@@ -1,4 +1,4 @@
-"""Doorward, bare (a proxy and nothing else) and with everything it has switched on."""
+"""Doorward, from bare (a proxy that records) to everything it has, a rung at a time."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ from bench.testbed import ROOT, Command, Site, free_port
 from doorward.jose import load_private_keys, sign_jwt
 
 COMPILED = ROOT / ".compiled"
+ALL = ("transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise")
 _TEXT = {"type": "string", "maxLength": 200}
 _ITEM: dict[str, Any] = {
     "type": "object",
@@ -66,17 +67,12 @@ def compiled(make: Callable[[str, Site], Command]) -> Callable[[str, Site], Comm
     return command
 
 
-def bare(program: str, site: Site) -> Command:
-    """Every control that can be switched off is off; requests are forwarded and recorded all the same."""
-    return _command(program, site, everything_on=False)
+def with_controls(*switched_on: str, workers: int = 1) -> Callable[[str, Site], Command]:
+    """Only these controls; a request is forwarded, and recorded durably, whatever is switched on."""
+    return lambda program, site: _command(program, site, frozenset(switched_on), workers)
 
 
-def everything(program: str, site: Site) -> Command:
-    """Signed token, roles, limits and quota, schemas both ways, content inspection, durable record of everything."""
-    return _command(program, site, everything_on=True)
-
-
-def _command(program: str, site: Site, *, everything_on: bool) -> Command:
+def _command(program: str, site: Site, switched_on: frozenset[str], workers: int) -> Command:
     home = site.directory / "home"
     api = site.write("openapi.json", json.dumps(_description()))
     upstream = f"http://127.0.0.1:{site.upstream_port}"
@@ -90,6 +86,7 @@ def _command(program: str, site: Site, *, everything_on: bool) -> Command:
         "upstream": upstream,
         "listen": f"127.0.0.1:{site.port}",
         "issuer": {"listen": issuer.removeprefix("https://"), "url": issuer},
+        "workers": workers,
         "roles": {"clerk": ["GET *", "POST /orders"]},
         "validate": {"json_members": 100_000},
         "limits": {
@@ -103,9 +100,7 @@ def _command(program: str, site: Site, *, everything_on: bool) -> Command:
         policy["tls"] = {"certificate": str(tls / "server.pem"), "key": str(tls / "server.key")}
     else:
         policy["insecure_plain_http"] = True
-    if not everything_on:
-        controls = ("transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise")
-        policy["modes"] = dict.fromkeys(controls, "off")
+    policy["modes"] = dict.fromkeys(sorted(set(ALL) - switched_on), "off")
     (home / "doorward.yaml").write_text(json.dumps(policy), encoding="utf-8")  # JSON is YAML too
     key = load_private_keys(home / ".doorward" / "keys" / "issuer.json")[0]
     now = int(time.time())
@@ -122,9 +117,9 @@ def _command(program: str, site: Site, *, everything_on: bool) -> Command:
     token = sign_jwt(key, claims, "at+jwt")
     return Command(
         [program, "run", "--policy", str(home / "doorward.yaml")],
-        headers=(f"Authorization: Bearer {token}",) if everything_on else (),
-        refuses_without_token=everything_on,
-        blocks="?status=open&limit=abc" if everything_on else "",
+        headers=(f"Authorization: Bearer {token}",) if "authenticate" in switched_on else (),
+        refuses_without_token="authenticate" in switched_on,
+        blocks="?status=open&limit=abc" if "validate" in switched_on else "",
     )
 
 
