@@ -37,7 +37,7 @@ class Server:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        tree = self._tree()
+        tree = self.tree()
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -90,13 +90,14 @@ class Server:
 
     def cpu_s(self) -> float:
         """User and system time of the whole tree so far, in seconds, ended children included."""
-        return sum(_cpu_s(process.pid) for process in self._tree())
+        return sum(_cpu_s(process.pid) for process in self.tree())
 
     def rss_mib(self) -> float:
         """Resident memory of the whole tree, in MiB."""
-        return sum(_rss(process) for process in self._tree()) / 2**20
+        return sum(_rss(process) for process in self.tree()) / 2**20
 
-    def _tree(self) -> list[psutil.Process]:
+    def tree(self) -> list[psutil.Process]:
+        """The server and all its children."""
         try:
             root = psutil.Process(self._process.pid)
             return [root, *root.children(recursive=True)]

@@ -100,9 +100,13 @@ class LimitLink:
         self._flush_soon()
 
     def _note(self, bucket: SharedBucket) -> None:
-        self._buckets[bucket] = None
-        if len(self._buckets) > BUCKETS:
-            del self._buckets[next(iter(self._buckets))]
+        if bucket in self._buckets:
+            return
+        now_s = time.time()
+        for known in [known for known in self._buckets if 0 < known.until_s < now_s]:
+            del self._buckets[known]
+        if len(self._buckets) < BUCKETS:
+            self._buckets[bucket] = None
 
     def _flush_soon(self) -> None:
         if not self._is_asking:
@@ -252,4 +256,4 @@ def entry_of(bucket: SharedBucket, key: str, wish: int) -> Entry:
     interval_ns, tolerance_ns = (meter.interval_ns, meter.tolerance_ns) if isinstance(meter, Gcra) else (0, 0)
     most = meter.most if isinstance(meter, Tally) else 0
     is_slots = isinstance(bucket, SharedSlots)
-    return Entry(bucket.name, key, number, spent, wish, interval_ns, tolerance_ns, most, is_slots)
+    return Entry(bucket.name, key, number, spent, wish, interval_ns, tolerance_ns, most, is_slots, bucket.until_s)

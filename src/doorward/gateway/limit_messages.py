@@ -36,6 +36,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     most: int = 0
     """Of a quota, or of slots."""
     is_slots: bool = False
+    until_s: int = 0
+    """Unix seconds after which the whole table is void; 0 for never."""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):

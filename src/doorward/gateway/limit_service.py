@@ -21,6 +21,8 @@ _log: Final = structlog.get_logger()
 
 TABLES: Final = 4_096
 """Limits counted at a time; the one not used for longest goes first. A quota has a new one each window."""
+LATE_S: Final = 60
+"""How long after the end of its window something may still be told of a quota, in seconds."""
 _UCRED: Final = struct.Struct("3i")
 
 
@@ -31,6 +33,7 @@ class SharedCounts:
         self._link = link
         self._hosts = hosts
         self._tables: OrderedDict[tuple[str, int], Bucket] = OrderedDict()
+        self._until_s: dict[tuple[str, int], int] = {}
 
     def take(self, entry: Entry, now_ns: int) -> None:
         """Count what was let through already."""
@@ -61,12 +64,20 @@ class SharedCounts:
         name = entry.table, entry.most
         bucket = self._tables.get(name)
         if bucket is None:
+            self._forget_what_is_over()
             bucket = self._tables[name] = self._made(entry)
+            self._until_s[name] = entry.until_s
             if len(self._tables) > TABLES:
-                self._tables.popitem(last=False)
+                oldest, _ = self._tables.popitem(last=False)
+                del self._until_s[oldest]
         else:
             self._tables.move_to_end(name)
         return bucket
+
+    def _forget_what_is_over(self) -> None:
+        now_s = time.time()
+        for name in [name for name, until_s in self._until_s.items() if 0 < until_s + LATE_S < now_s]:
+            del self._tables[name], self._until_s[name]
 
     def _made(self, entry: Entry) -> Bucket:
         share = 1 / self._hosts

@@ -264,6 +264,16 @@ class TestSlots:
         assert second.admitted == 1
 
 
+def test_windows_that_are_over_are_forgotten() -> None:
+    counts = SharedCounts()
+    for hour in range(50):
+        counters = Counters(2, link=Wire(counts))
+        bucket = counters.quotas["hour"].at(1_719_792_000.0 + hour * 3_600, 5)
+        assert isinstance(bucket, SharedBucket)
+        counts.take(entry_of(bucket, KEY, 0), NANOSECONDS)
+    assert len(counts._tables) == 1
+
+
 def test_untold_keys_have_room_for_so_many_while_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.controls.limits.buckets.KEPT_KEYS", 10)
     wire = Wire(SharedCounts())

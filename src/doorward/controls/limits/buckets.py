@@ -101,7 +101,7 @@ class Link(Protocol):
 class SharedBucket(Bucket):
     """A limit that several processes count together."""
 
-    __slots__ = ("_alone", "_link", "_margin", "_parties", "_slack", "accounts", "name")
+    __slots__ = ("_alone", "_link", "_margin", "_parties", "_slack", "accounts", "name", "until_s")
 
     def __init__(
         self, name: str, meter: Meter, ledger: Ledger, link: Link, alone: Bucket, limit: int, parties: int
@@ -115,6 +115,8 @@ class SharedBucket(Bucket):
         self._slack = int(limit * SLACK / parties)
         self._margin = self._slack * (parties - 1)
         self.accounts: dict[str, Account] = {}
+        self.until_s = 0
+        """Unix seconds after which nobody counts by it any more (a quota's window is over); 0 for never."""
 
     def after(self, key: str, now_ns: int, cost: int = 1) -> int:
         """As `Bucket`; what was granted for this request is in the number already."""

@@ -42,6 +42,8 @@ class QuotaWindow:
         if bucket is None:
             name = f"quota of the {self._unit} until {self.end_s}"
             bucket = self._buckets[most] = self._counters.tally(name, most, self._ledger)
+            if isinstance(bucket, SharedBucket):
+                bucket.until_s = self.end_s
         return bucket
 
 
