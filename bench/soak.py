@@ -114,8 +114,8 @@ def main() -> int:
 
 
 def _role(process: psutil.Process) -> str:
-    words = " ".join(process.cmdline())
-    return next((role for role in ("control_process", "supervise", "worker") if role in words), process.name())
+    modules = [word for word in process.cmdline() if word.startswith("doorward.gateway.")]
+    return modules[0].removeprefix("doorward.gateway.") if modules else process.name()
 
 
 if __name__ == "__main__":
