@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.controls.limits import Counters, Rate
-from doorward.controls.limits.buckets import SLACK, Bucket, SharedBucket
+from doorward.controls.limits.buckets import KEPT_KEYS, SLACK, Bucket, SharedBucket
 from doorward.controls.limits.meters import NANOSECONDS
 from doorward.exchange import Pending
 from doorward.gateway.limit_link import entry_of
@@ -274,12 +273,11 @@ def test_windows_that_are_over_are_forgotten() -> None:
     assert len(counts._tables) == 1
 
 
-def test_untold_keys_have_room_for_so_many_while_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.controls.limits.buckets.KEPT_KEYS", 10)
+def test_untold_keys_have_room_for_so_many_while_nobody_can_be_told() -> None:
     wire = Wire(SharedCounts())
     bucket = quota_of(Counters(2, link=wire), 1_000)
     wire.cut()
-    for number in range(100):
+    for number in range(KEPT_KEYS + 100):
         bucket.charge(str(number), bucket.after(str(number), 0), 0)
     assert isinstance(bucket, SharedBucket)
-    assert len(bucket.accounts) == 10
+    assert len(bucket.accounts) == KEPT_KEYS

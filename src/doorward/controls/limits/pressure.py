@@ -17,9 +17,10 @@ from doorward.exchange import Check, Exchange
 NO_CONNECTIONS: Final = 3
 """The level from which on no new connection is taken."""
 _NO_BODIES: Final = 2
-_MEMORY: Final = (0.85, 0.92, 0.95)
-_TRAIL: Final = (0.5, 0.75, 0.9)
-_LATE_S: Final = (0.1, 0.25, 0.5)
+# Of any length, as far as types go: mypyc takes a constant of three floats for one that was never set.
+_MEMORY: Final[tuple[float, ...]] = (0.85, 0.92, 0.95)
+_TRAIL: Final[tuple[float, ...]] = (0.5, 0.75, 0.9)
+_LATE_S: Final[tuple[float, ...]] = (0.1, 0.25, 0.5)
 _RELEASED: Final = 0.9
 """Part of a threshold that a reading must fall below before its level ends: without it the ladder would swing."""
 _SHED_AT: Final[dict[Priority, int]] = {"low": 1, "normal": 3}
