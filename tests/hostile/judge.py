@@ -1,9 +1,9 @@
 """How a hostile request is judged: a status code alone is not a pass.
 
-Six oracles: (a) the upstream saw nothing of it, or exactly its canonical form; (b) the next request, on this connection
-and on those to the upstream, is answered; (c) there is one record, with the code; (d) what is held for it is given back
-(its cost is judged in `tests/controls/*/test_linear.py` and `bench.hostile`, by growth, not by the clock); (e) somebody
-else is served while it is going on; (f) no record holds a raw control byte.
+Judged here: (a) the upstream saw nothing of it, or this request line; (b) the next request, on this connection and on
+those to the upstream, is answered; (c) there is one record, with the code; (d) of cost, only that buffered bytes are given
+back; (e) somebody else is served when half of the writes are sent (of one write: before it); (f) no record holds a raw
+control character.
 """
 
 from typing import Final, Literal
