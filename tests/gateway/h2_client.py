@@ -72,11 +72,13 @@ class H2Client:
     def __exit__(self, *_: object) -> None:
         self.socket.close()
 
-    def ask(self, fields: Fields, body: bytes | None = None, *, ends: bool = True) -> int:
-        """Send a request; the number of its stream."""
+    def ask(self, fields: Fields, body: bytes | None = None, *, ends: bool = True, step: int = 0) -> int:
+        """Send a request, its head in writes of `step` bytes if told so; the number of its stream."""
         stream = self.h2.get_next_available_stream_id()
         self.h2.send_headers(stream, fields, end_stream=body is None and ends)
-        self._flush()
+        data = self.h2.data_to_send()
+        for start in range(0, len(data), step or len(data)):
+            self.send_bytes(data[start : start + (step or len(data))])
         if body is not None:
             self.send(stream, body, ends=ends)
         return stream

@@ -11,6 +11,7 @@ import trustme
 from tests.gateway.h2_client import Fields, H2Client, fields
 from tests.gateway.lab import Lab
 from tests.gateway.test_tls import write
+from tests.hostile.judge import assert_canonical, assert_clean
 
 from doorward.controls.limits import LimitsPolicy
 from doorward.gateway.http2.connection import STREAMS
@@ -42,6 +43,8 @@ def bare(*pairs: tuple[bytes, bytes]) -> Fields:
     return list(pairs)
 
 
+STEPS = (0, 1, 9)
+"""How a request's frames are cut into writes: not at all, byte by byte, by the length of a frame's head."""
 BASE = fields()
 MALFORMED: dict[str, tuple[Fields, str]] = {
     "S19-upper-case": ([*BASE, (b"X-A", b"b")], "transport.header_name"),
@@ -89,19 +92,35 @@ MALFORMED: dict[str, tuple[Fields, str]] = {
 }
 
 
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("row", MALFORMED)
-def test_a_malformed_request_is_refused_on_its_stream(lab: Lab, authority: trustme.CA, row: str) -> None:
+def test_a_malformed_request_is_refused_on_its_stream(lab: Lab, authority: trustme.CA, row: str, step: int) -> None:
     attack, code = MALFORMED[row]
-    with H2Client(lab.port, authority) as client:
-        answer = client.answer(client.ask(attack))
+    with H2Client(lab.port, authority) as client, H2Client(lab.port, authority) as neighbour:
+        stream = client.ask(attack, step=step)
+        assert neighbour.answer(neighbour.ask(fields())).status == 200
+        answer = client.answer(stream)
         assert (answer.code, answer.status // 100) == (code, 4)
-        assert not lab.upstream.seen
-        assert [one.code for one in lab.audit.wait_for_outcomes(1)] == [code]
         assert client.answer(client.ask(fields())).status == 200, "the connection does not serve on"
-    neighbour_is_served(lab, authority)
+        with lab.measured() as hostile:
+            client.answer(client.ask(attack))
+        with lab.measured() as harmless:
+            client.answer(client.ask(fields()))
+    assert hostile.lines <= 10 * harmless.lines
+    assert hostile.peak_bytes <= harmless.peak_bytes + 10 * sum(map(sum, (map(len, one) for one in attack))) + 65_536
+    assert [seen.line for seen in lab.upstream.seen] == [b"GET /items HTTP/1.1"] * 3
+    outcomes = lab.audit.wait_for_outcomes(5)
+    assert sorted(one.code for one in outcomes) == ["", "", "", code, code]
+    assert_clean(outcomes)
+    lab.wait_until(lambda: lab.gateway.load.buffered_bytes == 0)
 
 
 TWINS = {
+    "S19-lower-case": fields("GET", "/items", ("x-a!#$%&'*+-.^_`|~9", "b c\t\xe4")),
+    "S20-length": fields("POST", "/items", ("content-length", "3")),
+    "S20-no-length": fields("POST"),
+    "S23": fields("DELETE"),
+    "H9-count": fields("GET", "/items", *[(f"x-{n}", "y") for n in range(90)]),
     "S19-quiet-value": fields("GET", "/items", ("x-a", "")),
     "S20-te-trailers": fields("GET", "/items", ("te", "trailers")),
     "S21-host-same": fields("GET", "/items", ("host", "API.test")),
@@ -109,10 +128,19 @@ TWINS = {
 }
 
 
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("row", TWINS)
-def test_its_harmless_twin_passes(lab: Lab, authority: trustme.CA, row: str) -> None:
+def test_its_harmless_twin_passes(lab: Lab, authority: trustme.CA, row: str, step: int) -> None:
+    sent = TWINS[row]
+    method = dict(sent)[b":method"]
+    body = b"abc" if method == b"POST" else None
     with H2Client(lab.port, authority) as client:
-        assert client.answer(client.ask(TWINS[row])).status == 200
+        assert client.answer(client.ask(sent, body, step=step)).status == 200
+    text = b"".join(b"%s: %s\r\n" % one for one in sent)
+    assert_canonical(lab, 0, text, method + b" /items HTTP/1.1", body or b"")
+    outcomes = lab.audit.wait_for_outcomes(1)
+    assert [(one.status, one.code) for one in outcomes] == [(200, "")]
+    assert_clean(outcomes)
 
 
 @pytest.mark.parametrize(("announced", "sent"), [("5", b"abc"), ("2", b"abc"), ("0", b"a")])
@@ -212,6 +240,7 @@ def test_a_flood_ends_its_connection_and_no_other(lab: Lab, authority: trustme.C
         assert client.is_closed()
         lab.wait_until(lambda: any(one.code == "limits.rate" for one in lab.audit.outcomes()))
         assert neighbour.answer(neighbour.ask(fields())).status == 200
+    assert_clean(lab.audit.outcomes())
     lab.wait_until(lambda: lab.gateway.load.connections == 0 and lab.gateway.load.buffered_bytes == 0)
 
 

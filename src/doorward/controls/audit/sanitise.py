@@ -19,9 +19,10 @@ def clean(text: str, cap: int = FIELD_BYTES) -> str:
     >>> clean("curl/8.5"), clean("a\r\nb\u202ec")
     ('curl/8.5', 'a\\x0d\\x0ab\\u202ec')
     """
+    kept = text[:cap]
     # the common case: one line of printable ASCII
-    if len(text) <= cap and text.isascii() and text.isprintable() and "\\" not in text:
-        return text
+    if kept.isascii() and kept.isprintable() and "\\" not in kept:
+        return kept if len(text) <= cap else _cut(kept, text)
     return _escape(text, cap)
 
 
@@ -50,8 +51,12 @@ def _escape(text: str, cap: int) -> str:
         pieces.append(piece)
     else:
         return "".join(pieces)
+    return _cut("".join(pieces), text)
+
+
+def _cut(kept: str, text: str) -> str:
     whole = text.encode("utf-8", "surrogatepass")
-    return f"{''.join(pieces)}{_MARK}{len(whole)} bytes, sha256 {hashlib.sha256(whole).hexdigest()}]"
+    return f"{kept}{_MARK}{len(whole)} bytes, sha256 {hashlib.sha256(whole).hexdigest()}]"
 
 
 def _escaped(code: int) -> str:
