@@ -33,7 +33,7 @@ def normalise(data: bytes) -> None:
     Four times its bytes: each of two wrong decodings may take every byte of a two-byte character for one.
     """
     text = _text(data)
-    found = readings(text)
+    found = [*readings(text)]
     assert found[0] == text
     assert len(found) <= READINGS
     assert all(len(reading) <= 4 * len(text.encode()) for reading in found)

@@ -4,7 +4,7 @@ import contextlib
 import socket
 
 import pytest
-from tests.gateway.lab import RecordingUpstream, running
+from tests.gateway.lab import OK, RecordingUpstream, request, running
 
 from doorward.controls.limits import LimitsPolicy
 
@@ -54,3 +54,26 @@ def test_an_upload_that_is_never_finished_ends_although_its_answer_has_begun(mon
             client.sendall(ASKED)
             assert _until(client, b"begin\r\n").startswith(b"HTTP/1.1 200")
             lab.wait_until(lambda: not lab.gateway.connections)
+
+
+def test_s4_a_connection_whose_answer_came_before_the_whole_request_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the rest of the body would be the start of the next request there."""
+    begun: list[bytes] = []
+
+    def answers_early(_: RecordingUpstream, connection: socket.socket, __: int) -> None:
+        with connection, contextlib.suppress(ConnectionError):
+            begun.append(connection.recv(65536))
+            connection.sendall(OK)
+            _until(connection, b"never")
+
+    monkeypatch.setattr(RecordingUpstream, "_serve", answers_early)
+    with running() as lab:
+        for _ in range(3):
+            with lab.connect() as client:
+                client.send(request("POST", "/upload", "Content-Length: 4000"))
+                client.send(request("DELETE"))
+                client.answer()
+        assert lab.ask(request()) is not None
+    assert [one.partition(b" ")[0] for one in begun] == [b"POST"] * 3 + [b"GET"]

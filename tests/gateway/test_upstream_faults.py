@@ -87,14 +87,14 @@ def test_an_answer_cut_anywhere_is_never_a_short_answer(lab: Lab, cut: int) -> N
     assert answer.status == 502
 
 
-def test_a_response_ended_by_the_connections_close_is_whole(lab: Lab) -> None:
+def test_s25_a_response_ended_by_the_connections_close_is_whole(lab: Lab) -> None:
     lab.upstream.answers[b"/items"] = says(b"HTTP/1.1 200 OK\r\n\r\nall of it")
     answer = lab.ask(request())
     assert answer is not None
     assert (answer.status, answer.body) == (200, b"all of it")
 
 
-def test_interim_responses_are_passed_over(lab: Lab) -> None:
+def test_s25_interim_responses_are_passed_over(lab: Lab) -> None:
     lab.upstream.answers[b"/items"] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + OK
     answer = lab.ask(request())
     assert answer is not None

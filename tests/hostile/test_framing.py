@@ -277,7 +277,7 @@ def test_s26_two_good_requests_in_one_stream_are_answered_in_order(lab: Lab, cut
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("offer", ["h2c", "TLS/1.0", "foo"])
-def test_s22_an_offer_to_change_protocol_is_dropped_and_the_request_answered(lab: Lab, offer: str, cut: Cut) -> None:
+def test_s22_an_offer_to_change_protocol_is_dropped_and_the_request_is_answered(lab: Lab, offer: str, cut: Cut) -> None:
     fields = (f"Upgrade: {offer}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk")
     assert_passes(lab, request("POST", "/items", *fields, body=b"abcde"), *ABCDE[:1], cut=cut, body=ABCDE[1])
     assert b"http2-settings" not in lab.upstream.seen[0].names

@@ -107,7 +107,7 @@ def test_a_malformed_request_is_refused_on_its_stream(lab: Lab, authority: trust
         with lab.measured() as harmless:
             client.answer(client.ask(fields()))
     assert hostile.lines <= 10 * harmless.lines
-    assert hostile.peak_bytes <= harmless.peak_bytes + 10 * sum(map(sum, (map(len, one) for one in attack))) + 65_536
+    assert hostile.peak_bytes <= harmless.peak_bytes + 10 * sum(map(sum, (map(len, one) for one in attack))) + 2 * 65_536
     assert [seen.line for seen in lab.upstream.seen] == [b"GET /items HTTP/1.1"] * 3
     outcomes = lab.audit.wait_for_outcomes(5)
     assert sorted(one.code for one in outcomes) == ["", "", "", code, code]
@@ -253,6 +253,22 @@ def test_d6_a_list_that_grows_by_decoding_is_not_decoded(lab: Lab, authority: tr
         client.raw(HEADERS, 0x5, 3, bytes([0xBE]) * 10_000)
         assert client.until_goaway() in set(h2.errors.ErrorCodes)
         assert client.is_closed()
+    neighbour_is_served(lab, authority)
+
+
+def test_h9_ten_thousand_crumbs_of_a_cookie_are_not_joined(lab: Lab, authority: trustme.CA) -> None:
+    with H2Client(lab.port, authority) as client:
+        crumbs = client.h2.encoder.encode(fields("GET", "/items", *[("cookie", "a=b")] * 10_000))
+        for start in range(0, len(crumbs), 10_000):
+            last = start + 10_000 >= len(crumbs)
+            client.raw(
+                CONTINUATION if start else HEADERS,
+                (0x4 if last else 0) | (0 if start else 0x1),
+                1,
+                crumbs[start : start + 10_000],
+            )
+        client.is_closed()
+    assert not lab.upstream.seen
     neighbour_is_served(lab, authority)
 
 

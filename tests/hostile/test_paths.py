@@ -112,6 +112,11 @@ def test_p9_two_paths_that_answer_the_same_requests_do_not_load() -> None:
 def test_p8_behind_a_base_path_the_check_is_on_what_is_forwarded(path: str, cut: Cut) -> None:
     with running(base="/internal/v1") as lab:
         assert_refused(lab, request("GET", path), "transport.path_traversal", cut=cut)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_p8_a_plain_path_behind_a_base_path_passes(cut: Cut) -> None:
+    with running(base="/internal/v1") as lab:
         assert_passes(lab, request("GET", "/%69tems"), b"GET /internal/v1/items HTTP/1.1", cut=cut)
 
 

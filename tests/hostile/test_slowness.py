@@ -1,8 +1,10 @@
 """Group D: clients that take their time. The limits are short here; nothing is slept for."""
 
+import contextlib
+import socket
 from functools import partial
 
-from tests.gateway.lab import Lab, StubPipeline, request
+from tests.gateway.lab import PATIENCE_S, Lab, StubPipeline, request
 
 from doorward.controls.audit import AuditPolicy
 from doorward.controls.audit.records import Coalesced
@@ -48,6 +50,20 @@ def test_d3_a_silent_connection_is_closed_without_an_answer() -> None:
     with Lab(limits=LimitsPolicy(head_s=0.1)) as lab, lab.connect() as client:
         assert client.is_closed()
         assert not lab.audit.records
+
+
+def test_d3_ten_thousand_connections_from_one_address_leave_room_for_another() -> None:
+    with Lab(limits=LimitsPolicy(connections_per_address=500)) as lab, contextlib.ExitStack() as held:
+        for _ in range(10_000):
+            held.enter_context(socket.create_connection(("127.0.0.1", lab.port), timeout=PATIENCE_S))
+        lab.wait_until(lambda: lab.gateway.turned_away_count == 9_500)
+        lab.wait_until(lambda: lab.gateway.load.connections == 500)
+        other = held.enter_context(
+            socket.create_connection(("127.0.0.1", lab.port), timeout=PATIENCE_S, source_address=("127.0.0.2", 0))
+        )
+        other.sendall(request())
+        assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert len(lab.upstream.seen) == 1
 
 
 def test_an_idle_connection_is_closed_after_its_time() -> None:

@@ -29,7 +29,7 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize("row", FRAMES)
+@pytest.mark.parametrize("row", FRAMES, ids="D9-{}".format)
 def test_a_hostile_frame_ends_its_connection(row: str) -> None:
     attack, code = FRAMES[row]
     with websocket_lab(message_bytes=1024) as (lab, peer), RawSocket(lab.port) as neighbour:

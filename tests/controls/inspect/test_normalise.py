@@ -4,7 +4,7 @@ from doorward.controls.inspect.normalise import markup_reading, path_reading, re
 
 
 def test_plain_text_has_one_reading() -> None:
-    assert readings("just a text") == ("just a text",)
+    assert [*readings("just a text")] == ["just a text"]
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,17 @@ def test_plain_text_has_one_reading() -> None:
     ],
 )
 def test_an_encoded_text_is_also_read_decoded(text: str, hidden: str) -> None:
-    assert readings(text)[0] == text
+    assert next(readings(text)) == text
     assert hidden in readings(text)
 
 
 def test_decoding_ends_whatever_the_text() -> None:
-    assert len(readings("%" + "25" * 1_000 + "41")) <= 8
+    assert len([*readings("%" + "25" * 1_000 + "41")]) <= 8
 
 
 def test_broken_encodings_are_no_fault() -> None:
     for text in ("%", "%4", "%zz", "%ff%fe", "\\u12", "\\ud800", "+AD", "+A-", "\ud800%41", "+ADw" + "A" * 21):
-        assert readings(text)[0] == text
+        assert next(readings(text)) == text
 
 
 def test_character_references_are_resolved_for_markup_only() -> None:

@@ -34,6 +34,8 @@ _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 1_000
 """Digits beyond this make conversion to an integer dear (quadratic): such a body is read literal by literal."""
 _DAY_S: Final = 86_400
+_TEXT_COST: Final = 48
+"""What a judge spends on any text, however short, in characters: many small texts cost more than one large one."""
 MessageCheck = Callable[[Exchange, str], None]
 
 
@@ -111,13 +113,15 @@ class Judging:
 
     def judge(self, field: str, text: str, exchange: Exchange, spent: int) -> int:
         """Characters judged so far, this text's included. Errors: Denied."""
-        if not self._prefilter.bits(text.encode("utf-8", "replace")):
+        bits = self._prefilter.bits(text.encode("utf-8", "replace"))
+        if not bits:
             return spent
         for reading in readings(text):
-            bits = self._prefilter.bits(reading.encode("utf-8", "replace"))
+            if reading is not text:
+                bits = self._prefilter.bits(reading.encode("utf-8", "replace"))
             for threat in self._threats:
                 if bits & (BIT[threat] | DECODE) and exchange.now >= self._excluded.get((threat, field), 0.0):
-                    spent += len(reading)
+                    spent += len(reading) + _TEXT_COST
                     if spent > self._judged_bytes:
                         raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
                     verdict = judge_reading(threat, reading, bits)
@@ -143,10 +147,12 @@ def judge_reading(threat: Threat, reading: str, bits: int) -> Verdict | None:
 def judge_text(text: str) -> Verdict | None:
     """The first verdict on a text by any class, as the gateway would find it; None when it passes."""
     prefilter = text_prefilter()
-    if not prefilter.bits(text.encode("utf-8", "replace")):
+    bits = prefilter.bits(text.encode("utf-8", "replace"))
+    if not bits:
         return None
     for reading in readings(text):
-        bits = prefilter.bits(reading.encode("utf-8", "replace"))
+        if reading is not text:
+            bits = prefilter.bits(reading.encode("utf-8", "replace"))
         for threat in THREATS:
             if bits & (BIT[threat] | DECODE):
                 verdict = judge_reading(threat, reading, bits)

@@ -3,6 +3,7 @@
 import binascii
 import html
 import re
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,38 +20,37 @@ _DEPTH: Final = 3
 wild and every level costs a pass."""
 
 
-def readings(text: str) -> tuple[str, ...]:
+def readings(text: str) -> Iterator[str]:
     r"""The text as received, then each decoded form that differs from it, in the order of likelihood.
 
-    >>> readings("plain"), readings("%2e%2e/"), readings("%252e")
-    (('plain',), ('%2e%2e/', '../'), ('%252e', '%2e', '.'))
-    >>> readings(r"\u003cscript>")
-    ('\\u003cscript>', '<script>')
+    >>> [*readings("plain")], [*readings("%2e%2e/")], [*readings("%252e")]
+    (['plain'], ['%2e%2e/', '../'], ['%252e', '%2e', '.'])
+    >>> [*readings(r"\u003cscript>")]
+    ['\\u003cscript>', '<script>']
     """
-    found = [text]
+    yield text
     current = text
     if "%" in text:
         for _ in range(_DEPTH):
             decoded = _percent_decoded(current)
             if decoded == current:
                 break
-            found.append(decoded)
+            yield decoded
             current = decoded
-        if "+" in current and len(found) > 1:
+        if "+" in current and current is not text:
             current = current.replace("+", " ")
-            found.append(current)
+            yield current
     elif "+" in text and " " not in text:
-        found.append(text.replace("+", " "))  # a form's blanks, handed on undecoded
+        yield text.replace("+", " ")  # a form's blanks, handed on undecoded
     if "\\" in current:
         decoded = _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), current)
         if decoded != current:
-            found.append(decoded)
+            yield decoded
             current = decoded
     if "+A" in current and _UTF7.search(current):
-        found.append(_utf7_decoded(current))
+        yield _utf7_decoded(current)
     if not current.isascii() and _HAS_FULL_WIDTH.search(current):
-        found.append(current.translate(_FULL_WIDTH))
-    return tuple(found)
+        yield current.translate(_FULL_WIDTH)
 
 
 def markup_reading(text: str) -> str | None:
