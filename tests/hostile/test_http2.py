@@ -107,7 +107,9 @@ def test_a_malformed_request_is_refused_on_its_stream(lab: Lab, authority: trust
         with lab.measured() as harmless:
             client.answer(client.ask(fields()))
     assert hostile.lines <= 10 * harmless.lines
-    assert hostile.peak_bytes <= harmless.peak_bytes + 10 * sum(map(sum, (map(len, one) for one in attack))) + 2 * 65_536
+    assert (
+        hostile.peak_bytes <= harmless.peak_bytes + 10 * sum(map(sum, (map(len, one) for one in attack))) + 2 * 65_536
+    )
     assert [seen.line for seen in lab.upstream.seen] == [b"GET /items HTTP/1.1"] * 3
     outcomes = lab.audit.wait_for_outcomes(5)
     assert sorted(one.code for one in outcomes) == ["", "", "", code, code]
