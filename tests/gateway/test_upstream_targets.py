@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -128,6 +129,24 @@ def test_health_checks_take_a_target_out_and_bring_it_back() -> None:
             lab.wait_until(lambda: all(one.is_healthy for one in lab.pool.targets))
             check = next(one for one in made[1].seen if b"/healthz" in one.line)
             assert b"user-agent: doorward-health" in check.head
+
+
+def test_a_question_that_nobody_answers_does_not_outlive_the_gateway() -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    def says_nothing(connection: socket.socket) -> None:
+        asked.set()
+        with contextlib.suppress(ConnectionError):
+            connection.recv(1)
+        ended.set()
+
+    with targets(2) as made:
+        for one in made:
+            one.answers[b"/healthz"] = says_nothing
+        health = {"path": "/healthz", "interval_s": 0.1, "timeout_s": 30.0}
+        with running(forward={"targets": addresses(made), "health": health}):
+            assert asked.wait(PATIENCE_S)
+        assert ended.wait(PATIENCE_S)
 
 
 def test_with_all_checks_failing_requests_still_go() -> None:

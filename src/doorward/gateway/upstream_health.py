@@ -27,6 +27,7 @@ class HealthCheck:
             policy.path.encode("ascii"),
             pool.authority,
         )
+        self._connection: UpstreamConnection | None = None
         self._is_asking = False
         self._in_a_row = 0
         self.deadline = 0.0
@@ -40,12 +41,15 @@ class HealthCheck:
             self._pool.run(self._ask())
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more, and leave the question under way."""
         self._pool.deadlines.discard(self)
+        if self._connection is not None:
+            self._connection.close()
 
     def told(self, *, well: bool, reason: str) -> None:
         """Take an answer. The opposite of what is believed must be heard several times in a row to change it."""
         self._is_asking = False
+        self._connection = None
         target, policy = self._target, self._policy
         if well is target.is_healthy:
             self._in_a_row = 0
@@ -68,6 +72,7 @@ class HealthCheck:
         except (OSError, TimeoutError, ValueError) as error:
             self.told(well=False, reason=str(error) or "no connection in time")
         else:
+            self._connection = connection
             connection.start(question)
 
 
