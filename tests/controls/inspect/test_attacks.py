@@ -5,6 +5,7 @@ import pytest
 from doorward.attack.case import Ask, Attack
 from doorward.controls.inspect.attacks import ATTACKS
 from doorward.controls.inspect.check import judge_text
+from doorward.controls.inspect.verdict import THREATS
 
 
 class TextSamples:
@@ -35,9 +36,4 @@ def test_each_twin_passes(attack: Attack) -> None:
 
 
 def test_every_code_of_the_control_has_an_attack() -> None:
-    assert {attack.earns for attack in ATTACKS} == {
-        "inspect.sql",
-        "inspect.xss",
-        "inspect.command",
-        "inspect.traversal",
-    }
+    assert {attack.earns for attack in ATTACKS} == {f"inspect.{threat}" for threat in THREATS}

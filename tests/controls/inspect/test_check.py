@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from doorward.controls.inspect import Exclusion, InspectPolicy, compile_check
 from doorward.controls.inspect.fields import Fields, pins_text, texts
+from doorward.controls.inspect.verdict import THREATS
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Exchange, Headers, Request, Source
 from doorward.operation import ApiDescription, Location, MediaType, Operation, Parameter, RequestBody, Schema
@@ -359,7 +360,7 @@ def test_a_class_switched_off_is_not_looked_for() -> None:
 
 
 def test_no_check_is_left_when_every_class_is_off() -> None:
-    policy = InspectPolicy(insecure_classes_off=("sql", "xss", "command", "traversal"))
+    policy = InspectPolicy(insecure_classes_off=THREATS)
     assert compile_check(operation(), policy, description()) is None
 
 

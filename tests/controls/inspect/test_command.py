@@ -1,6 +1,6 @@
 import pytest
 
-from doorward.controls.inspect import command
+from doorward.controls.inspect.judges import command
 
 ATTACKS = [
     "127.0.0.1; cat /etc/passwd",

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from doorward.controls import inspect
-from doorward.controls.inspect import command, sql, traversal, xss
+from doorward.controls.inspect import judges
+from doorward.controls.inspect.check import JUDGES
 from doorward.controls.inspect.normalise import readings
 
 UNITS = [
     "'", '"', "`", "(", "((select ", "union(", "select ", "or 1", "a.", "/*", "/**/", "--", "#", "+", ";", "|", "$(", "${IFS}", "<",
     "<a ", "<style>/*", "onx=", "alert(", "document.", "%25", "\\u0041", "&lt;", "../", "/", "0x2e", "..2f", "() { ", "for %%", "`a`",
-    "\nls", "; cat ", "<?php ", "system(", "=$'", "' or ", "'||", "a b ", "${", "expression/*", "javascript:", "+AD", " ", "a,", "\x00",
+    "\nls", "; cat ", "{{", "${", "#{", "<%", "{%", "{{a}}", "@{[", "%0d%0a", "\r\nX: ", ")(", "(a=", "*)", "(&", "$ne:", "[$gt]", "this.a.", "//", "http://", "//[", "0x7f.",
+    "@", "<!DOCTYPE a ", "<!ENTITY a ", "<![CDATA[", "<xsl:", "<!--#", "__proto__", "constructor.", 'O:1:"a"', "rO0AB", "!!java.", "child::", "count(", "doc('", "word ", "a.b(",
+    "$_GET[", "eval(", "phpinfo()", "os.", "process.", "require('", "$a(", "T(", "#set($", "&&&", "'||", "\u560a", "<?php ", "system(", "=$'", "' or ", "'||", "a b ", "${", "expression/*", "javascript:", "+AD", " ", "a,", "\x00",
 ]  # fmt: skip
 
 
@@ -45,7 +48,7 @@ def all_readings(text: str) -> list[str]:
     return [*readings(text)]
 
 
-@pytest.mark.parametrize("judge", [sql.judge, xss.judge, command.judge, traversal.judge, all_readings])
+@pytest.mark.parametrize("judge", [*JUDGES.values(), all_readings])
 @pytest.mark.parametrize("unit", UNITS)
 def test_twice_the_text_takes_twice_the_steps_at_most(judge: Callable[[str], object], unit: str) -> None:
     steps = [lines_run(judge, unit * count) for count in (100, 200)]
@@ -54,8 +57,11 @@ def test_twice_the_text_takes_twice_the_steps_at_most(judge: Callable[[str], obj
 
 def patterns() -> list[tuple[str, re.Pattern[str]]]:
     found = []
-    for module_info in pkgutil.iter_modules(inspect.__path__):
-        module = importlib.import_module(f"{inspect.__name__}.{module_info.name}")
+    for module_info in (
+        *pkgutil.iter_modules(inspect.__path__, "inspect."),
+        *pkgutil.iter_modules(judges.__path__, "inspect.judges."),
+    ):
+        module = importlib.import_module(f"doorward.controls.{module_info.name}")
         values = [value for value in vars(module).values() if isinstance(value, (re.Pattern, dict))]
         for value in values:
             inner = value.values() if isinstance(value, dict) else (value,)

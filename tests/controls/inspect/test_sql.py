@@ -1,7 +1,7 @@
 import pytest
 
-from doorward.controls.inspect import sql
-from doorward.controls.inspect.sql_lexer import breakout, tokens
+from doorward.controls.inspect.judges import sql
+from doorward.controls.inspect.judges.sql_lexer import breakout, tokens
 
 ATTACKS = [
     "' OR 'a'='a",

@@ -1,6 +1,6 @@
 import pytest
 
-from doorward.controls.inspect import traversal
+from doorward.controls.inspect.judges import traversal
 
 ATTACKS = [
     "../../etc/passwd",

@@ -1,7 +1,7 @@
 import pytest
 
-from doorward.controls.inspect import xss
-from doorward.controls.inspect.html_lexer import tags
+from doorward.controls.inspect.judges import xss
+from doorward.controls.inspect.judges.html_lexer import tags
 
 ATTACKS = [
     "<script>alert(1)</script>",

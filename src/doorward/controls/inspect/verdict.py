@@ -3,8 +3,25 @@
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
-Threat = Literal["sql", "xss", "command", "traversal"]
-"""The classes of harm looked for; each is also the denial code `inspect.<threat>`."""
+Threat = Literal[
+    "xxe",
+    "ssi",
+    "deserialization",
+    "prototype",
+    "template",
+    "sql",
+    "xss",
+    "code",
+    "command",
+    "traversal",
+    "nosql",
+    "ldap",
+    "xpath",
+    "ssrf",
+    "crlf",
+]
+"""The classes of harm looked for; each is also the denial code `inspect.<threat>`. In the order of asking:
+a text that several would refuse is named after the most telling construct."""
 THREATS: Final[tuple[Threat, ...]] = get_args(Threat)
 
 

@@ -5,7 +5,7 @@ statement) and inside each kind of quote. In a quote it is harmless until it clo
 then be able to follow a string in SQL; honest apostrophes fail there, because prose goes on with a word.
 """
 
-from doorward.controls.inspect.sql_grammar import (
+from doorward.controls.inspect.judges.sql_grammar import (
     COMMENT_END,
     LOGIC,
     begins_with_call,
@@ -19,8 +19,8 @@ from doorward.controls.inspect.sql_grammar import (
     subselect,
     tautology,
 )
-from doorward.controls.inspect.sql_lexer import Token, breakout, tokens
-from doorward.controls.inspect.sql_statements import statement
+from doorward.controls.inspect.judges.sql_lexer import Token, breakout, tokens
+from doorward.controls.inspect.judges.sql_statements import statement
 from doorward.controls.inspect.verdict import Verdict
 
 _CLAUSES = frozenset({"order", "group", "limit", "having", "procedure", "into", "for", "returning", "offset"})
@@ -96,7 +96,7 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         and is_word(first, _FOLLOWERS)
         and (not first.glued or first.text in {"collate", "notnull", "isnull", "is", "like"})
         and is_cut(tail[-1])
-        and len(tail) <= 48
+        and len(tail) <= 24
     ):
         return _verdict(left + "goes on as a condition, and cuts the rest off", 80)
     if first.text in _COMPARING and (_ends_open(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
@@ -108,7 +108,11 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
             token.kind in {"number", "variable"} or token.text == "(" for token in tail[1:]
         ):
             return _verdict(left + "computes a value", 70)
-        if first.text in {"=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "-", "^", "&", "*"} and _ends_open(tail, quote):
+        if (
+            first.text in {"=", "<", ">", "<>", "!=", "<=", ">=", "<=>", "-", "^", "&", "*"}
+            and not (first.text == "-" and len(tail) > 1 and tail[1].kind == "word")  # ordering = ['-created_at']
+            and _ends_open(tail, quote)
+        ):
             return _verdict(left + "compares it", 70)
     if (
         first.kind == ","

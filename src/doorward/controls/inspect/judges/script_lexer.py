@@ -6,16 +6,21 @@ from typing import Final
 _SINK_NAMES: Final = (
     r"alert|prompt|confirm|eval|atob|fetch|setTimeout|setInterval|setImmediate|execScript|Function|importScripts|import"
     r"|document\s*\.\s*(?:write|writeln|cookie|domain|location|body|getElementById|createElement|documentElement)"
-    r"|(?:window|self|top|parent|this|frames|globalThis)\s*(?:\.\s*(?:alert|prompt|confirm|eval|location|open|name|onerror)|\[)"
-    r"|location\s*\.\s*(?:href|replace|assign|hash)|location|XMLHttpRequest|String\s*\.\s*fromCharCode|constructor\s*\.\s*constructor"
-    r"|\$\s*\.\s*(?:get|post|ajax|getScript)|navigator\s*\.\s*sendBeacon|localStorage|sessionStorage|throw|onerror|javascript"
+    r"|(?:window|self|top|parent|this|frames|globalThis)\s*(?:\.\s*(?:alert|prompt|confirm|eval|location|open|name"
+    r"|onerror)|\[)"
+    r"|location\s*\.\s*(?:href|replace|assign|hash)|location|XMLHttpRequest|String\s*\.\s*fromCharCode"
+    r"|constructor\s*\.\s*constructor"
+    r"|\$\s*\.\s*(?:get|post|ajax|getScript)|navigator\s*\.\s*sendBeacon|localStorage|sessionStorage|throw|onerror"
+    r"|javascript"
 )
 _SINK: Final = re.compile(rf"(?<![\w$.])(?:{_SINK_NAMES})(?![\w$])")
 _AFTER_SINK: Final = re.compile(
-    r"\)?[(`\[]|\s*=\s*\S|\s*\?\.|\s*\.\s*(?:call|apply|bind|source)|\s*/\*|[\s)]*\(\s*(?:[\"'`/\d)\[]|document|window|location|String|atob|this|self)"
+    r"\)?[(`\[]|\s*=\s*\S|\s*\?\.|\s*\.\s*(?:call|apply|bind|source)|\s*/\*|[\s)]*\(\s*(?:[\"'`/\d)\[]|document"
+    r"|window|location|String|atob|this|self)"
 )
 _PROSE: Final = re.compile(
-    r"(?<![A-Za-z])(?!(?:var|let|const|new|return|throw|typeof|void|delete|in|of|if|else|do|function|await|async|yield|case|instanceof|with)\b)"
+    r"(?<![A-Za-z])(?!(?:var|let|const|new|return|throw|typeof|void|delete|in|of|if|else|do|function|await|async"
+    r"|yield|case|instanceof|with)\b)"
     r"[A-Za-z]{2,24}[ \t]+[A-Za-z]{2,24}(?![\w$]*\s?[(=.\[`])"
 )
 _HANDED_ON: Final = re.compile(r"[=(\[,:]\s*(?:eval|alert|prompt|confirm|Function)\s*(?:[);,\]]|$)")

@@ -1,8 +1,8 @@
 """Whole SQL statements recognised in a list of tokens, by the structure their verb asks for."""
 
-from doorward.controls.inspect.sql_grammar import REACH, closing_index, from_ends_well, is_select_list, is_word
-from doorward.controls.inspect.sql_lexer import Token
-from doorward.controls.inspect.sql_words import COMMON_CALLS, OBJECTS
+from doorward.controls.inspect.judges.sql_grammar import REACH, closing_index, from_ends_well, is_select_list, is_word
+from doorward.controls.inspect.judges.sql_lexer import Token
+from doorward.controls.inspect.judges.sql_words import COMMON_CALLS, OBJECTS
 
 
 def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:

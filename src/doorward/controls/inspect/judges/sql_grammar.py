@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from doorward.controls.inspect.sql_lexer import Token
-from doorward.controls.inspect.sql_words import COMMON_CALLS, PACKAGES, RARE_CALLS, SYSTEM_WORDS
+from doorward.controls.inspect.judges.sql_lexer import Token
+from doorward.controls.inspect.judges.sql_words import COMMON_CALLS, PACKAGES, RARE_CALLS, SYSTEM_WORDS
 
 LOGIC: Final = frozenset({"or", "and", "xor", "&&", "||", "|", "having", "when", "where"})
 COMMENT_END: Final = 12

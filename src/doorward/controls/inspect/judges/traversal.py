@@ -8,17 +8,19 @@ import re
 from itertools import pairwise
 from typing import Final
 
+from doorward.controls.inspect.judges.prose import is_prose
 from doorward.controls.inspect.verdict import Verdict
 
 _SEPARATORS: Final = re.compile(r"[/\\]+")
 _TOKEN: Final = re.compile(r"[^\s\"'<>|()\[\]{},`]+")
 _WRAPPER: Final = re.compile(
-    r"(?:^|[\s=\"'(,;&?])(?:(php|phar|zip|expect|glob|ogg|rar|zlib|compress\.zlib|compress\.bzip2|file)://|(netdoc|jar:[a-z]{2,5}|file):/)"
+    r"(?:^|[\s=\"'(,;&?])(?:(php|phar|zip|expect|glob|ogg|rar|zlib|compress\.zlib|compress\.bzip2|file)://|(netdoc"
+    r"|jar:[a-z]{2,5}|file):/)"
     r"(?=\S)",
     re.IGNORECASE,
 )
 _DRIVE: Final = re.compile(r"[A-Za-z]:[/\\]")
-_ONE_DRIVE_PATH: Final = re.compile(r"[A-Za-z]:[/\\][^:*?\"<>|\r\n;`]{0,250}")
+_ONE_DRIVE_PATH: Final = re.compile(r"[A-Za-z]:[/\\][^:*?\"<>|\r\n;`\[\]]{0,250}")
 _UNIX_AREAS: Final = frozenset({"etc", "proc", "root"})
 _TELLING_NAMES: Final = frozenset(
     {
@@ -40,12 +42,14 @@ _UNIX_ROOTS: Final = frozenset(
     }
 )  # fmt: skip
 _CONFIGURATION: Final = re.compile(
-    r"(?:\.(?:conf|cnf|ini|log|passwd|htaccess|htpasswd|key|pem|bak|inc|sav|evt|bashrc|profile|history|log\.\d)|[._-](?:log|conf|passwd"
+    r"(?:\.(?:conf|cnf|ini|log|passwd|htaccess|htpasswd|key|pem|bak|inc|sav|evt|bashrc|profile|history|log\.\d)"
+    r"|[._-](?:log|conf|passwd"
     r"|history)s?|config|rejectlog|mainlog|paniclog)$"
 )
 _LOGS: Final = frozenset({"log", "logs", "adm", "spool", "cron", "lock", "run", "mail", "saf"})
 _HIDDEN: Final = re.compile(
-    r"\.(?:ht(?:access|passwd|group)|(?:ba|z|c|k|tc)?sh(?:rc|_history|_profile|_logout)|profile|netrc|rhosts|log(?:in|out)|ssh|env|git|svn|hg|aws"
+    r"\.(?:ht(?:access|passwd|group)|(?:ba|z|c|k|tc)?sh(?:rc|_history|_profile|_logout)|profile|netrc|rhosts|log(?:in"
+    r"|out)|ssh|env|git|svn|hg|aws"
     r"|(?:mysql|psql|python|sqlite)_history|viminfo|forward|my\.cnf|pgpass|ds_store|dockercfg|npmrc)"
 )
 _HEX: Final = re.compile(r"0x(2[efEF]|5[cC])")
@@ -77,7 +81,7 @@ def judge(value: str) -> Verdict | None:
     has_nul = "\x00" in value
     value = _lenient(value)
     wrapper = _WRAPPER.search(value)
-    if wrapper:
+    if wrapper and not is_prose(value, wrapper.start(), wrapper.end()):
         return Verdict("traversal", f"the {(wrapper[1] or wrapper[2]).lower()} stream wrapper opens a local file", 85)
     trimmed = value.strip(" \t\r\n\"'")
     is_drive_path = _ONE_DRIVE_PATH.fullmatch(trimmed) is not None

@@ -9,24 +9,31 @@ import re
 from html.entities import html5
 from typing import Final
 
-from doorward.controls.inspect.command_words import ENGLISH, INTERPRETERS, WORDS, takes
+from doorward.controls.inspect.judges.command_words import ENGLISH, INTERPRETERS, WORDS, takes
+from doorward.controls.inspect.judges.prose import is_prose, prose_words
 from doorward.controls.inspect.verdict import Verdict
 
 _SEPARATOR: Final = re.compile(
-    r"(?:\|\||&&|[;|&])(?![\s\"'({\\$]{0,8}[;|&])|`|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\(|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},|,[a-z])"
+    r"(?:\|\||&&|[;|&])(?![\s\"'({\\$]{0,8}[;|&])|`|\$\(|[\r\n]+|\\[nr](?=[a-z/])|<\(|>\("
+    r"|(?<![A-Za-z0-9_])\{(?=[a-z]{2,16},|,[a-z])"
 )
-_SPACE_TRICK: Final = re.compile(r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\t|\t", re.IGNORECASE)
+_SPACE_TRICK: Final = re.compile(
+    r"\$\{?IFS\}?(?:\$\d)?|%20|\$IFS|<>?(?=[/~.])|%0[9ad]|\\[nrt](?![A-Za-z])|\\t|\t", re.IGNORECASE
+)
 _QUOTING: Final = re.compile(
     r"""[\\^"']|\$[@*!]|\$\{[@*]\}|\$\d|``|[$<]\(\)|\$\?|\$[A-Za-z_]\w{0,31}|\[(?=\w\])|(?<=\[\w)\]"""
 )
 _LEAD: Final = re.compile(
-    r"[\s+\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call|/[cCkK])\s+){0,2}@?"
+    r"[\s+\"'(){}!\\]*(?:(?:sudo|exec|nohup|time|env|command|builtin|then|do|else|eval|busybox|start|call"
+    r"|/[cCkK])\s+){0,2}@?"
 )
 _WORD: Final = re.compile(r"[^\s;|&<>()`]{1,128}")
 _ARGUMENT: Final = re.compile(r"[^;|&`\r\n]{0,128}")
 _CODE_CALL: Final = re.compile(
-    r"(?:^|[;&|{(=\s\"'@.:])(?:shell_exec|[Ss]ystem|%x|passthru|popen|proc_open|pcntl_exec|exec|spawn|execSync|spawnSync|check_output|getoutput"
-    r"|Kernel\.exec|Kernel\.system|os\.system|os\.popen|subprocess\.\w{1,20}|getRuntime\(\)\.exec|ProcessBuilder|phpinfo|backticks)"
+    r"(?:^|[;&|{(=\s\"'@.:])(?:shell_exec|[Ss]ystem|%x|passthru|popen|proc_open|pcntl_exec|exec|spawn|execSync"
+    r"|spawnSync|check_output|getoutput"
+    r"|Kernel\.exec|Kernel\.system|os\.system|os\.popen|subprocess\.\w{1,20}|getRuntime\(\)\.exec|ProcessBuilder"
+    r"|phpinfo|backticks)"
     r"\s*\(\s*(.{0,128})",
     re.DOTALL,
 )
@@ -40,8 +47,10 @@ _PHP_CALL: Final = re.compile(
 )
 _SHELLSHOCK: Final = re.compile(r"(?<![\w$])\(\)\s{0,8}\{\s{0,8}[:_\w]?[^}]{0,32}\}?\s{0,8};")
 _INTERPRETED: Final = re.compile(
-    r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
-    r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:|/transfer)",
+    r"(?:^|[\s;|&`(/\\\"'])(?:(?:ba|z|k|c|tc|da|a)?sh|python[\d.]{0,4}|perl|ruby|php|node|lua|cmd(?:\.exe)?"
+    r"|powershell(?:\.exe)?|pwsh|nc|ncat|netcat|mshta|rundll32|regsvr32|certutil|bitsadmin|wscript|cscript)"
+    r"\s+(?:-[a-z]{0,8}[cre]\b|/c\b|/k\b|-enc|-e\b|-i\b|-nop|-exec|-lv{0,2}n?p|https?:|-urlcache|javascript:"
+    r"|/transfer)",
     re.IGNORECASE,
 )
 _ASSIGNED: Final = re.compile(r"(?:^|[\s;|&^'\"])[A-Za-z_]{1,32}=\$\\?['\"(]")
@@ -57,15 +66,17 @@ _PLAIN_WORD: Final = re.compile(r"\s{0,8}([A-Za-z0-9_]{1,32})(?![\w$\\'\"^`?*/.:
 _SEPARATORS_READ: Final = 2_048
 """Separators with something that may be a command after them, in one text; each costs some 8 us to judge."""
 _FORK_BOMB: Final = re.compile(r"([^\s(){}]{1,16})\(\)\s*\{\s{0,8}\1\s{0,8}[|&][^{}]{0,64}\}\s*;\s*\S")
+_SPOKEN_OF: Final = re.compile(r"\s{1,4}[A-Za-z]{3,24}[\s:,.!?]")
+"""After the name of a language with a capital: a sentence about it."""
 _LOOP: Final = re.compile(r"\bfor\s(?:[^%\n]{0,64}\s)?%{1,2}[^\s%]{1,16}\s+in\s*\(", re.IGNORECASE)
 _UNKNOWN: Final = re.compile(r"\s*[\"']?[a-z][a-z0-9_.-]{1,31}[\"']?\s+-{1,2}[a-z]")
 _SENSITIVE: Final = re.compile(
-    r"/etc\b|/home\b|/root\b|/proc\b|/tmp\b|/var/(?:log|www)|passwd|shadow|boot\.ini|\\SAM\b|[Cc]:(?:[\\/]|\s*$)|%[A-Za-z]{3,24}%|\$\{?IFS"
+    r"/etc\b|/home\b|/root\b|/proc\b|/tmp\b|/var/(?:log|www)|passwd|shadow|boot\.ini|\\SAM\b|[Cc]:(?:[\\/]|\s*$)"
+    r"|%[A-Za-z]{3,24}%|\$\{?IFS"
 )
 _NETWORK: Final = re.compile(
     r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?!\w)|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d"
 )
-_PROSE_WORD: Final = re.compile(r"[A-Za-z][a-z']{1,24}(?=[\s,.!?:]|$)")
 
 
 def judge(value: str) -> Verdict | None:
@@ -94,7 +105,7 @@ def judge(value: str) -> Verdict | None:
     if verdict is not None:
         return verdict
     match = _INTERPRETED.search(value)
-    if match is not None and _prose_words(value, match.start()) < 3:
+    if match is not None and prose_words(value, match.start()) < 3:
         return _verdict("an interpreter with code to run", 85)
     return _judge_start(value)
 
@@ -102,8 +113,10 @@ def judge(value: str) -> Verdict | None:
 def _judge_code(value: str) -> Verdict | None:
     for match in _CODE_CALL.finditer(value):
         argument = _CODE_ARGUMENT.match(match[1])
-        if argument is not None and _prose_words(value, match.start()) < 3:
+        if argument is not None and prose_words(value, match.start()) < 3:
             inner = argument[1]
+            if inner is None and is_prose(value, match.start(), match.start(1)):
+                continue
             if inner is None or _names_command(inner, is_strong=True):
                 return _verdict("code that starts a process", 85)
     return None
@@ -120,7 +133,7 @@ def _judge_separators(value: str) -> Verdict | None:
         looked_at += 1
         if looked_at > _SEPARATORS_READ:
             return _verdict("more command separators than may be judged", 50)
-        before = _prose_words(value, match.start())
+        before = prose_words(value, match.start())
         rest = value[match.end() : match.end() + 192]
         separator = match[0]
         if separator == "&" and (entity := _ENTITY.match(rest)) is not None and entity[0] in html5:
@@ -155,14 +168,14 @@ def _judge_start(value: str) -> Verdict | None:
         return _verdict("the path of a program", 75)
     if (
         len(value) < 256
-        and _prose_words(value, len(value)) < 4
+        and prose_words(value, len(value)) < 4
         and _COMMAND_FIRST.match(value)
         and _SENSITIVE.search(value)
     ):
         name = _names_command(value, is_strong=False)
         if name:
             return _verdict(f"a command line ({name}) that reads system files", 75)
-    if _NETWORK.search(value) and _prose_words(value, len(value)) < 4 and _FIRST_WORD.match(value):
+    if _NETWORK.search(value) and prose_words(value, len(value)) < 4 and _FIRST_WORD.match(value):
         return _verdict("a redirection to a device or shell", 80)
     return None
 
@@ -195,7 +208,9 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
         return ""  # prose, or a call in a program
     ahead = _ARGUMENT.match(tail)
     given = ahead[0] if ahead else ""
-    has_evidence = takes(name, given.strip(" \t\"'()"))
+    if raw[:1].isupper() and name in INTERPRETERS and _SPOKEN_OF.match(given):
+        return ""
+    has_evidence = not given.startswith(" (") and takes(name, given.strip(" \t\"'()"))
     follows = tail[len(given) : len(given) + 2]
     is_bare = not given.strip(" \t\"')};")
     if is_strong and name not in ENGLISH and prose_before == 0 and (glued or is_bare):
@@ -227,11 +242,6 @@ def _backtick_substitutes(value: str, opening: int, closing: int) -> bool:
     if opening < 64 and closing + 65 > len(value) and not before.strip(" \t\"'") and not after.strip(" \t\"'"):
         return True
     return before.endswith("$(") or (before != "" and before[-1] not in " \n\t([{*_>:\"'`" and not before[-1].isspace())
-
-
-def _prose_words(value: str, end: int) -> int:
-    """How many plain words stand before `end`, counting up to ten in the 160 characters before it."""
-    return min(10, sum(1 for _ in _PROSE_WORD.finditer(value, max(0, end - 160), end)))
 
 
 def _verdict(reason: str, score: int) -> Verdict:

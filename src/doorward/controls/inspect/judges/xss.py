@@ -7,9 +7,10 @@ inside a script's string, as a URL. Markup that cannot run anything (`<b>`, `<p>
 import re
 from typing import Final
 
-from doorward.controls.inspect.html_lexer import Tag, attributes, tags
+from doorward.controls.inspect.judges.html_lexer import Tag, attributes, tags
+from doorward.controls.inspect.judges.prose import prose_words
+from doorward.controls.inspect.judges.script_lexer import ends_neutral, is_single_call, runs_code
 from doorward.controls.inspect.normalise import markup_reading
-from doorward.controls.inspect.script_lexer import ends_neutral, is_single_call, runs_code
 from doorward.controls.inspect.verdict import Verdict
 
 _HANDLER: Final = re.compile(r"on[a-z]{3,32}")
@@ -17,15 +18,18 @@ _IGNORED_IN_SCHEME: Final = re.compile(
     r"[\s\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff\\]+"
 )
 _SCHEME: Final = re.compile(
-    r"[\x00-\x20\x7f-\xff\u0100-\uffff]*(?:javascript|vbscript|livescript|mocha|jar|mhtml|feed:javascript|view-source:javascript):",
+    r"[\x00-\x20\x7f-\xff\u0100-\uffff]*(?:javascript|vbscript|livescript|mocha|jar|mhtml|feed:javascript"
+    r"|view-source:javascript):",
     re.IGNORECASE,
 )
 _DATA: Final = re.compile(
-    r"\W*data:(?:text/(?:html|xml|javascript|css)|application/(?:xhtml|xml|javascript|x-)|image/svg|[^,a-z]*;base64|,|;|[^/,]*,)",
+    r"\W*data:(?:text/(?:html|xml|javascript|css)|application/(?:xhtml|xml|javascript|x-)|image/svg|[^,a-z]*;base64|,"
+    r"|;|[^/,]*,)",
     re.IGNORECASE,
 )
 _STYLE: Final = re.compile(
-    r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:|url\s{0,8}\(\s{0,8}[\"']?\s{0,8}(?:java|vb)?script:"
+    r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:"
+    r"|url\s{0,8}\(\s{0,8}[\"']?\s{0,8}(?:java|vb)?script:"
     r"|data:image/svg|xss:",
     re.IGNORECASE,
 )
@@ -44,8 +48,10 @@ _RUNNING: Final = frozenset(
 )  # fmt: skip
 _ANIMATIONS: Final = frozenset({"set", "animate", "animatetransform", "animatemotion", "animatecolor"})
 _KNOWN_HANDLER: Final = re.compile(
-    r"(?<![\w?&-])on(?:error|load|click|dblclick|contextmenu|mouse[a-z]{2,5}|pointer[a-z]{2,6}|focus(?:in)?|blur|key(?:up|down|press)|toggle|start|begin|end"
-    r"|scroll|resize|wheel|drag[a-z]{0,5}|drop|copy|cut|paste|input|change|submit|select|animation[a-z]{3,9}|transition[a-z]{3,6})"
+    r"(?<![\w?&-])on(?:error|load|click|dblclick|contextmenu|mouse[a-z]{2,5}|pointer[a-z]{2,6}|focus(?:in)?|blur"
+    r"|key(?:up|down|press)|toggle|start|begin|end"
+    r"|scroll|resize|wheel|drag[a-z]{0,5}|drop|copy|cut|paste|input|change|submit|select|animation[a-z]{3,9}"
+    r"|transition[a-z]{3,6})"
     r"[\s\x00-\x1f/]*=",
     re.IGNORECASE,
 )
@@ -205,7 +211,7 @@ def _judge_script_string(value: str) -> Verdict | None:
         if match[0].lower() == "</script":
             return _verdict("ends the script it stands in", 85) if len(value) < 64 else None
         near = value[position : position + 64]
-        if runs_code(near) and (ends_neutral(value) or match.start() <= 2):
+        if runs_code(near) and (ends_neutral(value) or match.start() <= 2) and prose_words(value, position + 64) < 6:
             return _verdict("leaves a script's string and runs code", 90)
     if is_single_call(value):
         return _verdict("is a call of a script function", 70)
