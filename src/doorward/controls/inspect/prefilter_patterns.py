@@ -110,7 +110,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["command"],
         (
-            r"^[\s'\x22]*[a-z]{2,12}[\s+$].*(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow|boot\.ini|\\sam\b|c:"
+            r"(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow|boot\.ini|\\sam\b|c:"
             r"|%[a-z]{3,24}%)"
         ),
     ),
@@ -136,7 +136,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["traversal"],
         (
-            r"[a-z]:[/\\]{1,4}\w|\\\\[\w.?]+\\|\b(?:file|php|zip|phar|expect|netdoc|glob|ogg|rar|zlib"
+            r"(?:^|[^a-z])[a-z]:[/\\]{1,4}\w|\\\\[\w.?]+\\|\b(?:file|php|zip|phar|expect|netdoc|glob|ogg|rar|zlib"
             r"|compress\.(?:zlib|bzip2)"
             r"|jar:[a-z]{2,5}):/|[/\\]etc[/\\]|\xef\x80\xa5|\xee\xbf\x88|boot\.ini|win\.ini|web-inf|meta-inf|passwd"
             r"|\.htaccess|\.ssh"
@@ -179,7 +179,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["xpath"],
         (
-            r"[a-z]\s{0,4}\(\s{0,4}(?:\.{0,2}/|@\w|\*\s{0,4}[)\[/]|node\(\)|text\(\)|comment\(\)|name\(|string\()"
+            r"\(\s{0,4}(?:\.{0,2}/|@\w|\*\s{0,4}[)\[/]|node\(\)|text\(\)|comment\(\)|name\(|string\()"
             r"|\]\s{0,8}\||\|\s{0,8}/|^\s{0,8}//?\*|//[\w*-]{1,32}\["
         ),
     ),
@@ -204,9 +204,9 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["ssrf"],
         (
-            r"[/\\]{2}\s{0,4}(?:[^/\s\x22]{0,256}@)?(?:[0-9\[%$`]|localhost|loopback|ip6-|metadata|instance-data"
+            r"[/\\]{2}\s{0,4}(?:[^/\s\x22]*@)?(?:[0-9\[%$`]|localhost|loopback|ip6-|metadata|instance-data"
             r"|kubernetes|rancher-metadata|host\.docker|gateway\.docker|lvh\.me|vcap\.me|lacolhost|localtest)"
-            r"|[/\\]{2}[^/\s\x22]{0,256}(?:[@\\$`#]|[\x80-\xff]|\.(?:localhost|localtest|lvh|vcap|nip|sslip|xip"
+            r"|[/\\]{2}[^/\s\x22]*(?:[@\\$`#]|[\x80-\xff]|\.(?:localhost|localtest|lvh|vcap|nip|sslip|xip"
             r"|traefik|backname|svc|rbndr|1u|rebind|r3dir|ceye|dnslog|burpcollaborator|oastify|interact|oast"
             r"|requestrepo|interactsh)\b)"
         ),
@@ -302,8 +302,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
             r"|globals|locals|vars|execfile|settimeout|setinterval|setimmediate|importscripts|atob|syscall|parse_str"
             r"|function|echo|print|die|exit|compile|assert|chr"
             r"|fetch|load|puts|s?printf|md5|sha1|extract|implode|explode|glob|copy|rename|mkdir|touch|mail|input|dir"
-            r"|import|__import__|getattr|breakpoint|iex|loadstring|cast|defineclass)(?:\s{0,16}(?:/\*|#"
-            r"|//)?\s{0,16})[(\[]|\bconsole\s{0,4}[.\[]"
+            r"|import|__import__|getattr|breakpoint|iex|loadstring|cast|defineclass)\s*(?:[(\[]|/\*|#|//)"
+            r"|\bconsole\s{0,4}[.\[]"
         ),
     ),
     (

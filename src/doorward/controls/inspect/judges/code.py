@@ -6,6 +6,7 @@ says nothing: what counts are calls that only make sense to somebody who is not 
 """
 
 import re
+from functools import cache
 from typing import Final
 
 from doorward.controls.inspect.judges.code_constructs import ENDLESS, JAVA, NODE, OTHER, PERL, PHP, PYTHON, RUBY
@@ -47,16 +48,6 @@ _VARIABLE_CALL: Final = re.compile(
     r"\$[A-Za-z_]\w{0,32}\s{0,8}(?:(?://|#)[^\n]{0,32}\n\s{0,8}"
     r"|/\*[^*]{0,64}\*/\s{0,8})?\(\s{0,4}[^)\r\n]{0,128}\)\s{0,4}(?:;|$)|\(\s{0,4}\$\w{1,32}\s{0,4}\)\s{0,4}\("
 )
-_CONSTRUCTS: Final = Constructs(
-    *((pattern, "code of PHP", 85) for pattern in PHP),
-    *((pattern, "code of Java or its expression languages", 85) for pattern in JAVA),
-    *((pattern, "code of a JavaScript server", 80) for pattern in NODE),
-    *((pattern, "code of Python", 85) for pattern in PYTHON),
-    *((pattern, "code of Ruby", 80) for pattern in RUBY),
-    *((pattern, "code of Perl", 75) for pattern in PERL),
-    *((pattern, "code of a script engine", 80) for pattern in OTHER),
-    *((pattern, "a loop without end", 80) for pattern in ENDLESS),
-)
 
 
 def judge(value: str) -> Verdict | None:
@@ -67,7 +58,7 @@ def judge(value: str) -> Verdict | None:
     >>> judge("use print() and open() to read a file"), judge("f(x) = sin(x)"), judge("console.log")
     (None, None, None)
     """
-    for hit in _CONSTRUCTS.hits(value):
+    for hit in _constructs().hits(value):
         if not is_prose(value, hit.end, hit.end):
             return _verdict(hit.reason, hit.score)
     if "(" not in value or len(value) > 2_048:
@@ -83,6 +74,20 @@ def judge(value: str) -> Verdict | None:
     if match is not None and prose_words(value, len(value)) < 3 and "$" in value:
         return _verdict("a call of a function named by a variable", 75)
     return None
+
+
+@cache
+def _constructs() -> Constructs:
+    return Constructs(
+        *((pattern, "code of PHP", 85) for pattern in PHP),
+        *((pattern, "code of Java or its expression languages", 85) for pattern in JAVA),
+        *((pattern, "code of a JavaScript server", 80) for pattern in NODE),
+        *((pattern, "code of Python", 85) for pattern in PYTHON),
+        *((pattern, "code of Ruby", 80) for pattern in RUBY),
+        *((pattern, "code of Perl", 75) for pattern in PERL),
+        *((pattern, "code of a script engine", 80) for pattern in OTHER),
+        *((pattern, "a loop without end", 80) for pattern in ENDLESS),
+    )
 
 
 def _verdict(reason: str, score: int) -> Verdict:
