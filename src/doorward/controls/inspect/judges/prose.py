@@ -6,7 +6,7 @@ from typing import Final
 _WORD: Final = re.compile(r"(?<![\w.$/\\[\]@=-])[A-Za-z][A-Za-z']{1,24}(?=\s|[,.!?:](?:\s|$)|$)")
 """A word as it stands in a sentence: no part of a name with dots, of a path or of a variable."""
 _COMMENT: Final = re.compile(
-    r"/\*.{0,160}?(?:\*/|\Z)|<!--.{0,160}?(?:-->|\Z)|(?:^|[\n;])[ \t]{0,8}(?://|#)[^\n]{0,160}", re.DOTALL
+    r"(?<!\*)/\*.{0,160}?(?:\*/|\Z)|<!--.{0,160}?(?:-->|\Z)|(?:^|[\n;])[ \t]{0,8}(?://|#)[^\n]{0,160}", re.DOTALL
 )
 _REACH: Final = 160
 
