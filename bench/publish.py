@@ -45,12 +45,12 @@ def publish(rows: Sequence[Row], rounds: int, duration_s: int) -> None:
     replace_between("measured", "\n".join(parts).rstrip())
 
 
-def replace_between(name: str, text: str) -> None:
-    """Nothing; the text stands between the marks of that name in docs/performance.md."""
+def replace_between(name: str, text: str, page: Path = _PAGE) -> None:
+    """Nothing; the text stands between the marks of that name in a page (docs/performance.md unless told)."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, _, rest = _PAGE.read_text(encoding="utf-8").partition(begin)
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, _, after = rest.partition(end)
-    _PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _write(name: str, svg: str) -> None:

@@ -1,22 +1,59 @@
-"""`python -m bench.detection [--json] [--misses CLASS] [--alarms]`: block rate per class and source, false positives.
+"""`python -m bench.detection [--json] [--publish]`: block rate per class and source, false alarms per set.
 
-Reads the lists beside the repository (`../shared/corpora`, or `--corpora DIR`). Data only: nothing is sent anywhere.
+Reads the lists beside the repository (`../shared/corpora`, or `--corpora DIR`), judges texts of the tests' generator too,
+and writes the tables into docs/detection.md when told to. Data only: nothing is sent anywhere.
+`doorward inspect --file LIST --wrong` prints what was judged otherwise than expected.
 """
 
 import argparse
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from doorward.controls.inspect.check import judge_text
-from doorward.controls.inspect.verdict import Verdict
+from tests.controls.inspect.benign import generated
 
-CLASSES = {"sqli": "sql", "xss": "xss", "cmdi": "command", "traversal": "traversal"}
+from bench.publish import replace_between
+from bench.testbed import ROOT
+from doorward.cli.inspect import print_rows, read_cases
+from doorward.controls.inspect.evaluation import ALL, Case, Row, tally
+
 ATTACKS = ("lists_fuzzdb", "lists_patt", "lists_blns")
 BENIGN = ("benign_openapi_values", "benign_openapi_bodies", "benign_blns")
+TEN = ("sqli", "xss", "cmdi", "traversal", "nosqli", "ldapi", "ssti", "ssrf", "xxe", "crlf")
+"""The classes of which the mean is taken."""
+GENERATED = 100_000
+SEED = 20_261_125
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What stands above the tables."""
+
+    mean: float
+    """Mean of the ten classes' block rates."""
+    generated: int
+    alarms: int
+    """Of the generated texts."""
+
+
+def cases(corpora: Path) -> Iterator[Case]:
+    """The attacks that show their class by themselves (tier A), and the harmless sets."""
+    for name in (*ATTACKS, *BENIGN):
+        for case in read_cases(corpora / f"{name}.jsonl"):
+            if name in BENIGN:
+                yield Case(case.payload, "pass", "harmless", name)
+            elif case.tier == "A":
+                yield Case(case.payload, "block", case.kind, name)
+
+
+def summary(rows: list[Row]) -> Summary:
+    """The mean over the ten classes, and the alarms among generated texts."""
+    attacks = [row for row in rows if row.expect == "block"]
+    rates = {row.kind: row.rate for row in attacks} | {row.kind: row.rate for row in attacks if row.source == ALL}
+    texts = tally(Case(text, "pass", "harmless", "generated") for text in generated(SEED, GENERATED))
+    return Summary(sum(rates[kind] for kind in TEN) / len(TEN), GENERATED, sum(row.refused for row in texts))
 
 
 def main() -> int:
@@ -24,92 +61,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", type=Path, default=Path(__file__).parents[2].parent / "shared" / "corpora")
     parser.add_argument("--json", action="store_true", help="print rows as JSON and nothing else")
-    parser.add_argument("--misses", default="", metavar="CLASS", help="print the attacks of one class that passed")
-    parser.add_argument("--alarms", action="store_true", help="print the harmless texts that were refused")
+    parser.add_argument("--publish", action="store_true", help="write the tables into docs/detection.md")
     given = parser.parse_args()
     if not given.corpora.is_dir():
         print(f"no lists at {given.corpora}", file=sys.stderr)
         return 2
-    if given.misses:
-        for row in _rows(given.corpora, ATTACKS):
-            if row["class"] == given.misses and row["tier"] == "A" and judge_text(row["payload"]) is None:
-                print(f"{row['source']}\t{row['payload']!r}")
-        return 0
-    if given.alarms:
-        for row in _rows(given.corpora, BENIGN):
-            verdict = first_verdict(row["payload"])
-            if verdict is not None:
-                print(f"{row['source']}\t{verdict}\t{row['payload'][:200]!r}")
-        return 0
-    table = [*attack_rows(given.corpora), *benign_rows(given.corpora)]
-    print(json.dumps(table) if given.json else _rendered(table))
+    rows = tally(cases(given.corpora))
+    found = summary(rows)
+    if given.json:
+        print(json.dumps({"summary": asdict(found), "rows": [row._asdict() for row in rows]}))
+    else:
+        print_rows(rows)
+        print("\n".join(_lines(found)))
+    if given.publish:
+        table = ["| expected | class | source | cases | refused | rate |", "|---|---|---|---:|---:|---:|"]
+        table += [
+            f"| {'refused' if row.expect == 'block' else 'passed'} | {row.kind} | {row.source} | {row.cases:,} "
+            f"| {row.refused:,} | {row.rate:.1%} |"
+            for row in rows
+        ]
+        replace_between("detection", "\n".join([*_lines(found), "", *table]), ROOT / "docs" / "detection.md")
     return 0
 
 
-def attack_rows(corpora: Path) -> list[dict[str, Any]]:
-    """One row a class and source, and one for all sources of a class: how many attacks, how many refused."""
-    seen: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for name in ATTACKS:
-        for row in _rows(corpora, (name,)):
-            if row["class"] in CLASSES and row["tier"] == "A":
-                is_refused = judge_text(row["payload"]) is not None
-                for source in (name, "all"):
-                    counts = seen[row["class"], source]
-                    counts[0] += 1
-                    counts[1] += is_refused
+def _lines(found: Summary) -> list[str]:
     return [
-        {"kind": "attack", "class": kind, "source": source, "count": count, "refused": refused}
-        for (kind, source), (count, refused) in sorted(seen.items())
+        f"Mean of {', '.join(TEN)}: {found.mean:.1%} refused.",
+        f"Of {found.generated:,} generated harmless texts {found.alarms} refused.",
     ]
-
-
-def benign_rows(corpora: Path) -> list[dict[str, Any]]:
-    """One row a set of harmless texts: how many, how many refused."""
-    table = []
-    for name in BENIGN:
-        verdicts = [first_verdict(row["payload"]) for row in _rows(corpora, (name,))]
-        refused = sum(verdict is not None for verdict in verdicts)
-        table.append({"kind": "benign", "class": "benign", "source": name, "count": len(verdicts), "refused": refused})
-    return table
-
-
-def first_verdict(payload: str) -> Verdict | None:
-    """The verdict on a harmless sample: on each text in it when it is a JSON document, on itself otherwise."""
-    try:
-        value = json.loads(payload)
-    except ValueError:
-        return judge_text(payload)
-    if not isinstance(value, (dict, list)):
-        return judge_text(payload)
-    waiting = [value]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, str):
-            verdict = judge_text(current)
-            if verdict is not None:
-                return verdict
-        elif isinstance(current, dict):
-            waiting.extend(current)
-            waiting.extend(current.values())
-        elif isinstance(current, list):
-            waiting.extend(current)
-    return None
-
-
-def _rows(corpora: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for name in names:
-        with (corpora / f"{name}.jsonl").open(encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
-
-
-def _rendered(table: list[dict[str, Any]]) -> str:
-    lines = [f"{'class':<10} {'source':<24} {'texts':>6} {'refused':>8} {'rate':>8}"]
-    lines += [
-        f"{row['class']:<10} {row['source']:<24} {row['count']:>6} {row['refused']:>8} "
-        f"{row['refused'] / row['count']:>8.2%}"
-        for row in table
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

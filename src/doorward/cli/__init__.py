@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from doorward.cli import attack, audit, check, client, demo, explain, init, key, run, schema, token, user
+from doorward.cli import attack, audit, check, client, demo, explain, init, inspect, key, run, schema, token, user
 from doorward.cli.messages import error_lines
 from doorward.errors import PolicyError
 
@@ -50,5 +50,5 @@ def doorward(
 
 
 # In the order of help: what one does first stands first.
-for module in (init, check, run, attack, demo, user, client, key, token, audit, explain, schema):
+for module in (init, check, run, attack, demo, user, client, key, token, audit, explain, inspect, schema):
     module.register(app)

@@ -1,5 +1,6 @@
 """`doorward explain`: everything the trail knows about one exchange, and what could be done about its refusal."""
 
+import datetime as dt
 import json
 import re
 import sys
@@ -29,6 +30,13 @@ _RELAX: Final = {
     "audit": "nothing to relax: make room on the disk of the trail, or repair it",
 }
 """The narrowest change that lets such a request pass, by control; `%s` is the operation as the policy names it."""
+_FIELD: Final = re.compile(r"(/.{0,500}?|(?:query|path|header|cookie|form):.{1,200}?|body): ")
+"""What a detail of inspect begins with: the field, as an exclusion names it."""
+_EXCLUDE: Final = (
+    "if it was harmless: `inspect: {exclude: [{class: %s, operation: %s, field: %s, until: %s, "
+    "reason: <why this content is expected there>}]}`"
+)
+_EXCLUSION_DAYS: Final = 90
 
 
 def register(app: typer.Typer) -> None:
@@ -91,6 +99,11 @@ def _refusal(end: dict[str, Any], operation: str) -> dict[str, str] | None:
         return None
     control = code.partition(".")[0]
     relax = _RELAX[control]
+    field = _FIELD.match(end.get("detail", "")) if control == "inspect" else None
+    if field is not None:
+        until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=_EXCLUSION_DAYS)
+        relax = _EXCLUDE % (code.partition(".")[2], operation, json.dumps(field[1]), until.isoformat())
+        operation = ""
     return {
         "code": code,
         "title": denial.title,

@@ -88,6 +88,21 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         ),
     ),
     (BIT["xss"], r"\b(?:document|window|self|top|parent|this|frames|globalthis|location|cookie)\s*[.\[]|\$\{.*\}"),
+    (
+        BIT["xss"],
+        (
+            r"&\{\s{0,8}\w{1,16}\s{0,4}\(|\b(?:src|href|action|data)\s{0,8}=\s{0,8}[\x22']?\s{0,8}(?:java|vb)script:"
+            r"|charset\s{0,8}="
+        ),
+    ),
+    (
+        BIT["xss"],
+        (
+            r"\.\w{3,10}\s{0,4}\(\s{0,4}(?:alert|eval|prompt|confirm|print|fetch)\s{0,4}[,)]|=\s{0,4}(?:eval|alert|prompt"
+            r"|confirm|function)\s{0,4}[;,]"
+        ),
+    ),
+    (BIT["xss"], r"\bon[a-z]{2,32}[^\w\s<>=]{1,40}="),
     (BIT["xss"], r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import"),
     # shells
     (
@@ -169,7 +184,10 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     # directories
     (
         BIT["ldap"],
-        r"\([\s]{0,4}[&|!]|\)[\s)]{0,8}[&|!]?\s{0,4}\(|\*\s{0,4}\)|=\s{0,4}\*\s{0,4}\)|\*\(\s{0,4}\)?[|&!]|^\)",
+        (
+            r"\([\s]{0,4}[&|!]|\)[\s)]{0,8}[&|!]?\s{0,4}\(|\*\s{0,4}\)|=\s{0,4}\*\s{0,4}\)|\*\(\s{0,4}\)?[|&!]|^\)"
+            r"|^%(?:2[1689a]|7c|5c|00)$"
+        ),
     ),
     # queries over XML
     (
@@ -271,7 +289,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         BIT["deserialization"],
         (
             r"<(?:java|object)\s{1,8}class|<(?:java\.|dynamic-proxy|sun\.|com\.sun|javax\.|org\.apache|jdk\.)|<void\s"
-            r"|xmldecoder|transformer|templatesimpl|badattributevalue|annotationinvocation|methodclosure|convertedclosure"
+            r"|xmldecoder|transformer|templatesimpl|badattributevalue|annotationinvocation|methodclosure"
+            r"|convertedclosure"
             r"|jdbcrowset|beanfactory|xmlapplicationcontext|jndireforwarding|jndirefforwarding|propertypathfactory"
             r"|instantiatefactory|prototypefactory|forclosure|whileclosure|unicastremote|marshalledobject|jrmpclient"
             r"|ysoserial"

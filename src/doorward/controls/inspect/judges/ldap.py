@@ -35,6 +35,8 @@ def judge(value: str) -> Verdict | None:
     >>> judge("see (a)(b=c) and :) (hello=1)"), judge("cn=Ann,ou=people,dc=example")
     (None, None)
     """
+    if _PROBE.fullmatch(value):
+        return _verdict("an encoded sign of search filters and nothing else", 55)
     if ")" not in value and "(" not in value:
         return None
     depth = 0
@@ -61,6 +63,7 @@ _CONDITIONS: Final = (
     (_DIRECTORY, "a condition that every entry of a directory fulfils", 80),
     (_ALTERNATIVE, "a wildcard that ends a condition of a search filter", 70),
 )
+_PROBE: Final = re.compile(r"%(?:2[1689aA]|7[cC]|5[cC]|00)")
 _PARENTHESIS: Final = re.compile(r"[()]")
 
 

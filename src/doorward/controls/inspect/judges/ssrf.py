@@ -76,6 +76,11 @@ _BARE_PLACE: Final = re.compile(
     r"|\[::1?\])(?::[0-9]{1,5})?/(?P<path>.{0,128})",
     re.DOTALL,
 )
+_WITHIN: Final = re.compile(
+    r"(?:https?|ftps?):/{2,4}(?:[^\s/@\"'<>]{1,64}@)?(0[xX][0-9a-fA-F]{1,8}(?:\.(?:0[xX])?[0-9a-fA-F]{1,8}){0,3}"
+    r"|[0-9]{8,10}|0[0-7]{2,11}(?:\.[0-9]{1,11}){0,3})"
+    r"(?=[/:?#\s\"'>]|$)"
+)
 _SCRIPT: Final = re.compile(
     r"(?:^|[=\s\"'])(?:https?|ftps?):/{1,4}[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?/[^\s\"'?&%]{0,256}\.(?:txt"
     r"|php[0-9]?|phtml|inc|asp|aspx|jsp|cgi|pl|dtd|sh)(?=[?%\s\"'&\x00]|$)",
@@ -112,6 +117,9 @@ def judge(value: str) -> Verdict | None:
         return _verdict("an address in disguise", 70)
     if _V6_LOOPBACK.fullmatch(trimmed):
         return _verdict("an address of the API's own machine, written out", 65)
+    match = _WITHIN.search(value)
+    if match is not None and address_of(match[1]) is not None:
+        return _verdict("an address in disguise", 75)
     match = _SCRIPT.search(value)
     if match is not None:
         return _verdict("a script on a bare address, to be included by another", 75)

@@ -43,8 +43,11 @@ _URL_ATTRIBUTES: Final = frozenset(
     }
 )  # fmt: skip
 _RUNNING: Final = frozenset(
-    {"script", "applet", "object", "embed", "xss", "isindex", "bgsound", "layer", "ilayer", "frameset", "frame", "base",
-     "implementation", "handler", "listener", "eval", "vmlframe", "import", "foreignobject", "xml", "comment"}
+    {
+        "plaintext", "script", "applet", "object", "embed", "xss", "isindex", "bgsound", "layer", "ilayer",
+        "frameset", "frame", "base", "implementation", "handler", "listener", "eval", "vmlframe", "import",
+        "foreignobject", "xml", "comment",
+    }
 )  # fmt: skip
 _ANIMATIONS: Final = frozenset({"set", "animate", "animatetransform", "animatemotion", "animatecolor"})
 _KNOWN_HANDLER: Final = re.compile(
@@ -52,9 +55,22 @@ _KNOWN_HANDLER: Final = re.compile(
     r"|key(?:up|down|press)|toggle|start|begin|end"
     r"|scroll|resize|wheel|drag[a-z]{0,5}|drop|copy|cut|paste|input|change|submit|select|animation[a-z]{3,9}"
     r"|transition[a-z]{3,6})"
-    r"[\s\x00-\x1f/]*=",
+    r"(?:[\s\x00-\x1f/]*|[^\w\s<>=]{1,40})=",
     re.IGNORECASE,
 )
+_DISTURBED: Final = re.compile(
+    r"<\s{1,8}/?\s{0,8}script\s{0,8}>|&\{\s{0,8}\w{1,16}\s{0,4}\(|\b(?:src|href|action|formaction"
+    r"|data)\s{0,8}=\s{0,8}[\"']?\s{0,8}(?:java|vb)script:"
+    r"|charset\s{0,8}=\s{0,8}[\"']?(?:x-imap4|utf-7|x-user-defined|hz-gb)",
+    re.IGNORECASE,
+)
+"""Markup as lenient browsers, and those of the past, still read it."""
+_ALIASED: Final = re.compile(
+    r"\.(?:find(?:Index|Last)?|map|filter|forEach|some|every|flatMap|sort|reduce)\s{0,4}\(\s{0,4}(?:alert|eval|prompt"
+    r"|confirm|print|fetch)\s{0,4}[,)]"
+    r"|(?:^|[;,({\s])\w{1,16}\s{0,4}=\s{0,4}(?:eval|alert|prompt|confirm|Function)\s{0,4}[;,]"
+)
+"""A function of scripts handed on under another name."""
 _SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][ \t\r\n)\]}]*(?=[-+*/%^<>=,|&~!?;:])|</script|\$\{|^[\s)\]}]*[;)\]}]+")
 _BARE_HANDLER: Final = re.compile(
     r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
@@ -79,6 +95,12 @@ def judge(value: str) -> Verdict | None:
             verdict = _judge_tag(tag, value)
             if verdict is not None:
                 return verdict
+        if _DISTURBED.search(value):
+            return _verdict("markup that lenient browsers run", 80)
+    elif _DISTURBED.search(value):
+        return _verdict("an attribute with a script URL", 80)
+    if _ALIASED.search(value):
+        return _verdict("a function of scripts under another name", 75)
     return _judge_attribute(value) or _judge_url(value) or _judge_script_string(value) or _judge_style(value)
 
 
