@@ -1,7 +1,7 @@
 """`python -m bench.detection [--json] [--publish]`: block rate per class and source, false alarms per set.
 
-Reads the lists beside the repository (`../shared/corpora`, or `--corpora DIR`), judges texts of the tests' generator too,
-and writes the tables into docs/detection.md when told to. Data only: nothing is sent anywhere.
+Reads the lists beside the repository (`../shared/corpora`, or `--corpora DIR`), judges generated texts
+too, and writes the tables into docs/detection.md when told to. Data only: nothing is sent anywhere.
 `doorward inspect --file LIST --wrong` prints what was judged otherwise than expected.
 """
 

@@ -130,6 +130,10 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
             400, "The body is nested too deep or has too many members", "medium", "API4:2023"
         ),
         "validate.json_number": Denial(400, "A number is out of range", "low", "API8:2023"),
+        "validate.multipart": Denial(400, "The multipart body is malformed", "medium", "API8:2023"),
+        "validate.upload": Denial(400, "A file is not accepted", "high", "API8:2023"),
+        "validate.upload_type": Denial(415, "A file is of another type than accepted", "high", "API8:2023"),
+        "validate.xml": Denial(400, "The body is not acceptable XML", "medium", "API8:2023"),
         "validate.schema": Denial(400, "The body does not fit the API description", "low", "API8:2023"),
         "validate.unknown_property": Denial(400, "The body has an undeclared member", "medium", "API3:2023"),
         # -- inspect: is anything in it meant to do harm? -------------------------------------------------------

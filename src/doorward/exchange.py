@@ -186,6 +186,7 @@ class Exchange:
         "delay_s",
         "denied",
         "fault",
+        "file_names",
         "findings",
         "id",
         "json_body",
@@ -232,6 +233,8 @@ class Exchange:
         """Path parameters of the matched operation, percent-decoded once."""
         self.parameters: dict[tuple[str, str], Any] = {}
         """Validated parameters by (location, name), in the type the description gives them."""
+        self.file_names: tuple[tuple[str, str], ...] = ()
+        """Names of uploaded files, each after the name of its field."""
         self.json_body: Any = UNPARSED
         self.caller = caller
         self.scopes_demanded: tuple[frozenset[str], ...] | None = None

@@ -35,6 +35,8 @@ class MediaType:
     schema: Schema | None
     """None when the description leaves the content open."""
     pointer: str = ""
+    encoding: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a multipart body: the media types that a part of this name may have (OpenAPI `encoding`), lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from doorward.attack.case import Ask, Who
+from doorward.attack.multipart import BOUNDARY, multipart
 from doorward.attack.values import NoSampleError, sample
 from doorward.operation import ApiDescription, MediaType, Operation, Parameter
 
@@ -65,8 +66,12 @@ def draft(operation: Operation, description: ApiDescription) -> Draft:
             made.body = sample(media.schema or {}, description.resolve)
         elif media.schema is not None and made.media_type == "application/x-www-form-urlencoded":
             made.body = sample(media.schema, description.resolve)
+        elif made.media_type == "multipart/form-data":
+            made.body, made.media_type = multipart(media, description), f"multipart/form-data; boundary={BOUNDARY}"
         elif "multipart" in made.media_type:
-            raise NoSampleError("multipart bodies are not made")
+            raise NoSampleError("multipart bodies of other kinds are not made")
+        elif "xml" in made.media_type:
+            made.body = b"<sample>doorward</sample>"
         else:
             made.body = b"doorward"
     return made

@@ -75,6 +75,9 @@ class Samples(Protocol):
     def streamed(self) -> Ask | None:
         """A request whose declared body no control reads (binary upload)."""
 
+    def body_of(self, media_type: str) -> Ask | None:
+        """A valid request whose body is of this type (`multipart/form-data`, `application/xml`)."""
+
     def token(self, who: Who) -> str | None:
         """A valid compact JWT of that caller."""
 

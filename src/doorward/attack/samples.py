@@ -116,6 +116,13 @@ class DescribedSamples:
                 return made.ask("writer")
         return None
 
+    def body_of(self, media_type: str) -> Ask | None:
+        """A valid request whose body is of this type."""
+        for made in self._allowed("writer"):
+            if made.media_type.partition(";")[0] == media_type and not _scopes(made.operation):
+                return made.ask("writer")
+        return None
+
     def token(self, who: Who) -> str | None:
         """A valid compact JWT of that caller."""
         return self._tokens.token(who)

@@ -239,7 +239,17 @@ class _Reader:
             name = written.partition(";")[0].strip().lower()
             schema = self._schema(self._mapping(media, at).get("schema"), at)
             # `application/json` and `application/json; charset=utf-8` are one: the first one written counts.
-            made.setdefault(name, MediaType(name=name, schema=schema, pointer=at))
+            encoding = self._encoding(self._mapping(media, at).get("encoding"), f"{at}/encoding")
+            made.setdefault(name, MediaType(name=name, schema=schema, pointer=at, encoding=encoding))
+        return made
+
+    def _encoding(self, value: Any, pointer: str) -> dict[str, tuple[str, ...]]:
+        """The media types of each part, where the description names them."""
+        made: dict[str, tuple[str, ...]] = {}
+        for name, described in self._mapping(value if value is not None else {}, pointer).items():
+            types = self._mapping(described, json_pointer.joined(pointer, name)).get("contentType")
+            if isinstance(types, str):
+                made[name] = tuple(each.partition(";")[0].strip().lower() for each in types.split(","))
         return made
 
     def _responses(self, value: Any, pointer: str) -> dict[str, ResponseDescription]:

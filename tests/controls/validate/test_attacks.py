@@ -29,9 +29,35 @@ SEND = sender(
                     },
                     "responses": {},
                 },
-            }
+            },
+            "/avatars": {
+                "post": {
+                    "requestBody": {
+                        "content": {
+                            "multipart/form-data": {
+                                "schema": {
+                                    "type": "object",
+                                    "required": ["title", "image"],
+                                    "properties": {
+                                        "title": {"type": "string"},
+                                        "image": {"type": "string", "format": "binary"},
+                                    },
+                                },
+                                "encoding": {"image": {"contentType": "image/png"}},
+                            }
+                        }
+                    },
+                    "responses": {},
+                }
+            },
+            "/xml": {"post": {"requestBody": {"content": {"application/xml": {}}}, "responses": {}}},
         }
     )
+)
+AVATAR = (
+    b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nme\r\n--b\r\n'
+    b'Content-Disposition: form-data; name="image"; filename="me.png"\r\nContent-Type: image/png\r\n\r\n'
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\r\n--b--\r\n"
 )
 
 
@@ -47,6 +73,12 @@ class OrderSamples:
 
     def query_text(self, value: str) -> Ask:
         return Ask(target=f"/orders?q={value}")
+
+    def body_of(self, media_type: str) -> Ask:
+        if media_type == "application/xml":
+            return Ask(method="POST", target="/xml", headers=(("Content-Type", media_type),), body=b"<a>b</a>")
+        headers = (("Content-Type", f"{media_type}; boundary=b"),)
+        return Ask(method="POST", target="/avatars", headers=headers, body=AVATAR)
 
     def body_value(self, pointer_kind: str, value: object) -> Ask:
         return self.write(**{"amount" if pointer_kind == "number" else "undeclared": value})

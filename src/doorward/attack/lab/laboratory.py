@@ -52,7 +52,7 @@ _POLICY: Final[dict[str, Any]] = {
     "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
         "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
-        "writer": ["GET /notes", "POST /notes", "PUT /files/*"],
+        "writer": ["GET /notes", "POST /notes", "PUT /files/*", "POST /avatars", "POST /orders"],
         "metered": ["GET /notes"],
         "crowd": ["GET /lab/*"],
         "admin": ["*"],

@@ -54,7 +54,9 @@ JUDGES: Final[dict[Threat, Judge]] = {
 }
 """Who judges which class."""
 _FORM: Final = b"application/x-www-form-urlencoded"
-_PARSED: Final = frozenset({"application/json", "text/json", _FORM.decode()})
+_MULTIPART: Final = b"multipart/form-data"
+_FORMS: Final = frozenset({_FORM, _MULTIPART})
+_PARSED: Final = frozenset({"application/json", "text/json", _FORM.decode(), _MULTIPART.decode()})
 _JSON_SPACE: Final = b" \t\r\n"
 _JSON_OPEN: Final = frozenset({b"{", b"[", b'"'})
 # Possessive, and the closing quote optional: it matches at every quote, so no text is looked at twice.
@@ -84,8 +86,11 @@ def compile_check(
     ]
     content = operation.request_body.content if operation.request_body else {}
     # Only what validate parses is held to its schema: `text/plain` of a closed enum arrives as any text.
+    # A multipart body has file names, which no schema speaks of.
     has_text_body = any(
-        not (pins and is_parsed(media.name) and pins_text(media.schema, description)) for media in content.values()
+        not (pins and is_parsed(media.name) and pins_text(media.schema, description))
+        or media.name == _MULTIPART.decode()
+        for media in content.values()
     )
     # Undeclared query parameters are refused by validate, unless nobody holds the request to the description.
     if not threats or (pins and not (free or has_text_body)):
@@ -231,18 +236,22 @@ class _Inspector:
 
     def _body(self, exchange: Exchange, spent: int) -> None:
         body = exchange.request.body
+        media_type = _media_type(exchange)
         if exchange.json_body is not UNPARSED:
-            # A form is percent-encoded: its raw bytes say too little of its texts.
-            is_form = _media_type(exchange) == _FORM
-            if is_form or self._json.bits(body):
+            # Raw bytes of a form are percent-encoded, those of XML hold references: they say too little of the texts.
+            is_form = media_type in _FORMS
+            if is_form or is_xml(media_type.decode("latin-1")) or self._json.bits(body):
                 for pointer, text, field in texts(exchange.json_body, self._fields):
                     if field is None or text not in field.closed:
                         place = _form_place(pointer) if is_form else pointer
                         spent = self._judging.judge(place, text, exchange, spent)
+            for name, file_name in exchange.file_names:
+                spent = self._judging.judge(f"form:{name}", file_name, exchange, spent)
             return
-        media_type = _media_type(exchange)
         if media_type == _FORM:
             self._pairs("form", body, exchange, spent)
+        elif media_type == _MULTIPART:
+            self._unread_parts(body, exchange, spent)
         elif is_parsed(media_type.decode("latin-1")):
             self._unread_json(body, exchange, spent)
         else:
@@ -252,6 +261,14 @@ class _Inspector:
             if data is not UNPARSED and self._json.bits(body):
                 # Many an API reads JSON under whatever content type it comes.
                 self._strings(data, exchange, spent)
+
+    def _unread_parts(self, body: bytes, exchange: Exchange, spent: int) -> None:
+        """A multipart body that validate did not hand on: what stands between its line ends, piece by piece.
+
+        A part's own header fields would read as an injected header of an answer; each piece is judged by itself.
+        """
+        for piece in body.split(b"\r\n"):
+            spent = self._judging.judge("body", _decoded(piece), exchange, spent)
 
     def _unread_json(self, body: bytes, exchange: Exchange, spent: int) -> None:
         """JSON that validate did not hand on, because it is wrong or nobody looked: its texts one by one."""
@@ -289,6 +306,11 @@ def _form_place(pointer: str) -> str:
 def is_parsed(media_type: str) -> bool:
     """Whether validate reads bodies of this type (lower case, no parameters) into data: JSON, and forms."""
     return media_type in _PARSED or media_type.endswith("+json")
+
+
+def is_xml(media_type: str) -> bool:
+    """Whether validate reads bodies of this type into a list of texts."""
+    return media_type in {"application/xml", "text/xml"} or media_type.endswith("+xml")
 
 
 def _media_type(exchange: Exchange) -> bytes:

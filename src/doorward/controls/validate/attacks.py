@@ -50,6 +50,21 @@ def _content_type(value: str) -> Callable[[Samples], Ask | None]:
     return send
 
 
+def _body_of(media_type: str, change: Callable[[bytes], bytes]) -> Callable[[Samples], Ask | None]:
+    """The valid request with a body of that type, changed; None where the change finds nothing to change."""
+
+    def send(samples: Samples) -> Ask | None:
+        ask = samples.body_of(media_type)
+        changed = ask and change(ask.body)
+        return None if ask is None or changed == ask.body else replace(ask, body=changed or b"")
+
+    return send
+
+
+def _valid_body_of(media_type: str) -> Callable[[Samples], Ask | None]:
+    return lambda samples: samples.body_of(media_type)
+
+
 def _compressed(samples: Samples) -> Ask | None:
     ask = samples.write()
     return None if ask is None else ask.with_header("Content-Encoding", "gzip")
@@ -250,5 +265,73 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         source="OWASP API3:2023 (mass assignment); ASVS 5.0 V15.3.3; CWE-915",
         send=lambda samples: samples.body_value("extra", value=True),
         twin=_as_it_is,
+    ),
+    Attack(
+        id="validate.multipart_preamble",
+        name="put a part where only some readers look",
+        earns="validate.multipart",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B6; RFC 2046 section 5.1.1; WAFFLED (2025)",
+        send=_body_of("multipart/form-data", lambda body: b"--other\r\n\r\n" + body),
+        twin=_valid_body_of("multipart/form-data"),
+    ),
+    Attack(
+        id="validate.multipart_name_star",
+        name="give a part two names, of which readers take different ones",
+        earns="validate.multipart",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B6; RFC 7578 section 4.2; CVE-2022-48279",
+        send=_body_of(
+            "multipart/form-data", lambda body: body.replace(b"; filename=", b"; filename*=UTF-8''a; filename=")
+        ),
+        twin=_valid_body_of("multipart/form-data"),
+    ),
+    Attack(
+        id="validate.upload_climbs",
+        name="upload a file under a name that leaves its directory",
+        earns="validate.upload",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B14; CWE-22; CWE-434",
+        send=_body_of("multipart/form-data", lambda body: body.replace(b'filename="', b'filename="../')),
+        twin=_valid_body_of("multipart/form-data"),
+    ),
+    Attack(
+        id="validate.upload_polyglot",
+        name="upload an image that is a script as well",
+        earns="validate.upload",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B14; CWE-434",
+        send=_body_of("multipart/form-data", lambda body: body.replace(b"IHDR", b"IHDR<?php system($_GET[0]);")),
+        twin=_valid_body_of("multipart/form-data"),
+    ),
+    Attack(
+        id="validate.upload_disguised",
+        name="upload something else than the type says",
+        earns="validate.upload_type",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B14; CWE-646",
+        send=_body_of("multipart/form-data", lambda body: body.replace(b"\x89PNG", b"GIF89a")),
+        twin=_valid_body_of("multipart/form-data"),
+    ),
+    Attack(
+        id="validate.xml_entity",
+        name="have a parser of XML read a file of the server",
+        earns="validate.xml",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B9; CWE-611",
+        send=_body_of("application/xml", lambda _: b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'),
+        twin=_valid_body_of("application/xml"),
+    ),
+    Attack(
+        id="validate.xml_laughs",
+        name="unfold a few bytes of XML to gigabytes",
+        earns="validate.xml",
+        threat=_RESOURCES,
+        source="hostile-input catalogue B9; CWE-776",
+        send=_body_of(
+            "application/xml",
+            lambda _: b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><a>&b;</a>',
+        ),
+        twin=_valid_body_of("application/xml"),
     ),
 )

@@ -9,6 +9,7 @@ import jsonschema_rs
 from doorward.controls.validate.closing import Closer
 from doorward.controls.validate.pattern import LINEAR
 from doorward.controls.validate.policy import ValidatePolicy
+from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.operation import Schema
 
@@ -26,6 +27,14 @@ class Failure(NamedTuple):
     detail: str
     is_undeclared: bool
     """A member that the description does not declare, or does not let clients set."""
+
+
+def unfit(failures: list[Failure]) -> Denied:
+    """The denial of a body that does not fit: pointers and keywords for the client, never a value."""
+    code = "validate.unknown_property" if any(each.is_undeclared for each in failures) else "validate.schema"
+    errors = [{"pointer": each.pointer, "detail": each.detail} for each in failures]
+    detail = "; ".join(f"{each.pointer}: {each.detail}" for each in failures)
+    return Denied(code, detail[:1000], public={"errors": errors})
 
 
 class Judge:

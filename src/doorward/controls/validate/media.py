@@ -17,8 +17,14 @@ _STRUCTURE: Final = frozenset({"properties", "items", "$ref", "allOf", "oneOf", 
 """Members of a schema that speak of data, not of bytes."""
 
 JSON: Final = "json"
+LINES: Final = "lines"
 FORM: Final = "form"
+MULTIPART: Final = "multipart"
+XML: Final = "xml"
 BYTES: Final = "bytes"
+_JSON_LINES: Final = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
 
 
 class Form(NamedTuple):
@@ -26,7 +32,9 @@ class Form(NamedTuple):
 
     media: MediaType
     reader: str
-    """`json`, `form` or `bytes`."""
+    """`json`, `lines`, `form`, `multipart`, `xml` or `bytes`."""
+    parameters: dict[str, str]
+    """Of the Content-Type, names in lower case."""
 
 
 class DeclaredContent:
@@ -72,7 +80,7 @@ class DeclaredContent:
         if reader == BYTES and "*" in media.name and _STRUCTURE.intersection(media.schema or ()):
             # A range with a schema promises that the schema holds: not for a type chosen so that nobody can read it.
             raise self._refused(f"{name[:80]!r} cannot be held to the schema of {media.name}")
-        return Form(media, reader)
+        return Form(media, reader, parameters)
 
     def _refused(self, detail: str) -> Denied:
         accepted = ", ".join(sorted(self._content)).encode("ascii", "replace")
@@ -82,11 +90,17 @@ class DeclaredContent:
 def reader_of(name: str) -> str:
     """How content of a media type (lower case, no parameters) is read.
 
-    >>> reader_of("application/merge-patch+json"), reader_of("image/png")
-    ('json', 'bytes')
+    >>> reader_of("application/merge-patch+json"), reader_of("image/png"), reader_of("image/svg+xml")
+    ('json', 'bytes', 'xml')
     """
     if name in {"application/json", "text/json"} or name.endswith("+json"):
         return JSON
+    if name in _JSON_LINES:
+        return LINES
+    if name == "multipart/form-data":
+        return MULTIPART
+    if name in {"application/xml", "text/xml"} or name.endswith("+xml"):
+        return XML
     return FORM if name == "application/x-www-form-urlencoded" else BYTES
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from doorward.controls.validate.body import body_mode, unfit
+from doorward.controls.validate.body import body_mode
 from doorward.controls.validate.form import ascii_text, pairs
 from doorward.controls.validate.json_text import JsonReader
-from doorward.controls.validate.judge import Failure, Judge
+from doorward.controls.validate.judge import Failure, Judge, unfit
 from doorward.controls.validate.media import JSON, DeclaredContent, reader_of
 from doorward.controls.validate.policy import ValidatePolicy
 from doorward.controls.validate.styles import delimited_value, header_value, path_value

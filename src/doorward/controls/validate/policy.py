@@ -18,6 +18,8 @@ class ValidatePolicy(BaseModel):
     """Longest number, in digits. A double holds 17, a 128-bit decimal 34; converting long ones costs quadratic time."""
     form_fields: int = Field(default=1_000, ge=1, le=100_000)
     """Most fields of a form body, and most parameters of a query."""
+    multipart_parts: int = Field(default=100, ge=1, le=10_000)
+    """Most parts of a multipart body."""
     allow_unknown_parameters: bool = False
     """Lets query parameters pass that the description does not declare. They reach the upstream unjudged."""
     allow_unknown_properties: bool = False

@@ -120,7 +120,7 @@ class Shape:
             items = _member(schema, "items", resolve)
             self.types = tuple(kind for kind in types_of(items or {}, resolve) if kind in _ALL_TYPES) or ("string",)
         elif self.kind == "object":
-            for name, part in _properties(schema, resolve, 0).items():
+            for name, part in properties_of(schema, resolve, 0).items():
                 # One level: deeper nesting has no wire form in OpenAPI.
                 inner = types_of(part, resolve)
                 self.properties[name] = _ScalarShape(inner) if inner[0] != "array" else Shape(part, resolve)
@@ -165,14 +165,15 @@ def _member(schema: Schema, key: str, resolve: Resolve, depth: int = 0) -> Schem
     return None
 
 
-def _properties(schema: Any, resolve: Resolve, depth: int) -> dict[str, Schema]:
+def properties_of(schema: Any, resolve: Resolve, depth: int = 0) -> dict[str, Schema]:
+    """The members a schema names, those of what it is combined of included."""
     if not isinstance(schema, Mapping) or depth > _DEPTH:
         return {}
     schema = resolve(schema)
     found: dict[str, Schema] = {}
     for union in ("allOf", "oneOf", "anyOf"):
         for part in schema.get(union, ()):
-            found.update(_properties(part, resolve, depth + 1))
+            found.update(properties_of(part, resolve, depth + 1))
     properties = schema.get("properties", {})
     found.update({name: part for name, part in properties.items() if isinstance(part, Mapping)})
     return found

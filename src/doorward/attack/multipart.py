@@ -1,0 +1,58 @@
+"""A valid `multipart/form-data` body for a schema: fields as text, files as small as files of their type can be."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from doorward.attack.values import NoSampleError, sample
+from doorward.operation import ApiDescription, MediaType, Schema
+
+BOUNDARY: Final = "doorward-sample"
+_FILES: Final[Mapping[str, tuple[str, bytes]]] = {
+    "image/png": ("sample.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"),
+    "image/jpeg": ("sample.jpg", b"\xff\xd8\xff\xdb"),
+    "image/gif": ("sample.gif", b"GIF89a\x01\x00\x01\x00"),
+    "application/pdf": ("sample.pdf", b"%PDF-1.7\n"),
+    "application/zip": ("sample.zip", b"PK\x05\x06" + bytes(18)),
+    "text/csv": ("sample.csv", b"a,b\n"),
+    "text/plain": ("sample.txt", b"a\n"),
+    "application/octet-stream": ("sample.bin", b"\x00\x01"),
+}
+
+
+def multipart(media: MediaType, description: ApiDescription) -> bytes:
+    """The body. Errors: NoSampleError when a part cannot be made."""
+    schema = description.resolve(media.schema) if media.schema is not None else {}
+    made: list[bytes] = []
+    properties: Mapping[str, Schema] = schema.get("properties", {})
+    for name in schema.get("required", properties):
+        part = description.resolve(properties.get(name, {}))
+        if _is_file(part, description):
+            media_type, (file_name, data) = _file(media.encoding.get(name, ("application/octet-stream",)))
+            head = f'form-data; name="{name}"; filename="{file_name}"\r\nContent-Type: {media_type}'
+        else:
+            value: Any = sample(part, description.resolve)
+            is_text = isinstance(value, str)
+            data = (value if is_text else json.dumps(value)).encode()
+            head = f'form-data; name="{name}"'
+            if isinstance(value, (dict, list)):
+                head += "\r\nContent-Type: application/json"
+        made.append(f"--{BOUNDARY}\r\nContent-Disposition: {head}\r\n\r\n".encode() + data + b"\r\n")
+    return b"".join(made) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def _file(types: tuple[str, ...]) -> tuple[str, tuple[str, bytes]]:
+    for media_type in types:
+        if media_type in _FILES:
+            return media_type, _FILES[media_type]
+        if media_type.endswith("/*"):
+            for known, file in _FILES.items():
+                if media_type == "*/*" or known.startswith(media_type[:-1]):
+                    return known, file
+    raise NoSampleError(f"no sample of {', '.join(types)}")
+
+
+def _is_file(schema: Schema, description: ApiDescription) -> bool:
+    if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
+        schema = description.resolve(schema["items"])
+    return schema.get("format") == "binary" or "contentMediaType" in schema

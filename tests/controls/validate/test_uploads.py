@@ -1,0 +1,96 @@
+"""Row B14: a file is what it says, under a name that is only a name."""
+
+import pytest
+
+from doorward.controls.validate.multipart import Part
+from doorward.controls.validate.uploads import check_upload
+from doorward.denial import Denied
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+PDF = b"%PDF-1.7\n" + bytes(64)
+
+
+def code(name: str, media_type: str, data: bytes, *declared: str) -> str:
+    try:
+        check_upload(Part("f", name, media_type, data), declared)
+    except Denied as denied:
+        return denied.code
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "data"),
+    [
+        ("cat.png", "image/png", PNG),
+        ("Lebenslauf (2) - José's.pdf", "application/pdf", PDF),
+        ("報告書.pdf", "application/pdf", PDF),
+        ("data.csv", "text/csv", b"a,b\n1,2\n"),
+        ("notes.txt", "text/plain", b"x < y and y > z"),
+        ("archive.tar.gz", "application/gzip", b"\x1f\x8b\x08"),
+        ("book.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", b"PK\x03\x04"),
+        ("photo.webp", "image/webp", b"RIFF\x10\0\0\0WEBPVP8 "),
+        ("clip.mp4", "video/mp4", b"\0\0\0\x20ftypisom"),
+        ("anim.gif", "image/gif", b"GIF89a\x10\0\x10\0"),
+        ("blob", "application/octet-stream", b"\x00\x01\x02"),
+        ("", "image/png", PNG),
+    ],
+)
+def test_honest_files_pass(name: str, media_type: str, data: bytes) -> None:
+    assert code(name, media_type, data) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../a.png", "..\\a.png", "a/b.png", "C:a.png", "a\x00.png", ".htaccess", "a.png.", "a.png ", "a.php", "a.php.jpg", "a.PhTmL",
+     "a.jpg.exe", "a\u202egnp.exe", "a%2e%2e.png", "a;b.png", "<a>.png", "x" * 256, "a|b.png", "shell.jsp", "a.svg", "a.html"],
+)  # fmt: skip
+def test_a_name_that_is_more_than_a_name_is_refused(name: str) -> None:
+    assert code(name, "image/png", PNG) == "validate.upload"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data"),
+    [
+        ("image/png", b"GIF89a"),
+        ("image/jpeg", PNG),
+        ("application/pdf", b"<html>"),
+        ("image/webp", b"RIFF\0\0\0\0WAVE"),
+        ("video/mp4", b"not a film at all"),
+        ("image/svg+xml", b"<svg/>"),
+        ("text/html", b"hello"),
+        ("application/javascript", b"1"),
+    ],
+)
+def test_content_of_another_type_is_refused(media_type: str, data: bytes) -> None:
+    assert code("a.bin", media_type, data) == "validate.upload_type"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data"),
+    [
+        ("image/png", PNG + b"<?php system($_GET[0]); ?>"),
+        ("image/gif", b"GIF89a/*" + bytes(8) + b"*/=1;alert(1)"),
+        ("image/jpeg", b"\xff\xd8\xff\xe0/*" + bytes(8)),
+        ("image/png", PNG + b"<script>alert(1)</script>"),
+        ("text/plain", b"<svg onload=alert(1)>"),
+        ("text/csv", b"<!DOCTYPE html><body>"),
+        ("application/octet-stream", b"MZ\x90\0"),
+        ("application/octet-stream", b"\x7fELF"),
+        ("text/plain", b"#!/bin/sh\nid"),
+        ("application/octet-stream", bytes(1 << 21) + b"<?php id"),
+    ],
+)
+def test_content_that_is_run_where_it_is_opened_is_refused(media_type: str, data: bytes) -> None:
+    assert code("a.bin", media_type, data) == "validate.upload"
+
+
+def test_only_declared_types_are_taken_where_some_are_declared() -> None:
+    assert code("a.png", "image/png", PNG, "image/png", "image/jpeg") == ""
+    assert code("a.png", "image/png", PNG, "image/*") == ""
+    assert code("a.pdf", "application/pdf", PDF, "image/*") == "validate.upload_type"
+
+
+def test_a_declared_type_may_be_one_that_is_run() -> None:
+    assert code("logo.svg", "image/svg+xml", b"<svg xmlns='a'/>", "image/svg+xml") == ""
+    assert code("page.html", "text/html", b"<html>", "text/html") == ""
+    assert code("page.html", "text/html", b"<html>", "*/*") == ""
