@@ -34,7 +34,7 @@ def files(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 @pytest.fixture
 def lab(files: tuple[Path, Path]) -> Iterator[Lab]:
-    limits = LimitsPolicy(body_s=1.0, head_s=1.0)
+    limits = LimitsPolicy(body_s=1.0)
     with Lab(context=server_context(*files), scheme="https", limits=limits) as lab:
         yield lab
 
@@ -314,18 +314,20 @@ def test_d2_a_body_that_never_comes_is_refused_in_time(lab: Lab, authority: trus
 
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 64, PREFACE[:10]], ids=["http1", "zeros", "part"])
-def test_what_is_no_preface_ends_the_connection(lab: Lab, authority: trustme.CA, start: bytes) -> None:
+def test_what_is_no_preface_ends_the_connection(files: tuple[Path, Path], authority: trustme.CA, start: bytes) -> None:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     context.set_alpn_protocols(["h2"])
+    hasty = Lab(context=server_context(*files), scheme="https", limits=LimitsPolicy(head_s=1.0))
     with (
+        hasty as lab,
         socket.create_connection(("127.0.0.1", lab.port), timeout=10) as raw,
         context.wrap_socket(raw, server_hostname="127.0.0.1") as connection,
     ):
         connection.sendall(start)
         while connection.recv(65536):
             continue
-    neighbour_is_served(lab, authority)
+        neighbour_is_served(lab, authority)
 
 
 def neighbour_is_served(lab: Lab, authority: trustme.CA) -> None:
