@@ -280,7 +280,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
             r"ro0ab|aced0005|\xc2\xac\xc3\xad|aaeaaad/|typeconfuse|objectdataprovider|\$type|clr-namespace"
             r"|[oc]:\+?[0-9]{1,4}:|c(?:os|posix|nt|__builtin__|builtins|subprocess|commands|sys|runpy|pty)[\r\n]"
             r"|!!python|yaml\.org,2002|gasv|ga[jnr][jy]"
-            r"|y(?:29zcn5|3bvc2l4|19fynvp)|\\x80\\x0|!ruby/|\x04\x08|\\x04\\x08|bah(?:bc|vo|7[bc])|_\$\$|!!(?:javax?"
+            r"|y(?:29zc|3bvc2l4|19fynvp|2j1awx0|3n1ynby)|\\x80\\x0|!ruby/|\x04\x08|\\x04\\x08|bah(?:bc|vo|7[bc])|_\$\$|!!(?:javax?"
             r"|com|org|ch|sun)\.|(?:com\.sun|sun|javax?|org\.\w+|ch\.qos|com\.\w+|oracle|net\.sf"
             r"|br\.com)\.\w+.*[\x22']"
         ),

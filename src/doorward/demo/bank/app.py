@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from doorward.demo.bank import lookup, money, people
+from doorward.demo.bank import lookup, money, people, tools
 
 
 def bank(directory: Path) -> Starlette:
@@ -26,6 +26,15 @@ def bank(directory: Path) -> Starlette:
             Route("/rates/{currency}", lookup.rate),
             Route("/reports/daily", lookup.report),
             Route("/diagnostics/lookup", lookup.host_lookup, methods=["POST"]),
+            Route("/letters/preview", tools.letter),
+            Route("/calculator", tools.calculator),
+            Route("/logo", tools.logo),
+            Route("/contacts", tools.contacts),
+            Route("/colleagues", tools.colleagues),
+            Route("/payments", tools.payments, methods=["POST"]),
+            Route("/invitation", tools.invitation),
+            Route("/preferences", tools.preferences),
+            Route("/newsletter", tools.newsletter),
             Route("/profile", people.profile),
             Route("/profile", people.change_profile, methods=["PATCH"]),
             Route("/profile/avatar", people.avatar, methods=["POST"]),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from doorward.demo.breaches import abuse, access, identity, injection
+from doorward.demo.breaches import abuse, access, identity, injection, languages
 from doorward.demo.breaches.case import Answers, Breach
 
 __all__ = ["BREACHES", "Answers", "Breach"]
@@ -12,7 +12,7 @@ _LAST: Final = "guessed-pin"
 
 BREACHES: Final[tuple[Breach, ...]] = tuple(
     sorted(
-        (*identity.BREACHES, *access.BREACHES, *injection.BREACHES, *abuse.BREACHES),
+        (*identity.BREACHES, *access.BREACHES, *injection.BREACHES, *languages.BREACHES, *abuse.BREACHES),
         key=lambda breach: breach.id == _LAST,
     )
 )

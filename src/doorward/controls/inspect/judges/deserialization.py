@@ -21,8 +21,8 @@ _PHP: Final = re.compile(r"(?:^|[;:{=&\s\"'])[OC]:\+?\d{1,4}:\\{0,2}[\"'][\\\w]{
 _PYTHON: Final = re.compile(
     r"(?:^|[^\w])c(?:os|posix|nt|__builtin__|builtins|subprocess|commands|sys|runpy|pty)[\r\n]+\w{1,32}[\r\n]+\(?"
     r"|!!python/(?:object|name|module|tuple)"
-    r"|tag:yaml\.org,2002:python/|(?:^[\s\"']{0,2}|[=:])(?:gASV[A-Za-z0-9+/]{2}[AEIM]|gA[JN][jJ9]|Y(?:29zCnN5c3RlbQ"
-    r"|3Bvc2l4CnN5c3RlbQ|19fYnVpbHRpbl9f))|\\x80\\x0[2-5]c"
+    r"|tag:yaml\.org,2002:python/|(?:^[\s\"']{0,2}|[=:])(?:gASV[A-Za-z0-9+/]{2}[AEIM]|gA[JN][jJ9]|Y(?:29zC"
+    r"|3Bvc2l4C|19fYnVpbHRpbl9f|2J1aWx0aW5zC|3N1YnByb2Nlc3))|\\x80\\x0[2-5]c"
 )
 _RUBY: Final = re.compile(
     r"!ruby/(?:object|hash|struct|class|array|regexp)\b|\x04\x08[o\[{cIu]|\\x04\\x08[o\[{]|(?:^"
