@@ -57,6 +57,32 @@ def exchange_of(method: str = "GET", path: bytes = b"/orders", *, query: bytes =
     return Exchange(id="0" * 32, now=1e9, ticks=1.0, source=Source(address="127.0.0.1"), request=request)
 
 
+def asked_by_page(method: str, path: bytes, origin: bytes) -> Exchange:
+    fields = [(b"host", b"localhost"), (b"origin", origin), (b"access-control-request-method", b"POST")]
+    request = Request(method, path, path, b"", Headers(fields))
+    return Exchange(id="0" * 32, now=1e9, ticks=1.0, source=Source(address="127.0.0.1"), request=request)
+
+
+def test_a_preflight_question_needs_no_credential_and_reaches_no_upstream() -> None:
+    pipeline = pipeline_of(minimise={"cors": {"origins": ["https://app.example"]}})
+    answer = pipeline.preflight(asked_by_page("OPTIONS", b"/orders", b"https://app.example"))
+    assert answer is not None
+    assert (answer.status, dict(answer.headers)[b"access-control-allow-methods"]) == (204, b"GET, POST")
+    with pytest.raises(Denied) as denied:
+        pipeline.preflight(asked_by_page("OPTIONS", b"/nowhere", b"https://app.example"))
+    assert denied.value.code == "validate.path_unknown"
+    assert pipeline.preflight(asked_by_page("GET", b"/orders", b"https://app.example")) is None
+    assert pipeline_of().preflight(asked_by_page("OPTIONS", b"/orders", b"https://app.example")) is None
+
+
+def test_a_page_of_a_listed_origin_may_read_a_refusal_too() -> None:
+    pipeline = pipeline_of(minimise={"cors": {"origins": ["https://app.example"]}})
+    exchange = asked_by_page("GET", b"/orders", b"https://app.example")
+    with pytest.raises(Denied):
+        pipeline.admit_head(exchange)
+    assert (b"access-control-allow-origin", b"https://app.example") in exchange.answer_headers
+
+
 def refusal(pipeline: Pipeline, exchange: Exchange) -> str:
     with pytest.raises(Denied) as refused:
         pipeline.admit_body(exchange, pipeline.admit_head(exchange))

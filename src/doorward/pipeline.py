@@ -13,10 +13,11 @@ from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.inspect import MessageCheck
 from doorward.controls.limits import Counters, Priority
+from doorward.controls.minimise.cors import Cors, is_preflight
 from doorward.controls.transport import WebSocketPolicy
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
-from doorward.exchange import Check, Exchange, Pending
+from doorward.exchange import Check, Exchange, Pending, Response
 from doorward.modes import NoRelease, ObservedRelease, Release, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
@@ -60,7 +61,7 @@ class Plan:
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_first", "_router", "policy", "recorder", "version")
+    __slots__ = ("_address", "_cors", "_first", "_router", "policy", "recorder", "version")
 
     def __init__(
         self,
@@ -74,7 +75,8 @@ class Pipeline:
     ) -> None:
         self.policy, self.version, self.recorder = policy, version, recorder
         self._address, self._router = address, router
-        self._first = address + gate
+        self._cors = Cors(policy.minimise.cors) if policy.minimise.cors else None
+        self._first = address + gate + ((self._cors.check,) if self._cors else ())
 
     def count_address(self, exchange: Exchange) -> None:
         """Nothing, once its address is within its limits. Errors: Denied.
@@ -87,6 +89,19 @@ class Pipeline:
                 check(exchange)
         except Pending:
             return  # such a request is refused anyway, and does not wait for it
+
+    def preflight(self, exchange: Exchange) -> Response | None:
+        """The answer to a browser's question whether it may ask, where the policy lists origins; else None.
+
+        Errors: Denied, when the path is not described. Pending, as `admit_head`.
+        """
+        cors = self._cors
+        if cors is None or not is_preflight(exchange):
+            return None
+        exchange.policy_version = self.version
+        _pass(self._first, exchange, 0)
+        methods = self._router.methods(exchange.request.path)
+        return None if "OPTIONS" in methods else cors.preflight(exchange, methods)
 
     def admit_head(self, exchange: Exchange) -> Plan:
         """The plan of the operation asked for, once everything that needs no body has agreed.

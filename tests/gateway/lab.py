@@ -230,6 +230,9 @@ class StubPipeline:
     def count_address(self, exchange: Exchange) -> None:
         """Nothing is counted."""
 
+    def preflight(self, exchange: Exchange) -> Response | None:
+        return None
+
     def admit_head(self, exchange: Exchange) -> Any:
         self._check(exchange)
         request = exchange.request

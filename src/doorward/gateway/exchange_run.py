@@ -142,6 +142,10 @@ class ExchangeRun:
                 self.pipeline.count_address(self.exchange)
                 self._answer(answer)
                 return
+            answer = self.pipeline.preflight(self.exchange)
+            if answer is not None:
+                self._answer(answer)
+                return
             self.plan = self.pipeline.admit_head(self.exchange)
             if self.exchange.delay_s:
                 self._gateway.deadlines.later(self.exchange.delay_s, self._go_on)

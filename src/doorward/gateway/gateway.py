@@ -44,6 +44,9 @@ class Decides(Protocol):
     def count_address(self, exchange: Exchange) -> None:
         """As `Pipeline.count_address`."""
 
+    def preflight(self, exchange: Exchange) -> Response | None:
+        """The answer to a browser's question whether it may ask; None for everything else. Errors: Denied."""
+
     def admit_head(self, exchange: Exchange) -> "Plan":
         """The plan, once everything that needs only the head agreed. Errors: Denied."""
 

@@ -123,6 +123,10 @@ class _Run:
     async def serve(self) -> None:
         """The exchange from admission to its answer; it never ends without a record."""
         try:
+            preflight = self.pipeline.preflight(self.exchange)
+            if preflight is not None:
+                await self._answer(preflight)
+                return
             plan = await self._admit()
             scope = scope_for_app(self._scope, self.exchange, plan.request_head(self.exchange))
         except Denied as denied:

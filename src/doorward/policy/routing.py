@@ -107,6 +107,15 @@ class Router(Generic[T]):
             raise Denied("validate.parameter", "a path parameter is not UTF-8") from None
         return leaf.target, dict(zip(leaf.names, texts, strict=True))
 
+    def methods(self, path: bytes) -> list[str]:
+        """The methods that the path has, in order. Errors: Denied `validate.path_unknown`."""
+        leaves = self._fixed.get(path)
+        if leaves is None:
+            leaves = _search(self._root, [unquote_to_bytes(segment) for segment in path.split(b"/")], 1, [])
+        if leaves is None:
+            raise Denied("validate.path_unknown", "no path of the API description fits")
+        return sorted(leaves)
+
     def _add(self, method: str, template: str, target: T) -> None:
         if not template.startswith("/"):
             hint = "write it as /path"

@@ -1,6 +1,16 @@
 import pytest
 
-from doorward.controls.minimise.texts import CARDS, INTERNALS, Cleaner, is_card_number
+from doorward.controls.minimise.texts import (
+    CARDS,
+    EMAILS,
+    IBANS,
+    INTERNALS,
+    PHONES,
+    REPLACEMENT,
+    SECRETS,
+    Cleaner,
+    is_card_number,
+)
 
 
 def cleaned(text: str) -> str:
@@ -93,3 +103,57 @@ def test_luhn_and_range_are_both_needed() -> None:
     assert is_card_number("4111111111111111")
     assert not is_card_number("4111111111111110")
     assert not is_card_number("7992739871300000")
+
+
+ISSUED = [
+    "AKIA" + "ABCDEFGHIJKLMNOP",
+    "ghp_" + "a1" * 18,
+    "github_pat_" + "A1_" * 14,
+    "glpat-" + "a" * 20,
+    "sk_" + "live_" + "a1" * 12,
+    "xoxb-" + "1234567890-" * 3,
+    "AIza" + "a" * 35,
+    "hvs." + "a" * 24,
+    "npm_" + "a1" * 18,
+    "https://hooks.slack.com/services/" + "TABCDEF12/x",
+]
+
+
+@pytest.mark.parametrize("key", ISSUED)
+def test_keys_of_services_are_replaced(key: str) -> None:
+    cleaner = Cleaner(SECRETS)
+    assert cleaner.clean({"note": f"use {key} for it", "other": "x"}) == {"note": REPLACEMENT, "other": "x"}
+    assert cleaner.replaced_count == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["AKIA", "ghp_short", "sk_test_4242", "xox", "the key is under the mat", "hvs.", "eyJhbGciOiJIUzI1NiJ9.e30.x"],
+)
+def test_what_only_looks_like_a_key_stays(text: str) -> None:
+    assert Cleaner(SECRETS).clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "masked"),
+    [
+        (IBANS, "to DE89 3704 0044 0532 0130 00 please", "to DE89 **** **** **** **30 00 please"),
+        (IBANS, "GB82WEST12345698765432", "GB82**************5432"),
+        (IBANS, "NO9386011117947", "NO93*******7947"),
+        (IBANS, "DE88370400440532013000", "DE88370400440532013000"),
+        (IBANS, "AB12 CDEF no account", "AB12 CDEF no account"),
+        (EMAILS, "write to ann.lee@example.com, please", "write to a***@example.com, please"),
+        (EMAILS, "user@localhost", "user@localhost"),
+        (PHONES, "call +49 30 5550101 at ten", "call +** ** ***0101 at ten"),
+        (PHONES, "+1 (212) 555-0187", "+* (***) ***-0187"),
+        (PHONES, "1 + 2 = 3 and +5", "1 + 2 = 3 and +5"),
+        (IBANS | EMAILS, "a@b.de has GB82WEST12345698765432", "a***@b.de has GB82**************5432"),
+    ],
+)
+def test_personal_data_is_masked_where_a_policy_says_so(kind: int, text: str, masked: str) -> None:
+    assert Cleaner(kind).clean(text) == masked
+    assert Cleaner(CARDS | INTERNALS | SECRETS).clean(text) == text
+
+
+def test_directory_listings_are_replaced() -> None:
+    assert cleaned("<html><title>Index of /backup</title>") == REPLACEMENT

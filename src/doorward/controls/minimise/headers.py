@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from doorward.controls.minimise.cors import OWN
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.exchange import Exchange, Header, Response
 
@@ -57,7 +58,7 @@ class HeaderRules:
     def __init__(self, policy: MinimisePolicy) -> None:
         own = frozenset(name.lower().encode("latin-1") for name in policy.strip_headers)
         # What we set ourselves is taken out first, so that it comes once.
-        self._removed = _REVEALING | own | {_NOSNIFF[0], _NO_REFERRER[0], _HSTS}
+        self._removed = _REVEALING | own | {_NOSNIFF[0], _NO_REFERRER[0], _HSTS} | (OWN if policy.cors else frozenset())
         self._removed_if_private = self._removed | {_NO_STORE[0], b"expires", b"pragma"}
         value = b"max-age=%d" % policy.hsts_s
         self._hsts: Header | None = (_HSTS, value) if policy.hsts_s else None

@@ -1,6 +1,38 @@
 """What an operator may write about minimise."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_FIELD_NAME: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$"
+Personal = Literal["iban", "email", "phone"]
+_Name = Annotated[str, Field(pattern=_FIELD_NAME)]
+
+
+class CorsPolicy(BaseModel):
+    """Which web pages may read the API's answers, as browsers ask it. Preflight questions are answered here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?)$")]] = Field(
+        min_length=1, max_length=256
+    )
+    """Origins in full (`https://app.example.com`), lower case, without a path; or `*` alone for an API that asks
+    nobody who they are. Compared byte for byte; `null` is never one."""
+    headers: list[_Name] = Field(default_factory=lambda: ["authorization", "content-type"], max_length=64)
+    """Request header fields that a page may send."""
+    expose: list[_Name] = Field(default_factory=list, max_length=64)
+    """Response header fields that a page may read besides the harmless ones."""
+    credentials: bool = False
+    """Whether browsers send cookies and client certificates along. Not with `*`."""
+    max_age_s: int = Field(default=600, ge=0, le=86_400)
+    """How long a browser may remember the answer to a preflight question, in seconds."""
+
+    @model_validator(mode="after")
+    def _is_meant(self) -> Self:
+        if "*" in self.origins and (self.credentials or len(self.origins) > 1):
+            raise ValueError("`*` stands alone and without credentials: list the origins instead")
+        return self
 
 
 class MinimisePolicy(BaseModel):
@@ -16,11 +48,19 @@ class MinimisePolicy(BaseModel):
     replacing them. Default: replaced, since such bodies are written by code that has just failed."""
     insecure_card_numbers: bool = False
     """Let card numbers pass in clear. Default: all digits but the last four are masked (PCI DSS 4.0 3.4.1)."""
+    insecure_secrets: bool = False
+    """Let keys and tokens of cloud and code services pass in declared text fields (an API that issues such keys).
+    Default: replaced."""
+    mask: list[Personal] = Field(default_factory=list, max_length=8)
+    """Kinds of personal data masked in texts: `iban` (check digits verified), `email`, `phone`. Default: none, because
+    an API that declares such a field means to send it; relax one operation by its own settings."""
     insecure_internals: bool = False
     """Let stack traces and database error texts pass in declared text fields. Default: the text is replaced."""
     hsts_s: int = Field(default=31_536_000, ge=0, le=126_144_000)
     """`max-age` of Strict-Transport-Security in seconds, sent over https only; 0 leaves the field out. Default: a year,
     the least that browsers' preload lists accept."""
+    cors: CorsPolicy | None = None
+    """Which web pages may read answers. Default: nothing is said; what the upstream says passes."""
     strip_headers: list[str] = Field(default_factory=list, max_length=64)
     """Further response header fields that never leave, in any case. `Server`, `Via`, `X-Powered-By` and their kin are
     always removed."""

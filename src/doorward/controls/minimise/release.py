@@ -10,7 +10,7 @@ import orjson
 from doorward.controls.minimise.headers import HeaderRules, set_body
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.minimise.shape import Shape, ShapeCompiler
-from doorward.controls.minimise.texts import CARDS, INTERNALS, Cleaner, scanner
+from doorward.controls.minimise.texts import CARDS, INTERNALS, OF_PERSONAL, SECRETS, Cleaner, scanner
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
 from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
@@ -48,7 +48,12 @@ class Release:
         self._declared = operation.responses
         self._compiler = ShapeCompiler(description)
         self._header_rules = HeaderRules(policy)
-        self._kinds = (0 if policy.insecure_card_numbers else CARDS) | (0 if policy.insecure_internals else INTERNALS)
+        self._kinds = (
+            (0 if policy.insecure_card_numbers else CARDS)
+            | (0 if policy.insecure_internals else INTERNALS)
+            | (0 if policy.insecure_secrets else SECRETS)
+            | sum(OF_PERSONAL[kind] for kind in set(policy.mask))
+        )
         self._scanner = scanner()
         self._plans: dict[tuple[int, bytes], _Plan] = {}
 

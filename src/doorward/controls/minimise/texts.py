@@ -1,4 +1,4 @@
-"""What must not leave in a text: card numbers, stack traces, database error messages."""
+"""What must not leave in a text: card numbers, stack traces, database errors, keys; and what a policy has masked."""
 
 import re
 from functools import cache
@@ -8,6 +8,12 @@ import hyperscan
 
 CARDS: Final = 1
 INTERNALS: Final = 2
+SECRETS: Final = 4
+IBANS: Final = 8
+EMAILS: Final = 16
+PHONES: Final = 32
+OF_PERSONAL: Final = {"iban": IBANS, "email": EMAILS, "phone": PHONES}
+"""The kind of each word that a policy may have masked."""
 REPLACEMENT: Final = "[removed]"
 _CARD: Final = re.compile(
     r"(?<![\w.-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-])(?!\.\d)", re.ASCII
@@ -30,7 +36,8 @@ _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     (
         INTERNALS,
         (
-            r"\b(?:psycopg2?|sqlite3|pymysql|MySQLdb|sqlalchemy|asyncpg|cx_Oracle|pyodbc|django\.db|java\.sql|com\.mysql"
+            r"\b(?:psycopg2?|sqlite3|pymysql|MySQLdb|sqlalchemy|asyncpg|cx_Oracle|pyodbc|django\.db|java\.sql"
+            r"|com\.mysql"
             r"|org\.postgresql|org\.hibernate|System\.Data|Microsoft\.Data)\.[\w.]*(?:Error|Exception)"
         ),
     ),
@@ -43,6 +50,31 @@ _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
         r"supplied argument is not a valid|\bmysqli?_[a-z_]+\(\)|\bpg_(?:query|exec)\(\)|Incorrect syntax near ",
     ),
     (INTERNALS, r"(?:relation|column) .{1,130} does not exist|-----BEGIN (?:[A-Z]{1,12} ){0,2}PRIVATE KEY-----"),
+    (INTERNALS, r"<title>Index of /|<h1>Index of /|Directory Listing For /|\[To Parent Directory\]"),
+    # keys and tokens that their issuers made recognisable
+    (SECRETS, r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b|\bAIza[0-9A-Za-z_-]{35}\b|\bya29\.[0-9A-Za-z_-]{20}"),
+    (SECRETS, r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40}|glpat-[A-Za-z0-9_-]{20})"),
+    (
+        SECRETS,
+        r"\b(?:sk|rk)_live_[0-9A-Za-z]{16}|\bxox[abprs]-[0-9A-Za-z-]{20}|\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
+    ),
+    (
+        SECRETS,
+        (
+            r"\bhooks\.slack\.com/services/T[A-Z0-9]{6}|\bnpm_[A-Za-z0-9]{36}|\bpypi-AgEIcHlwaS5vcmc"
+            r"|\bsk-ant-[a-z0-9-]{4}[A-Za-z0-9_-]{20}"
+        ),
+    ),
+    (
+        SECRETS,
+        (
+            r"\bdop_v1_[a-f0-9]{64}|\bshp(?:at|ss|ca|pa)_[a-fA-F0-9]{32}|\bhvs\.[A-Za-z0-9_-]{24}"
+            r"|\bAGE-SECRET-KEY-1[A-Z0-9]{58}"
+        ),
+    ),
+    (IBANS, r"\b[A-Z]{2}[0-9]{2}[ ]?[A-Z0-9]{4}[ ]?[A-Z0-9]{4}[ ]?[A-Z0-9]{2}"),
+    (EMAILS, r"[A-Za-z0-9._%+-]@[A-Za-z0-9-]{1,63}\.[A-Za-z]"),
+    (PHONES, r"\+[1-9][0-9]{0,2}[ ().-]{0,2}[0-9]{1,4}"),
 )
 
 
@@ -61,7 +93,7 @@ class Scanner:
         )
 
     def kinds(self, data: bytes) -> int:
-        """`CARDS`, `INTERNALS`, both or 0."""
+        """The kinds found, together; 0 for none."""
         found: list[int] = []
         self._database.scan(data, match_event_handler=_note, context=found)
         kinds = 0
@@ -108,15 +140,16 @@ class Cleaner:
 
     def _text(self, text: str) -> str:
         kinds = self._scanner.kinds(text.encode("utf-8", "replace")) & self._kinds
-        if kinds & INTERNALS:
+        if kinds & (INTERNALS | SECRETS):
             self.replaced_count += 1
             return REPLACEMENT
-        if kinds & CARDS:
-            masked = _CARD.sub(_masked, text)
-            if masked != text:
-                self.masked_count += 1
-                return masked
-        return text
+        masked = text
+        for kind, pattern, mask in _MASKS:
+            if kinds & kind:
+                masked = pattern.sub(mask, masked)
+        if masked != text:
+            self.masked_count += 1
+        return masked
 
 
 def is_card_number(digits: str) -> bool:
@@ -161,12 +194,53 @@ def _masked(match: re.Match[str]) -> str:
     digits = text.replace(" ", "").replace("-", "")
     if not is_card_number(digits):
         return text
-    shown = 4
-    masked: list[str] = []
+    return _starred(text)
+
+
+def is_iban(text: str) -> bool:
+    """Whether the text (no blanks) is an IBAN: its check digits fit.
+
+    Source: ISO 13616-1; ISO 7064 MOD 97-10.
+
+    >>> is_iban("DE89370400440532013000"), is_iban("DE88370400440532013000")
+    (True, False)
+    """
+    return int("".join(str(int(character, 36)) for character in text[4:] + text[:4])) % 97 == 1
+
+
+def _masked_iban(match: re.Match[str]) -> str:
+    text = match[0]
+    bare = text.replace(" ", "")
+    return text[:4] + _starred(text[4:]) if len(bare) >= 15 and is_iban(bare) else text
+
+
+def _masked_email(match: re.Match[str]) -> str:
+    return f"{match[1][0]}***@{match[2]}"
+
+
+def _masked_phone(match: re.Match[str]) -> str:
+    digits = sum(character.isdigit() for character in match[0])
+    return _starred(match[0]) if 8 <= digits <= 15 else match[0]
+
+
+def _starred(text: str) -> str:
+    """Letters and digits but the last four as stars."""
+    shown, made = 4, list[str]()
     for character in reversed(text):
-        if character in " -":
-            masked.append(character)
+        if not character.isalnum():
+            made.append(character)
         else:
-            masked.append(character if shown > 0 else "*")
+            made.append(character if shown > 0 else "*")
             shown -= 1
-    return "".join(reversed(masked))
+    return "".join(reversed(made))
+
+
+_IBAN: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
+_EMAIL: Final = re.compile(r"([A-Za-z0-9._%+-]{1,64})@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4})", re.ASCII)
+_PHONE: Final = re.compile(r"\+[1-9][0-9]{0,2}(?:[ ().-]{0,2}[0-9]{1,5}){2,6}", re.ASCII)
+_MASKS: Final = (
+    (CARDS, _CARD, _masked),
+    (IBANS, _IBAN, _masked_iban),
+    (EMAILS, _EMAIL, _masked_email),
+    (PHONES, _PHONE, _masked_phone),
+)

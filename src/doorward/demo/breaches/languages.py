@@ -10,7 +10,7 @@ from doorward.demo.client import Client
 
 _SECRETS: Final = "vault-master-key"
 _XML: Final = (("Content-Type", "application/xml"),)
-_PICKLE: Final = b"cbuiltins\neval\n(S'__import__(\"pathlib\").Path(\"/etc/passwd\").read_text()'\ntR."
+_PICKLE: Final = b'cbuiltins\neval\n(S\'__import__("pathlib").Path("/etc/passwd").read_text()\'\ntR.'
 _HARMLESS_PICKLE: Final = b"(dp0\nS'theme'\np1\nS'dark'\np2\ns."
 _ENTITY: Final = b'<!DOCTYPE o [<!ENTITY x SYSTEM "file:secrets.txt">]><order>&x;</order>'
 
