@@ -135,7 +135,7 @@ def test_observe_records_what_it_would_have_refused_and_lets_it_pass() -> None:
     pipeline = pipeline_of(public=("POST /orders",), modes={"inspect": "observe"})
     exchange = exchange_of("POST", body=b'{"note":"1\' UNION SELECT password FROM users --"}')
     pipeline.admit_body(exchange, pipeline.admit_head(exchange))
-    assert exchange.findings == ["observe:inspect.sql"]
+    assert exchange.findings == ["observe:inspect.sql /note"]
 
 
 @pytest.mark.parametrize(

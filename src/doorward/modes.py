@@ -1,12 +1,15 @@
 """What a control's mode makes of it: enforced as it is, observed (recorded, not done), or left out."""
 
+import re
 from typing import Final, Protocol
 
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange, Response
 
 OBSERVED: Final = "observe:"
-"""Stands in front of a finding that would have been a denial, or a change of an answer."""
+"""Stands in front of a finding that would have been a denial, or a change of an answer. Behind the code of a denial
+stands the field that was meant, where there is one: `observe:inspect.sql /items/*/note`."""
+_PLACE: Final = re.compile(r"(#?/[^\s:]{0,160}|(?:query|path|header|cookie|form):[^\s:]{1,80}|body)(?=: )")
 
 
 class Release(Protocol):
@@ -27,7 +30,8 @@ def observed(check: Check) -> Check:
         try:
             check(exchange)
         except Denied as denied:
-            exchange.findings.append(OBSERVED + denied.code)
+            place = _PLACE.match(denied.detail)
+            exchange.findings.append(f"{OBSERVED}{denied.code} {place[1]}" if place else OBSERVED + denied.code)
         exchange.delay_s = delay_s
 
     return observe

@@ -10,7 +10,23 @@ from typing import Annotated
 
 import typer
 
-from doorward.cli import attack, audit, check, client, demo, explain, init, inspect, key, run, schema, token, user
+from doorward.cli import (
+    attack,
+    audit,
+    check,
+    client,
+    demo,
+    drift,
+    explain,
+    init,
+    inspect,
+    key,
+    observe_report,
+    run,
+    schema,
+    token,
+    user,
+)
 from doorward.cli.messages import error_lines
 from doorward.errors import PolicyError
 
@@ -50,5 +66,21 @@ def doorward(
 
 
 # In the order of help: what one does first stands first.
-for module in (init, check, run, attack, demo, user, client, key, token, audit, explain, inspect, schema):
+for module in (
+    init,
+    check,
+    run,
+    attack,
+    demo,
+    user,
+    client,
+    key,
+    token,
+    audit,
+    explain,
+    observe_report,
+    drift,
+    inspect,
+    schema,
+):
     module.register(app)

@@ -32,6 +32,7 @@ _SHOWN_PROBLEMS: Final = 20
 
 Directory = Annotated[Path | None, typer.Option(help="the trail, if not the one of the policy")]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="the policy whose trail is meant")]
+Since = Annotated[str | None, typer.Option(help="10m, 2h, 7d or a UTC time such as 2026-01-31T12:00")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 
 
@@ -87,7 +88,7 @@ def show(
     code: Annotated[str | None, typer.Option(help="denial code, or its beginning, such as authorize.")] = None,
     caller: Annotated[str | None, typer.Option(help="part of the caller's name")] = None,
     operation: Annotated[str | None, typer.Option(help="operation id")] = None,
-    since: Annotated[str | None, typer.Option(help="10m, 2h, 7d or a UTC time such as 2026-01-31T12:00")] = None,
+    since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="how many of the newest")] = 50,
     directory: Directory = None,
     policy: PolicyFile = Path("doorward.yaml"),
@@ -95,7 +96,7 @@ def show(
 ) -> None:
     """Show the newest records, oldest first."""
     trail = find_trail(directory, policy)
-    earliest_ns = _moment_ns(since, time.time()) if since else 0
+    earliest_ns = since_time(since)
     described = (describe(located) for located in read_trail(trail.directory) if located.time_ns >= earliest_ns)
     chosen = deque(_choose(described, code=code, caller=caller, operation=operation), maxlen=limit)
     _print_records(chosen, as_json=as_json)
@@ -130,7 +131,11 @@ def _choose(
         yield record
 
 
-def _moment_ns(text: str, now: float) -> int:
+def since_time(text: str | None) -> int:
+    """The moment in nanoseconds since 1970; 0 for none. Errors: PolicyError."""
+    if not text:
+        return 0
+    now = time.time()
     ago = _AGO.fullmatch(text)
     if ago:
         return int((now - int(ago[1]) * _UNITS[ago[2]]) * 1e9)

@@ -1,6 +1,5 @@
 """`doorward explain`: everything the trail knows about one exchange, and what could be done about its refusal."""
 
-import datetime as dt
 import json
 import re
 import sys
@@ -12,31 +11,13 @@ import typer
 from doorward.audit.describing import describe
 from doorward.audit.reading import read_trail
 from doorward.cli.audit import AsJson, Directory, PolicyFile, find_trail
+from doorward.cli.relaxing import relaxing
 from doorward.denial import DENIALS
 from doorward.errors import PolicyError
 from doorward.policy.loading import load_policy
 from doorward.policy.openapi import load_description
 
 _HEX: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_RELAX: Final = {
-    "transport": "not for one client: what it sends could be read in two ways. Correct the client",
-    "limits": 'raise the limit for this operation alone: `operations: {"%s": {limits: {...}}}`',
-    "authenticate": "the client needs a valid credential. Only if anybody may call it: `public: [%s]`",
-    "authorize": "grant it to a role the caller has: `roles: {<role>: [%s]}`; or correct the rule under `owners`",
-    "validate": 'correct the API description; meanwhile `operations: {"%s": {modes: {validate: observe}}}`',
-    "inspect": 'if it was harmless: `operations: {"%s": {modes: {inspect: observe}}}`',
-    "forward": "nothing to relax: the upstream did not answer as HTTP asks",
-    "minimise": 'correct the response schema; meanwhile `operations: {"%s": {modes: {minimise: observe}}}`',
-    "audit": "nothing to relax: make room on the disk of the trail, or repair it",
-}
-"""The narrowest change that lets such a request pass, by control; `%s` is the operation as the policy names it."""
-_FIELD: Final = re.compile(r"(/.{0,500}?|(?:query|path|header|cookie|form):.{1,200}?|body): ")
-"""What a detail of inspect begins with: the field, as an exclusion names it."""
-_EXCLUDE: Final = (
-    "if it was harmless: `inspect: {exclude: [{class: %s, operation: %s, field: %s, until: %s, "
-    "reason: <why this content is expected there>}]}`"
-)
-_EXCLUSION_DAYS: Final = 90
 
 
 def register(app: typer.Typer) -> None:
@@ -98,19 +79,13 @@ def _refusal(end: dict[str, Any], operation: str) -> dict[str, str] | None:
     if denial is None:
         return None
     control = code.partition(".")[0]
-    relax = _RELAX[control]
-    field = _FIELD.match(end.get("detail", "")) if control == "inspect" else None
-    if field is not None:
-        until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=_EXCLUSION_DAYS)
-        relax = _EXCLUDE % (code.partition(".")[2], operation, json.dumps(field[1]), until.isoformat())
-        operation = ""
     return {
         "code": code,
         "title": denial.title,
         "severity": denial.severity,
         "owasp": denial.owasp,
         "detail": end.get("detail", ""),
-        "relax": relax % operation if "%s" in relax else relax,
+        "relax": relaxing(code, operation, end.get("detail", "")),
         "page": f"docs/controls/{control}.md",
     }
 
