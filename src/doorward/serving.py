@@ -5,6 +5,8 @@ from typing import Final
 
 import structlog
 
+from doorward.automata import keep_in
+from doorward.controls import inspect
 from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters, Link
@@ -28,6 +30,7 @@ class Serving:
         Errors: SnapshotRefused, PolicyError: without one good snapshot nothing can be served.
         """
         self._path = path
+        keep_in(path.parent / "automata")
         self._stamp = stamp(path)
         self._keys = path.parent / "keys"
         self._snapshot = Snapshot.read(path)
@@ -35,6 +38,7 @@ class Serving:
         self.credentials = Credentials.from_data(self._snapshot.credentials)
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)
+        inspect.warm()
 
     def refresh(self) -> bool:
         """Whether a new policy came into force. New credentials take effect in place, without new plans.

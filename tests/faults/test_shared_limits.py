@@ -6,7 +6,7 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from doorward.controls.limits.buckets import SLACK
 
@@ -18,8 +18,14 @@ ALONE = "limits: no answer from the control process"
 
 
 def wait_until_together(running: Running, *, after: int = 0) -> None:
-    for _ in range(2):
-        after = running.wait_for(lambda event: event["event"].startswith(TOGETHER), after=after)
+    """Return once the last that both workers said since then is that they count together."""
+
+    def both(_: dict[str, Any]) -> bool:
+        said = [event for event in running.events[after:] if event["event"].startswith((TOGETHER, ALONE))]
+        last = {event["process"]: event["event"].startswith(TOGETHER) for event in said}
+        return last == {"worker-0": True, "worker-1": True}
+
+    running.wait_for(both, after=after)
 
 
 def statuses(running: Running, count: int) -> Counter[int]:

@@ -129,13 +129,18 @@ def compile_message_check(
     return check
 
 
+def warm() -> None:
+    """Compile what is compiled on first use: for who is about to serve. Whoever only checks a policy need not wait."""
+    text_prefilter()
+    code.constructs()
+
+
 class Judging:
     """Judges one text: every reading of it, every class that applies and is not excluded for its field."""
 
-    __slots__ = ("_excluded", "_judged_bytes", "_prefilter", "_threats")
+    __slots__ = ("_excluded", "_judged_bytes", "_threats")
 
     def __init__(self, policy: InspectPolicy, operation: str, threats: tuple[Threat, ...]) -> None:
-        self._prefilter = text_prefilter()
         self._threats = threats
         self._judged_bytes = policy.judged_bytes
         self._excluded: dict[tuple[Threat, str], float] = {}
@@ -146,10 +151,11 @@ class Judging:
 
     def judge(self, field: str, text: str, exchange: Exchange, spent: int) -> int:
         """Characters judged so far, this text's included. Errors: Denied."""
-        bits = self._prefilter.bits(text.encode("utf-8", "replace"))
+        prefilter = text_prefilter()
+        bits = prefilter.bits(text.encode("utf-8", "replace"))
         if not bits:
             return spent
-        for form, form_bits in forms(text, bits, self._prefilter):
+        for form, form_bits in forms(text, bits, prefilter):
             for threat in self._threats:
                 if form_bits & BIT[threat] and exchange.now >= self._excluded.get((threat, field), 0.0):
                     spent += len(form) + _TEXT_COST
@@ -195,7 +201,7 @@ def judge_text(text: str) -> Verdict | None:
 class _Inspector:
     """The compiled check of one operation."""
 
-    __slots__ = ("_fields", "_headers", "_json", "_judging", "_reads_cookies", "_reads_path", "_text")
+    __slots__ = ("_fields", "_headers", "_judging", "_reads_cookies", "_reads_path")
 
     def __init__(
         self,
@@ -208,8 +214,6 @@ class _Inspector:
     ) -> None:
         self._judging, self._fields = judging, fields
         self._headers, self._reads_cookies, self._reads_path = headers, reads_cookies, reads_path
-        self._text: Prefilter = text_prefilter()
-        self._json: Prefilter = json_prefilter()
 
     def check(self, exchange: Exchange) -> None:
         """Nothing, when no text of the request is an attack. Errors: Denied."""
@@ -222,7 +226,7 @@ class _Inspector:
             spent = self._pairs("query", request.query, exchange, spent)
         for header in self._headers:
             for value_bytes in request.headers.all(header):
-                if not self._text.bits(value_bytes):
+                if not text_prefilter().bits(value_bytes):
                     continue
                 spent = self._judging.judge(f"header:{header.decode()}", _decoded(value_bytes), exchange, spent)
         if self._reads_cookies:
@@ -240,7 +244,7 @@ class _Inspector:
         if exchange.json_body is not UNPARSED:
             # Raw bytes of a form are percent-encoded, those of XML hold references: they say too little of the texts.
             is_form = media_type in _FORMS
-            if is_form or is_xml(media_type.decode("latin-1")) or self._json.bits(body):
+            if is_form or is_xml(media_type.decode("latin-1")) or json_prefilter().bits(body):
                 for pointer, text, field in texts(exchange.json_body, self._fields):
                     if field is None or text not in field.closed:
                         place = _form_place(pointer) if is_form else pointer
@@ -255,10 +259,10 @@ class _Inspector:
         elif is_parsed(media_type.decode("latin-1")):
             self._unread_json(body, exchange, spent)
         else:
-            if self._text.bits(body):
+            if text_prefilter().bits(body):
                 spent = self._judging.judge("body", _decoded(body), exchange, spent)
             data = _json_of(body) if body.lstrip(_JSON_SPACE)[:1] in _JSON_OPEN else UNPARSED
-            if data is not UNPARSED and self._json.bits(body):
+            if data is not UNPARSED and json_prefilter().bits(body):
                 # Many an API reads JSON under whatever content type it comes.
                 self._strings(data, exchange, spent)
 

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final
 
-import hyperscan
-
+from doorward.automata import automaton
 from doorward.controls.inspect.prefilter_patterns import DECODE, EVERYWHERE, OUTSIDE_JSON
 
 _START: Final = re.compile(r"(?:(?<![^|])|(?<=\(\?:))\^")
@@ -27,14 +26,7 @@ class Prefilter:
 
     def __init__(self, patterns: tuple[tuple[int, str], ...]) -> None:
         self._meaning = tuple(bit for bit, _ in patterns)
-        self._database = hyperscan.Database()
-        self._database.compile(
-            expressions=[pattern.encode("ascii") for _, pattern in patterns],
-            ids=list(range(len(patterns))),
-            elements=len(patterns),
-            flags=[hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL]
-            * len(patterns),
-        )
+        self._database = automaton([pattern for _, pattern in patterns], ignore_case=True)
 
     def bits(self, data: bytes) -> int:
         """The classes to be judged (`BIT`), and `DECODE` when the text has further readings; 0 for plain text."""
@@ -62,7 +54,7 @@ def json_prefilter() -> Prefilter:
 
 @cache
 def _prefilters() -> tuple[Prefilter, Prefilter]:
-    """Both, compiled at once: that takes most of a second each, outside of Python's lock."""
+    """Both, compiled at once, on first use: that takes most of a second each, outside of Python's lock."""
     in_json = tuple((bit, _within_string(pattern)) for bit, pattern in EVERYWHERE)
     with ThreadPoolExecutor(2) as threads:
         text, json = threads.map(Prefilter, (EVERYWHERE + OUTSIDE_JSON, (*in_json, (DECODE, r"\\"))))

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import Any, Final
 
-import hyperscan
+from doorward.automata import automaton
 
 CARDS: Final = 1
 INTERNALS: Final = 2
@@ -84,13 +84,7 @@ class Scanner:
     __slots__ = ("_database",)
 
     def __init__(self) -> None:
-        self._database = hyperscan.Database()
-        self._database.compile(
-            expressions=[pattern.encode("ascii") for _, pattern in _PATTERNS],
-            ids=list(range(len(_PATTERNS))),
-            elements=len(_PATTERNS),
-            flags=[hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL] * len(_PATTERNS),
-        )
+        self._database = automaton([pattern for _, pattern in _PATTERNS])
 
     def kinds(self, data: bytes) -> int:
         """The kinds found, together; 0 for none."""

@@ -58,7 +58,7 @@ def judge(value: str) -> Verdict | None:
     >>> judge("use print() and open() to read a file"), judge("f(x) = sin(x)"), judge("console.log")
     (None, None, None)
     """
-    for hit in _constructs().hits(value):
+    for hit in constructs().hits(value):
         if not is_prose(value, hit.end, hit.end):
             return _verdict(hit.reason, hit.score)
     if "(" not in value or len(value) > 2_048:
@@ -77,7 +77,8 @@ def judge(value: str) -> Verdict | None:
 
 
 @cache
-def _constructs() -> Constructs:
+def constructs() -> Constructs:
+    """What is recognised, compiled on first use."""
     return Constructs(
         *((pattern, "code of PHP", 85) for pattern in PHP),
         *((pattern, "code of Java or its expression languages", 85) for pattern in JAVA),

@@ -6,7 +6,7 @@ milliseconds a kibibyte.
 
 from typing import Any, Final, NamedTuple
 
-import hyperscan
+from doorward.automata import automaton
 
 
 class Hit(NamedTuple):
@@ -25,14 +25,7 @@ class Constructs:
 
     def __init__(self, *constructs: tuple[str, str, int], ignore_case: bool = False) -> None:
         self._meaning: Final = tuple((reason, score) for _, reason, score in constructs)
-        flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
-        self._database = hyperscan.Database()
-        self._database.compile(
-            expressions=[pattern.encode() for pattern, _, _ in constructs],
-            ids=list(range(len(constructs))),
-            elements=len(constructs),
-            flags=[flags | (hyperscan.HS_FLAG_CASELESS if ignore_case else 0)] * len(constructs),
-        )
+        self._database = automaton([pattern for pattern, _, _ in constructs], ignore_case=ignore_case)
 
     def hits(self, text: str) -> list[Hit]:
         """The constructs in the text, each once, where it is first complete."""
