@@ -114,6 +114,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         # -- authorize: may they do this, to this object? -------------------------------------------------------
         "authorize.origin": Denial(403, "Forbidden", "high", "API8:2023"),
         "authorize.role": Denial(403, "Not allowed", "high", "API5:2023"),
+        "authorize.property": Denial(403, "A member of the body may not be set", "high", "API3:2023"),
         "authorize.scope": Denial(403, "The credential lacks a scope", "medium", "API5:2023"),
         # 404, not 403: a 403 would confirm that the object exists.
         "authorize.owner": Denial(404, "Not found", "high", "API1:2023"),

@@ -178,6 +178,7 @@ def _compile_plan(
     body = _enforced(
         modes,
         ("validate", validate.body_check(operation, strictness, description)),
+        ("authorize", authorize.compile_property_check(operation, description)),
         ("inspect", inspect.compile_check(operation, policy.inspect, description, pins=is_held)),
     )
     return Plan(

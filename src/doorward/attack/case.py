@@ -75,6 +75,9 @@ class Samples(Protocol):
     def streamed(self) -> Ask | None:
         """A request whose declared body no control reads (binary upload)."""
 
+    def guarded_property(self, who: Who) -> Ask | None:
+        """A valid request by `who` that sets a member which only some roles may set (`x-doorward-roles`)."""
+
     def body_of(self, media_type: str) -> Ask | None:
         """A valid request whose body is of this type (`multipart/form-data`, `application/xml`)."""
 

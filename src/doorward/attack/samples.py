@@ -9,9 +9,10 @@ from doorward.attack.asking import Draft, draft, is_json
 from doorward.attack.case import Ask, Who
 from doorward.attack.credentials import TokenSource
 from doorward.attack.roles import Cast
-from doorward.attack.values import NoSampleError, another, is_free_text, kind_of
+from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy
+from doorward.property_roles import roles_of
 
 _FREE_TEXT: Final = "a few plain words"
 UNDECLARED: Final = "doorward_undeclared"
@@ -114,6 +115,15 @@ class DescribedSamples:
         for made in self._allowed("writer"):
             if made.media_type in kinds or made.media_type.startswith(("image/", "video/", "audio/")):
                 return made.ask("writer")
+        return None
+
+    def guarded_property(self, who: Who) -> Ask | None:
+        """A valid request by `who` that sets a member which only some roles may set (`x-doorward-roles`)."""
+        for made in self._json_drafts(who):
+            for name, schema in self._members(made):
+                if roles_of(schema).write is not None:
+                    value = sample(schema, self._description.resolve)
+                    return replace(made, body={**made.body, name: value}).ask(who)
         return None
 
     def body_of(self, media_type: str) -> Ask | None:

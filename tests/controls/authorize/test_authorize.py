@@ -285,8 +285,9 @@ class Described:
         return Ask(target=f"/accounts/{'a-1' if own else 'b-2'}?full=1", who="reader")
 
 
-# A page's origin is looked at when a WebSocket is opened: tests/gateway/test_websocket.py.
-DECIDED_HERE = [attack for attack in ATTACKS if attack.earns != "authorize.origin"]
+# A page's origin is looked at when a WebSocket is opened (tests/gateway/test_websocket.py), properties when the body is
+# there (tests/controls/authorize/test_properties.py).
+DECIDED_HERE = [attack for attack in ATTACKS if attack.earns not in {"authorize.origin", "authorize.property"}]
 
 
 @pytest.mark.parametrize("attack", DECIDED_HERE, ids=lambda attack: attack.id)

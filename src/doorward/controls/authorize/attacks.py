@@ -6,6 +6,7 @@ from typing import Final
 from doorward.attack.case import Ask, Attack, Samples
 
 _FUNCTION: Final = "API5:2023 Broken function level authorization"
+_PROPERTY: Final = "API3:2023 Broken object property level authorization"
 _OBJECT: Final = "API1:2023 Broken object level authorization"
 
 
@@ -74,6 +75,15 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         source="CWE-1385; RFC 6455 section 10.2; hostile input D9",
         send=lambda samples: samples.lab("foreign_page"),
         twin=lambda samples: samples.lab("ok"),
+    ),
+    Attack(
+        id="authorize.property_of_others",
+        name="set a property that only an administrator may set",
+        earns="authorize.property",
+        threat=_PROPERTY,
+        source="hostile-input catalogue K4; CWE-915; ASVS 5.0 V8.2.3",
+        send=lambda samples: samples.guarded_property("writer"),
+        twin=lambda samples: samples.guarded_property("admin"),
     ),
 )
 """All attacks on this control."""

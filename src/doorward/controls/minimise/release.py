@@ -93,6 +93,7 @@ class Release:
         kinds = self._scanner.kinds(body) & self._kinds
         cleaner = Cleaner(kinds) if kinds else None
         dropped = changed = 0
+        self._compiler.roles = exchange.caller.roles if exchange.caller is not None else frozenset()
         for place, piece in enumerate(pieces):
             if plan.is_lines and not piece.strip(b" \t\r"):
                 continue

@@ -8,6 +8,7 @@ import jsonschema_rs
 
 from doorward.denial import Denied
 from doorward.operation import ApiDescription, Schema
+from doorward.property_roles import roles_of
 
 _CONTAINER_TYPES: Final = frozenset({"object", "array"})
 _DEPTH: Final = 64
@@ -22,6 +23,7 @@ class Shape:
     __slots__ = (
         "_compiler",
         "_containers",
+        "_guarded",
         "_hidden",
         "_is_open",
         "_items",
@@ -39,9 +41,13 @@ class Shape:
         names = {name for branch in branches for name in branch.get("properties", ())}
         self._hidden: frozenset[str] = frozenset(name for branch in branches for name in compiler.hidden_names(branch))
         """The members marked `writeOnly` in any branch: they never leave, whatever else allows them."""
+        self._guarded: tuple[tuple[str, frozenset[str]], ...] = tuple(
+            guarded for branch in branches for guarded in compiler.guarded_names(branch)
+        )
+        """The members that only some roles may see, with those roles."""
         self._is_open = any(compiler.is_free(schema) for schema in schemas)
         """One of the schemas says nothing about members: all but the hidden ones may stand there."""
-        self.is_free = self._is_open and not self._hidden
+        self.is_free = self._is_open and not self._hidden and not self._guarded
         """Everything may stand there."""
         self._known: frozenset[str] = frozenset(names) - self._hidden
         self._patterns = tuple(_patterns(branches))
@@ -63,7 +69,7 @@ class Shape:
         if kind is not dict and kind is not list:
             return 0
         if self._is_open:
-            return self._drop(value, self._hidden & value.keys()) if kind is dict else 0
+            return self._drop(value, self._hidden & value.keys()) + self._guard(value) if kind is dict else 0
         if kind not in self.takes:
             what = "an object" if kind is dict else "a list"
             raise Denied("minimise.response_schema", f"{what} stands where the description declares none")
@@ -80,6 +86,10 @@ class Shape:
             return dropped
         return self._keep_members(value, depth)
 
+    def _guard(self, value: dict[str, Any]) -> int:
+        roles = self._compiler.roles
+        return self._drop(value, {name for name, allowed in self._guarded if name in value and not allowed & roles})
+
     def of_each(self) -> "Shape | None":
         """The shape of one value of a sequence declared here: by an object schema, or as the items of a list.
 
@@ -93,9 +103,9 @@ class Shape:
         return items if items is not None and not items.is_free and dict in items.takes else None
 
     def _keep_members(self, value: dict[str, Any], depth: int) -> int:
-        dropped = 0
+        dropped = self._guard(value) if self._guarded else 0
         if not value.keys() <= self._known:
-            dropped = self._keep_others(value, depth)
+            dropped += self._keep_others(value, depth)
         containers = self._containers
         if containers is None:
             containers = self._compiled_containers()
@@ -155,11 +165,13 @@ class Shape:
 class ShapeCompiler:
     """Makes shapes on demand, each once: a recursive description ends where the answer ends."""
 
-    __slots__ = ("_made", "_resolve")
+    __slots__ = ("_made", "_resolve", "roles")
 
     def __init__(self, description: ApiDescription) -> None:
         self._resolve = description.resolve
         self._made: dict[tuple[int, ...], Shape] = {}
+        self.roles: frozenset[str] = frozenset()
+        """Of the caller whose answer is being filtered."""
 
     def shape(self, schemas: tuple[Schema, ...]) -> Shape:
         """The shape of a place that any of the schemas may describe."""
@@ -203,6 +215,14 @@ class ShapeCompiler:
         if alternatives and not any(self.is_free(part, depth + 1) for part in alternatives):
             return False
         return all(self.is_free(part, depth + 1) for part in schema.get("allOf", ()))
+
+    def guarded_names(self, schema: Schema) -> Iterator[tuple[str, frozenset[str]]]:
+        """The declared members that only some roles may see, by each rule that says so."""
+        for name, member in schema.get("properties", {}).items():
+            for part in (_as_schema(member), *self.branches((member,))):
+                roles = roles_of(part).read
+                if roles is not None:
+                    yield name, roles
 
     def hidden_names(self, schema: Schema) -> Iterator[str]:
         """The declared members marked `writeOnly`, on themselves or in what they are combined of."""
