@@ -65,6 +65,8 @@ _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 1_000
 """Digits beyond this make conversion to an integer dear (quadratic): such a body is read literal by literal."""
 _DAY_S: Final = 86_400
+_DECODED_SHARE: Final = 4
+"""Decoding a text once more costs a quarter of what judging it does."""
 _TEXT_COST: Final = 48
 """What a judge spends on any text, however short, in characters: many small texts cost more than one large one."""
 MessageCheck = Callable[[Exchange, str], None]
@@ -156,14 +158,19 @@ class Judging:
         if not bits:
             return spent
         for form, form_bits in forms(text, bits, prefilter):
+            if form is not text:
+                spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
             for threat in self._threats:
                 if form_bits & BIT[threat] and exchange.now >= self._excluded.get((threat, field), 0.0):
-                    spent += len(form) + _TEXT_COST
-                    if spent > self._judged_bytes:
-                        raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
+                    spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
                     verdict = JUDGES[threat](form)
                     if verdict is not None:
                         raise Denied(f"inspect.{threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
+        return spent
+
+    def _within(self, spent: int, threat: Threat, field: str) -> int:
+        if spent > self._judged_bytes:
+            raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
         return spent
 
 
