@@ -114,6 +114,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         # -- authorize: may they do this, to this object? -------------------------------------------------------
         "authorize.origin": Denial(403, "Forbidden", "high", "API8:2023"),
         "authorize.role": Denial(403, "Not allowed", "high", "API5:2023"),
+        "authorize.operation": Denial(403, "Not allowed", "high", "API5:2023"),
         "authorize.property": Denial(403, "A member of the body may not be set", "high", "API3:2023"),
         "authorize.scope": Denial(403, "The credential lacks a scope", "medium", "API5:2023"),
         # 404, not 403: a 403 would confirm that the object exists.
@@ -131,6 +132,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
             400, "The body is nested too deep or has too many members", "medium", "API4:2023"
         ),
         "validate.json_number": Denial(400, "A number is out of range", "low", "API8:2023"),
+        "validate.graphql": Denial(400, "The GraphQL request asks for too much", "medium", "API4:2023"),
         "validate.multipart": Denial(400, "The multipart body is malformed", "medium", "API8:2023"),
         "validate.upload": Denial(400, "A file is not accepted", "high", "API8:2023"),
         "validate.upload_type": Denial(415, "A file is of another type than accepted", "high", "API8:2023"),

@@ -179,6 +179,7 @@ def _compile_plan(
         modes,
         ("validate", validate.body_check(operation, strictness, description)),
         ("authorize", authorize.compile_property_check(operation, description)),
+        ("validate", _graphql(operation, policy)),
         ("inspect", inspect.compile_check(operation, policy.inspect, description, pins=is_held)),
     )
     return Plan(
@@ -195,6 +196,16 @@ def _compile_plan(
         priority=bounds.priority,
         websocket=_websocket(operation, policy, description, None if public else credentials),
     )
+
+
+def _graphql(operation: Operation, policy: Policy) -> Check | None:
+    settings = policy.operation_policy(operation).graphql
+    if settings is None:
+        return None
+    # Imported by who needs it: the parser of a language is dear in memory.
+    from doorward.controls.validate.graphql import compile_graphql_check  # noqa: PLC0415
+
+    return compile_graphql_check(settings)
 
 
 def _websocket(

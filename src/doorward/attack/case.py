@@ -75,6 +75,9 @@ class Samples(Protocol):
     def streamed(self) -> Ask | None:
         """A request whose declared body no control reads (binary upload)."""
 
+    def graphql(self, query: str) -> Ask | None:
+        """A GraphQL request, where the policy says that an operation takes them."""
+
     def guarded_property(self, who: Who) -> Ask | None:
         """A valid request by `who` that sets a member which only some roles may set (`x-doorward-roles`)."""
 

@@ -117,6 +117,13 @@ class DescribedSamples:
                 return made.ask("writer")
         return None
 
+    def graphql(self, query: str) -> Ask | None:
+        """A GraphQL request, where the policy says that an operation takes them."""
+        for made in self._json_drafts("writer"):
+            if self._policy.operation_policy(made.operation).graphql is not None:
+                return replace(made, body={"query": query}).ask("writer")
+        return None
+
     def guarded_property(self, who: Who) -> Ask | None:
         """A valid request by `who` that sets a member which only some roles may set (`x-doorward-roles`)."""
         for made in self._json_drafts(who):

@@ -28,7 +28,7 @@ from doorward.controls.inspect.policy import InspectPolicy
 from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
-from doorward.controls.validate.policy import ValidatePolicy
+from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
 from doorward.operation import Operation
 from doorward.policy.messages import first_mistake
 
@@ -170,6 +170,8 @@ class OperationPolicy(BaseModel):
     """`per_caller`, `quota` and `body_bytes` that differ; what is not written stays as it is globally."""
     validate_: ValidatePolicy | None = Field(default=None, alias="validate")
     """Settings of `validate` that differ; what is not written stays as it is globally."""
+    graphql: GraphqlPolicy | None = None
+    """Says that the operation takes GraphQL requests, and what one of them may ask for."""
     websocket: WebSocketPolicy | None = None
     """Lets a WebSocket be opened with this operation (a GET), and says what it may do."""
 

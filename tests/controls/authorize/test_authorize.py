@@ -286,8 +286,12 @@ class Described:
 
 
 # A page's origin is looked at when a WebSocket is opened (tests/gateway/test_websocket.py), properties when the body is
-# there (tests/controls/authorize/test_properties.py).
-DECIDED_HERE = [attack for attack in ATTACKS if attack.earns not in {"authorize.origin", "authorize.property"}]
+# there (tests/controls/authorize/test_properties.py), GraphQL requests when they are parsed (tests/controls/validate).
+DECIDED_HERE = [
+    attack
+    for attack in ATTACKS
+    if attack.earns not in {"authorize.origin", "authorize.property", "authorize.operation"}
+]
 
 
 @pytest.mark.parametrize("attack", DECIDED_HERE, ids=lambda attack: attack.id)

@@ -7,10 +7,14 @@ import pytest
 from tests.controls.validate.carrying import code_of, document_of, sender
 
 from doorward.attack.case import Ask, Samples
+from doorward.controls.validate import GraphqlPolicy
 from doorward.controls.validate.attacks import ATTACKS
+from doorward.controls.validate.graphql import compile_graphql_check
 from doorward.denial import DENIALS
 
 BODY = {"amount": 1, "note": "n"}
+QUERY = {"type": "object", "properties": {"query": {"type": "string"}}}
+GRAPHQL = compile_graphql_check(GraphqlPolicy())
 SEND = sender(
     document_of(
         {
@@ -50,6 +54,9 @@ SEND = sender(
                     "responses": {},
                 }
             },
+            "/graphql": {
+                "post": {"requestBody": {"content": {"application/json": {"schema": QUERY}}}, "responses": {}}
+            },
             "/xml": {"post": {"requestBody": {"content": {"application/xml": {}}}, "responses": {}}},
         }
     )
@@ -80,6 +87,10 @@ class OrderSamples:
         headers = (("Content-Type", f"{media_type}; boundary=b"),)
         return Ask(method="POST", target="/avatars", headers=headers, body=AVATAR)
 
+    def graphql(self, query: str) -> Ask:
+        body = json.dumps({"query": query}).encode()
+        return Ask(method="POST", target="/graphql", headers=(("Content-Type", "application/json"),), body=body)
+
     def body_value(self, pointer_kind: str, value: object) -> Ask:
         return self.write(**{"amount" if pointer_kind == "number" else "undeclared": value})
 
@@ -87,7 +98,13 @@ class OrderSamples:
 def code_earned_by(ask: Ask | None) -> str:
     assert ask is not None
     headers = [(name.lower().encode(), value.encode()) for name, value in ask.headers]
-    return code_of(lambda: SEND(ask.method, ask.target.encode(), headers, ask.body or None))
+
+    def carried() -> None:
+        exchange = SEND(ask.method, ask.target.encode(), headers, ask.body or None)
+        if ask.target == "/graphql":
+            GRAPHQL(exchange)
+
+    return code_of(carried)
 
 
 SAMPLES = cast("Samples", OrderSamples())

@@ -52,14 +52,17 @@ _POLICY: Final[dict[str, Any]] = {
     "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
         "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
-        "writer": ["GET /notes", "POST /notes", "PUT /files/*", "POST /avatars", "POST /orders"],
+        "writer": ["GET /notes", "POST /notes", "PUT /files/*", "POST /avatars", "POST /orders", "POST /graphql"],
         "metered": ["GET /notes"],
         "crowd": ["GET /lab/*"],
         "admin": ["*"],
     },
     "owners": {"/accounts/{account_id}": "caller.account_id"},
     "public": ["GET /health"],
-    "operations": {"GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}}},
+    "operations": {
+        "GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}},
+        "POST /graphql": {"graphql": {}},
+    },
     # Fast enough that a slow attack takes a second, slow enough that a busy machine passes the twin.
     "limits": {
         "head_s": 1.0,

@@ -77,6 +77,15 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         twin=lambda samples: samples.lab("ok"),
     ),
     Attack(
+        id="authorize.graphql_introspection",
+        name="have a GraphQL API list everything it has",
+        earns="authorize.operation",
+        threat="API9:2023 Improper inventory management",
+        source="hostile-input catalogue B13; OWASP GraphQL cheat sheet",
+        send=lambda samples: samples.graphql("{ __schema { types { name fields { name } } } }"),
+        twin=lambda samples: samples.graphql("{ note { __typename id } }"),
+    ),
+    Attack(
         id="authorize.property_of_others",
         name="set a property that only an administrator may set",
         earns="authorize.property",

@@ -158,14 +158,14 @@ class Judging:
         if not bits:
             return spent
         for form, form_bits in forms(text, bits, prefilter):
-            if form is not text:
-                spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
             for threat in self._threats:
                 if form_bits & BIT[threat] and exchange.now >= self._excluded.get((threat, field), 0.0):
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
                     verdict = JUDGES[threat](form)
                     if verdict is not None:
                         raise Denied(f"inspect.{threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
+            if form_bits & DECODE:  # the next form is made of this one
+                spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
         return spent
 
     def _within(self, spent: int, threat: Threat, field: str) -> int:

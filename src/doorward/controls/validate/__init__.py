@@ -4,12 +4,11 @@ Threat:   undeclared members set what a client must not set (OWASP API3:2023 mas
           JSON is read differently by us and by the upstream, or exhausts it (API4:2023, API8:2023).
 Standard: OWASP ASVS 5.0 V2.2 (input validation), V1.5 (safe deserialisation); OpenAPI 3.1; RFC 8259; RFC 9110
           sections 8.3, 8.4 and 15.5.16.
-Not here: whether a well-formed value means harm (inspect); how large a body may be (limits); parts of multipart bodies
-          and XML, which pass as bytes.
+Not here: whether a well-formed value means harm (inspect); how large a body may be (limits); the schema of XML.
 """
 
 from doorward.controls.validate.body import BodyMode, body_check, body_mode
 from doorward.controls.validate.parameters import parameters_check
-from doorward.controls.validate.policy import ValidatePolicy
+from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
 
-__all__ = ["BodyMode", "ValidatePolicy", "body_check", "body_mode", "parameters_check"]
+__all__ = ["BodyMode", "GraphqlPolicy", "ValidatePolicy", "body_check", "body_mode", "parameters_check"]

@@ -1,8 +1,33 @@
 """What an operator may write about validate."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class GraphqlPolicy(BaseModel):
+    """What one GraphQL request may ask for. Written for the operation that takes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    depth: int = Field(default=10, ge=1, le=60)
+    """Deepest nesting of fields."""
+    fields: int = Field(default=500, ge=1, le=100_000)
+    """Most fields, those of fragments counted as often as the fragments are used."""
+    aliases: int = Field(default=15, ge=0, le=10_000)
+    """Most fields under another name: the way to ask for one field a thousand times."""
+    directives: int = Field(default=20, ge=0, le=10_000)
+    """Most directives."""
+    batch: int = Field(default=1, ge=1, le=1_000)
+    """Most requests in one body."""
+    tokens: int = Field(default=2_000, ge=10, le=100_000)
+    """Longest document, in words and signs; nothing longer is parsed."""
+    introspection: bool = False
+    """Lets clients ask for the schema (`__schema`, `__type`)."""
+    operations: list[Annotated[str, Field(pattern=r"^[_A-Za-z][_0-9A-Za-z]{0,127}$")]] = Field(
+        default_factory=list, max_length=10_000
+    )
+    """Names of the operations that clients may run; empty: any."""
 
 
 class ValidatePolicy(BaseModel):
