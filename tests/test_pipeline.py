@@ -57,6 +57,23 @@ def exchange_of(method: str = "GET", path: bytes = b"/orders", *, query: bytes =
     return Exchange(id="0" * 32, now=1e9, ticks=1.0, source=Source(address="127.0.0.1"), request=request)
 
 
+@pytest.mark.parametrize("said_in", ["policy", "description"])
+def test_an_operation_that_takes_graphql_is_bounded_wherever_that_is_said(
+    said_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"graphql": {"depth": 2}}
+    if said_in == "description":
+        monkeypatch.setitem(DOCUMENT["paths"]["/orders"]["post"], "x-doorward", settings)
+    operations = {"POST /orders": settings} if said_in == "policy" else {}
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}}
+    content = DOCUMENT["paths"]["/orders"]["post"]["requestBody"]["content"]
+    monkeypatch.setitem(content["application/json"], "schema", schema)
+    pipeline = pipeline_of(public=("POST /orders",), operations=operations)
+    assert refusal(pipeline, exchange_of("POST", body=b'{"query":"{a{b{c}}}"}')) == "validate.graphql"
+    exchange = exchange_of("POST", body=b'{"query":"{a{b}}"}')
+    pipeline.admit_body(exchange, pipeline.admit_head(exchange))
+
+
 def asked_by_page(method: str, path: bytes, origin: bytes) -> Exchange:
     fields = [(b"host", b"localhost"), (b"origin", origin), (b"access-control-request-method", b"POST")]
     request = Request(method, path, path, b"", Headers(fields))

@@ -309,6 +309,7 @@ class Policy(BaseModel):
                 "modes": {**described.modes, **written.modes},
                 "limits": _merged(described.limits, written.limits),
                 "validate": _merged(described.validate_, written.validate_),
+                "graphql": written.graphql or described.graphql,
                 "websocket": written.websocket or described.websocket,
             },
         )
