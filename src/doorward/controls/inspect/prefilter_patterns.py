@@ -65,7 +65,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["sql"],
         (
-            r"^[\s)'`\x22]*(?:;|--|#|/\*|,\s*\(?\s*(?:null|select))|;\s*(?:--|#|/\*)|--\s*$|#\s*$|\*/|\b(?:or"
+            r"^[\s)'`\x22]*(?:;|--|#|/\*)|,\s{0,8}\(?\s{0,8}(?:null|select)\b|;\s*(?:--|#|/\*)|--\s*$|#\s*$|\*/|\b(?:or"
             r"|and)\s+(?:true|1|not|exists)\b"
         ),
     ),
@@ -108,7 +108,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["command"],
         (
-            r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\^\w|\\[nr][a-z/]|<\?|\bfor\s.*%"
+            r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\^\w|\\[nr][a-z/]|<\?|%[^\s%]{1,16}\s+in\s*\("
             r"|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php|node|nc|ncat|netcat|curl|wget)(?:\.exe"
             r"|[0-9.]{0,4})?\s+[-/]"
         ),
