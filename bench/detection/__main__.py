@@ -1,4 +1,4 @@
-"""`python -m bench.detection [--json] [--publish]`: block rate per class and source, false alarms per set.
+"""`python -m bench.detection [--json] [--publish [--crs]]`: block rate per class and source, false alarms per set.
 
 Reads the lists beside the repository (`../shared/corpora`, or `--corpora DIR`), judges generated texts
 too, and writes the tables into docs/detection.md when told to. Data only: nothing is sent anywhere.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.controls.inspect.benign import generated
 
+from bench.detection.crs import PEER, refusals
 from bench.publish import replace_between
 from bench.testbed import ROOT
 from doorward.cli.inspect import print_rows, read_cases
@@ -62,6 +63,7 @@ def main() -> int:
     parser.add_argument("--corpora", type=Path, default=Path(__file__).parents[2].parent / "shared" / "corpora")
     parser.add_argument("--json", action="store_true", help="print rows as JSON and nothing else")
     parser.add_argument("--publish", action="store_true", help="write the tables into docs/detection.md")
+    parser.add_argument("--crs", action="store_true", help="with --publish: send all to ModSecurity + CRS as well")
     given = parser.parse_args()
     if not given.corpora.is_dir():
         print(f"no lists at {given.corpora}", file=sys.stderr)
@@ -74,13 +76,21 @@ def main() -> int:
         print_rows(rows)
         print("\n".join(_lines(found)))
     if given.publish:
-        table = ["| expected | class | source | cases | refused | rate |", "|---|---|---|---:|---:|---:|"]
-        table += [
-            f"| {'refused' if row.expect == 'block' else 'passed'} | {row.kind} | {row.source} | {row.cases:,} "
-            f"| {row.refused:,} | {row.rate:.1%} |"
-            for row in rows
-        ]
-        replace_between("detection", "\n".join([*_lines(found), "", *table]), ROOT / "docs" / "detection.md")
+        beside = refusals(cases(given.corpora)) if given.crs else {}
+        head = ["expected", "class", "source", "cases", "Doorward", *([PEER] if beside else [])]
+        table = [f"| {' | '.join(head)} |", f"|---|---|---|---:|---:|{'---:|' if beside else ''}"]
+        for row in rows:
+            expected = "refused" if row.expect == "block" else "passed"
+            count, refused = beside.get((row.kind, row.source), (0, 0))
+            peer = f" {refused / count:.1%} |" if count else ""
+            table.append(f"| {expected} | {row.kind} | {row.source} | {row.cases:,} | {row.rate:.1%} |{peer}")
+        lines = _lines(found)
+        if beside:
+            rates = [beside[kind, ALL][1] / beside[kind, ALL][0] for kind in TEN]
+            lines.append(
+                f"{PEER} (Debian's packages, paranoia level 1): mean of the ten {sum(rates) / len(rates):.1%}."
+            )
+        replace_between("detection", "\n".join([*lines, "", *table]), ROOT / "docs" / "detection.md")
     return 0
 
 

@@ -53,13 +53,14 @@ _HSTS: Final = b"strict-transport-security"
 class HeaderRules:
     """The rules of one policy, compiled."""
 
-    __slots__ = ("_hsts", "_removed", "_removed_if_private")
+    __slots__ = ("_hardens_cookies", "_hsts", "_removed", "_removed_if_private")
 
     def __init__(self, policy: MinimisePolicy) -> None:
         own = frozenset(name.lower().encode("latin-1") for name in policy.strip_headers)
         # What we set ourselves is taken out first, so that it comes once.
         self._removed = _REVEALING | own | {_NOSNIFF[0], _NO_REFERRER[0], _HSTS} | (OWN if policy.cors else frozenset())
         self._removed_if_private = self._removed | {_NO_STORE[0], b"expires", b"pragma"}
+        self._hardens_cookies = not policy.insecure_cookies
         value = b"max-age=%d" % policy.hsts_s
         self._hsts: Header | None = (_HSTS, value) if policy.hsts_s else None
 
@@ -71,17 +72,39 @@ class HeaderRules:
         """
         is_private = exchange.caller is not None and not caching_is_declared
         removed = self._removed_if_private if is_private else self._removed
+        is_https = exchange.request.scheme == "https"
         headers = [header for header in response.headers if header[0] not in removed]
+        if self._hardens_cookies:
+            headers = [
+                (name, hardened(value, is_https=is_https)) if name == b"set-cookie" else (name, value)
+                for name, value in headers
+            ]
         headers.append(_NOSNIFF)
         headers.append(_NO_REFERRER)
         if is_private:
             headers.append(_NO_STORE)
-        if self._hsts is not None and exchange.request.scheme == "https":
+        if self._hsts is not None and is_https:
             headers.append(self._hsts)
         if is_json:
             headers = [header for header in headers if header[0] != _CSP]
             headers.append(_JSON_CSP)
         response.headers = headers
+
+
+def hardened(cookie: bytes, *, is_https: bool) -> bytes:
+    """A Set-Cookie value with what it lacks: `HttpOnly`, `SameSite=Lax`, and over https `Secure`.
+
+    Source: RFC 6265bis sections 4.1.2.5 to 4.1.2.7; OWASP ASVS 5.0 V3.3. What the upstream says itself stays:
+    `SameSite=None` is what an API for pages of other sites needs.
+
+    >>> hardened(b"id=1; Path=/; SameSite=Strict", is_https=True)
+    b'id=1; Path=/; SameSite=Strict; HttpOnly; Secure'
+    """
+    names = {part.partition(b"=")[0].strip(b" \t").lower() for part in cookie.split(b";")[1:]}
+    for name, attribute in ((b"httponly", b"HttpOnly"), (b"samesite", b"SameSite=Lax")):
+        if name not in names:
+            cookie += b"; " + attribute
+    return cookie + b"; Secure" if is_https and b"secure" not in names else cookie
 
 
 def set_body(response: Response, body: bytes, *, media_type: bytes | None = None) -> None:

@@ -54,6 +54,9 @@ class MinimisePolicy(BaseModel):
     mask: list[Personal] = Field(default_factory=list, max_length=8)
     """Kinds of personal data masked in texts: `iban` (check digits verified), `email`, `phone`. Default: none, because
     an API that declares such a field means to send it; relax one operation by its own settings."""
+    insecure_cookies: bool = False
+    """Let cookies leave as the upstream sets them. Default: those without them get `HttpOnly`, `SameSite=Lax` and, over
+    https, `Secure`: a script of a page that was broken into cannot read them, other sites cannot send them along."""
     insecure_internals: bool = False
     """Let stack traces and database error texts pass in declared text fields. Default: the text is replaced."""
     hsts_s: int = Field(default=31_536_000, ge=0, le=126_144_000)
