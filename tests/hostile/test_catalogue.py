@@ -10,9 +10,9 @@ from doorward.denial import DENIALS
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "docs" / "hostile-inputs.md"
-_ROW = re.compile(r"^\| ([SHPDT][0-9]{1,2}) \|.*\| ([^|]+) \|$", re.MULTILINE)
-_IN_NAME = re.compile(r"::test_([shpdt][0-9]{1,2})_")
-_IN_CASE = re.compile(r"\[(?:[a-z]+-)?([SHPDT][0-9]{1,2})[-\]]")
+_ROW = re.compile(r"^\| ([SHPDTB][0-9]{1,2}) \|.*\| ([^|]+) \|$", re.MULTILINE)
+_IN_NAME = re.compile(r"::test_([shpdtb][0-9]{1,2})_")
+_IN_CASE = re.compile(r"\[(?:[a-z]+-)?([SHPDTB][0-9]{1,2})[-\]]")
 # A row whose twin is no row of a table: what each name says of itself.
 _HARMLESS = re.compile(
     r"twin|passes|passed_over|is_whole|is_what_is_forwarded|is_answered|answered_in_order|goes_on|loads|told_to_go_on"
@@ -27,7 +27,7 @@ def documented() -> dict[str, str]:
 def collected() -> tuple[str, ...]:
     """The ids of the tests that a run would execute."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    folders = [str(ROOT / "tests" / folder) for folder in ("hostile", "gateway")]
+    folders = [str(ROOT / "tests" / folder) for folder in ("hostile", "gateway", "controls/validate")]
     done = subprocess.run([*command, *folders], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     return tuple(line for line in done.stdout.splitlines() if "::" in line)
 

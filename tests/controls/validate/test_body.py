@@ -90,7 +90,7 @@ def test_a_form_becomes_typed_data(body: bytes, value: object) -> None:
         (b"&".join([b"tags=x"] * 1001), "validate.json_limit"),
     ],
 )
-def test_an_ambiguous_form_is_refused(body: bytes, code: str) -> None:
+def test_b10_an_ambiguous_form_is_refused(body: bytes, code: str) -> None:
     document = body_document(ORDER, media_type="application/x-www-form-urlencoded")
     assert code_of(lambda: posting(document, b"application/x-www-form-urlencoded")(body)) == code
 

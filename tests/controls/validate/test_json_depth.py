@@ -37,7 +37,7 @@ def verdict(body: bytes) -> str:
 @given(_VALUES)
 @example([[[{}]]])
 @example([{"a": [{}]}])
-def test_exactly_what_is_deeper_than_allowed_is_refused(value: object) -> None:
+def test_b2_exactly_what_is_deeper_than_allowed_is_refused(value: object) -> None:
     body = json.dumps([value] * 3).encode()
     assert verdict(body) == ("validate.json_limit" if 1 + depth(value) > 4 else "")
 

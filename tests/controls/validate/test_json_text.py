@@ -38,7 +38,7 @@ READER = JsonReader(ValidatePolicy())
         (b"0." + b"1" * 101, "validate.json_number"),
     ],
 )
-def test_json_that_two_readers_read_differently_or_that_costs_too_much_is_refused(body: bytes, code: str) -> None:
+def test_b1_json_that_two_readers_read_differently_or_that_costs_too_much_is_refused(body: bytes, code: str) -> None:
     assert code_of(lambda: READER.read(body)) == code
 
 
@@ -58,6 +58,16 @@ def test_json_that_two_readers_read_differently_or_that_costs_too_much_is_refuse
 )
 def test_what_merely_looks_like_it_passes(body: bytes) -> None:
     READER.read(body)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [b"1e999999", b"-1e400", b"9" * 10_000, b"0." + b"1" * 200, b"1e" + b"9" * 30],
+    ids=lambda one: one[:12].decode(),
+)
+def test_b3_a_number_that_readers_disagree_about_is_refused(number: bytes) -> None:
+    for body in (number, b'{"a":[' + number + b"]}"):
+        assert code_of(lambda body=body: READER.read(body)) == "validate.json_number"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("piece", [b'"', b'\\"', b'"\\', b"[]", b'{"a":', b"[1,", b"1e", b"9", b"\\"])

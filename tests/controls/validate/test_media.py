@@ -41,8 +41,13 @@ def test_the_declared_media_type_passes_however_it_is_written(value: bytes) -> N
         b" application/json",
     ],
 )
-def test_every_other_content_type_is_refused(value: bytes) -> None:
+def test_b5_every_other_content_type_is_refused(value: bytes) -> None:
     assert code_of(lambda: post((b"content-type", value))) == "validate.content_type"
+
+
+@pytest.mark.parametrize("name", [b"application/grpc", b"application/grpc+proto", b"application/grpc-web-text"])
+def test_b12_grpc_is_not_taken_unread(name: bytes) -> None:
+    assert code_of(lambda: post((b"content-type", name))) == "validate.content_type"
 
 
 def test_a_body_without_a_content_type_is_refused_and_told_what_is_taken() -> None:
@@ -52,7 +57,7 @@ def test_a_body_without_a_content_type_is_refused_and_told_what_is_taken() -> No
 
 
 @pytest.mark.parametrize("charset", [b"utf-7", b"utf-16", b"ibm037", b'"utf-16le"', b"latin-1", b"shift_jis"])
-def test_a_charset_other_than_utf_8_is_refused(charset: bytes) -> None:
+def test_b4_a_charset_other_than_utf_8_is_refused(charset: bytes) -> None:
     assert code_of(lambda: post((b"content-type", b"application/json; charset=" + charset))) == "validate.charset"
 
 
@@ -60,7 +65,7 @@ def test_a_charset_other_than_utf_8_is_refused(charset: bytes) -> None:
     ("coding", "code"),
     [(b"gzip", "validate.content_encoding"), (b"identity, br", "validate.content_encoding"), (b"identity", "")],
 )
-def test_a_content_coding_is_refused(coding: bytes, code: str) -> None:
+def test_b8_a_content_coding_is_refused(coding: bytes, code: str) -> None:
     headers = ((b"content-type", b"application/json"), (b"content-encoding", coding))
     assert code_of(lambda: post(*headers)) == code
 

@@ -44,7 +44,7 @@ def test_honest_files_pass(name: str, media_type: str, data: bytes) -> None:
     ["../a.png", "..\\a.png", "a/b.png", "C:a.png", "a\x00.png", ".htaccess", "a.png.", "a.png ", "a.php", "a.php.jpg", "a.PhTmL",
      "a.jpg.exe", "a\u202egnp.exe", "a%2e%2e.png", "a;b.png", "<a>.png", "x" * 256, "a|b.png", "shell.jsp", "a.svg", "a.html"],
 )  # fmt: skip
-def test_a_name_that_is_more_than_a_name_is_refused(name: str) -> None:
+def test_b14_a_name_that_is_more_than_a_name_is_refused(name: str) -> None:
     assert code(name, "image/png", PNG) == "validate.upload"
 
 
@@ -82,6 +82,12 @@ def test_content_of_another_type_is_refused(media_type: str, data: bytes) -> Non
 )
 def test_content_that_is_run_where_it_is_opened_is_refused(media_type: str, data: bytes) -> None:
     assert code("a.bin", media_type, data) == "validate.upload"
+
+
+def test_b15_an_archive_stays_closed_and_passes_as_what_it_is() -> None:
+    bomb = b"PK\x03\x04" + b"../../etc/passwd" + bytes(1000)
+    assert code("a.zip", "application/zip", bomb) == ""
+    assert code("a.zip", "application/zip", b"not an archive") == "validate.upload_type"
 
 
 def test_only_declared_types_are_taken_where_some_are_declared() -> None:

@@ -34,7 +34,7 @@ def test_every_text_is_found() -> None:
         b"\xff\xfe<\0a\0/\0>\0",
     ],
 )
-def test_what_is_more_than_plain_xml_is_refused(raw: bytes) -> None:
+def test_b9_what_is_more_than_plain_xml_is_refused(raw: bytes) -> None:
     with pytest.raises(Denied) as denied:
         READ(raw)
     assert denied.value.code == "validate.xml"
