@@ -201,7 +201,7 @@ def test_an_undeclared_redirect_keeps_its_head_and_loses_its_page() -> None:
     [
         ("GET", 200, b"application/json", True),
         ("GET", 200, b"application/json; charset=utf-8", True),
-        ("GET", 200, b"text/csv", False),
+        ("GET", 200, b"text/csv", True),
         ("GET", 200, b"image/png", False),
         ("GET", 200, b"text/html", True),
         ("GET", 500, b"text/html", True),
@@ -284,6 +284,113 @@ def test_card_numbers_are_masked_and_internals_replaced() -> None:
     response = released(made)
     assert orjson.loads(response.body or b"") == {"note": "card ****-****-****-1111", "tags": ["[removed]", "ok"]}
     assert made.findings == ["minimise.masked:1", "minimise.internals:1"]
+
+
+PERSON: dict[str, Schema | None] = {
+    JSON: {
+        "type": "object",
+        "properties": {
+            "email": {"type": "string", "format": "email"},
+            "note": {"type": "string"},
+            "account": {"type": "string", "format": "iban"},
+            "card": {"type": "string", "format": "iban"},
+            "friends": {"type": "array", "items": {"allOf": [{"type": "string"}, {"format": "email"}]}},
+            "next": {"type": "object", "additionalProperties": True},
+        },
+    }
+}
+
+
+def test_personal_data_is_masked_only_where_it_is_not_declared_as_such() -> None:
+    iban, card, mail = "DE89370400440532013000", "4111111111111111", "ada@example.com"
+    body = {
+        "email": mail,
+        "note": f"{mail} {iban}",
+        "account": iban,
+        "card": card,
+        "friends": [mail, mail],
+        "next": {"email": mail, "list": [mail]},
+    }
+    made = exchange(body)
+    policy = MinimisePolicy(mask=["email", "iban"])
+    release(policy, {"200": answer("200", PERSON)}).apply(made)
+    assert made.response is not None
+    assert orjson.loads(made.response.body or b"") == {
+        "email": mail,
+        "note": "a***@example.com DE89**************3000",
+        "account": iban,
+        "card": "************1111",
+        "friends": [mail, mail],
+        "next": {"email": "a***@example.com", "list": ["a***@example.com"]},
+    }
+    assert made.findings == ["minimise.masked:4"]
+
+
+TEXTS: dict[str, ResponseDescription] = {
+    "200": answer("200", {"text/*": None, "application/xml": None}),
+}
+
+
+def released_text(made: Exchange, policy: MinimisePolicy | None = None) -> Response:
+    release(policy, TEXTS).apply(made)
+    assert made.response is not None
+    return made.response
+
+
+@pytest.mark.parametrize(
+    ("media", "text", "left"),
+    [
+        (b"text/csv", b"id,card\r\n1,4111 1111 1111 1111\r\n", b"id,card\r\n1,**** **** **** 1111\r\n"),
+        (b"text/csv", b"1,fine\n2,ORA-01756: quoted\n3,fine", b"1,fine\n[removed]\n3,fine"),
+        (b"text/csv", b"1,-----BEGIN PRIVATE KEY-----\nMIIB\n2,fine", b"[removed]"),
+        (b"text/plain; charset=utf-8", b"Traceback (most recent call last):\n  secret()", b"[removed]"),
+        (b"text/html", "<p>Zo\u00eb 4111111111111111</p>".encode(), "<p>Zo\u00eb ************1111</p>".encode()),
+        (b"application/xml", b"<card>4111111111111111</card>", b"<card>************1111</card>"),
+    ],
+)
+def test_a_text_is_masked_and_replaced_like_a_string(media: bytes, text: bytes, left: bytes) -> None:
+    response = released_text(exchange(text, media=media))
+    assert response.body == left
+    assert header(response, b"content-length") == [b"%d" % len(left)]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"id,card\n1,4111111111111112\n", b"\xff\xfe\x00\x80 not UTF-8", "Zo\u00eb".encode()]
+)
+def test_a_clean_text_passes_byte_for_byte(text: bytes) -> None:
+    made = exchange(text, media=b"text/csv", more=((b"etag", b'"1"'),))
+    response = released_text(made)
+    assert (response.body, header(response, b"etag"), made.findings) == (text, [b'"1"'], [])
+
+
+@pytest.mark.parametrize(
+    ("media", "length", "reads"),
+    [
+        (b"text/csv", b"1048576", True),
+        (b"text/csv", b"1048577", False),
+        (b"text/csv", b"", False),
+        (b"text/event-stream", b"10", False),
+        (b"text/css", b"10", False),
+    ],
+)
+def test_a_long_text_is_streamed_and_the_record_says_that_nobody_read_it(
+    media: bytes, length: bytes, reads: bool
+) -> None:
+    made = exchange(b"", media=media)
+    assert made.response is not None
+    made.response.headers[0] = (b"content-length", length)
+    policy = release(None, TEXTS)
+    assert policy.reads_body(made, made.response) is reads
+    if not reads:
+        made.response.body = None
+        policy.apply(made)
+        assert made.findings == (["minimise.unread_text"] if media == b"text/csv" else [])
+
+
+def test_a_compressed_text_leaves_as_it_is_and_the_record_says_that_nobody_read_it() -> None:
+    made = exchange(b"\x1f\x8b", media=b"text/plain", more=((b"content-encoding", b"gzip"),))
+    assert released_text(made).body == b"\x1f\x8b"
+    assert made.findings == ["minimise.unread_text"]
 
 
 def test_masking_and_replacing_can_be_relaxed() -> None:

@@ -52,8 +52,8 @@ class MinimisePolicy(BaseModel):
     """Let keys and tokens of cloud and code services pass in declared text fields (an API that issues such keys).
     Default: replaced."""
     mask: list[Personal] = Field(default_factory=list, max_length=8)
-    """Kinds of personal data masked in texts: `iban` (check digits verified), `email`, `phone`. Default: none, because
-    an API that declares such a field means to send it; relax one operation by its own settings."""
+    """Kinds of personal data masked in texts: `iban` (check digits verified), `email`, `phone`; not where the schema
+    declares them (`format: email`). Default: none. Relax one operation by its own settings."""
     insecure_cookies: bool = False
     """Let cookies leave as the upstream sets them. Default: those without them get `HttpOnly`, `SameSite=Lax` and, over
     https, `Secure`: a script of a page that was broken into cannot read them, other sites cannot send them along."""

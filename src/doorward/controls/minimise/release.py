@@ -28,6 +28,11 @@ _LINES: Final = frozenset(
     }
 )
 """One JSON value a line."""
+_TABLES: Final = frozenset({"text/csv", "text/tab-separated-values"})
+_CODE_TEXTS: Final = frozenset({"text/event-stream", "text/javascript", "text/css"})
+"""Never read as text: a stream without an end, and code, whose texts are nobody's data."""
+_TEXT_BYTES: Final = 1_048_576
+"""Longest text read whole. Longer ones, and those that do not say their length, stream as they are."""
 
 
 def compile_release(operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> "Release":
@@ -59,7 +64,10 @@ class Release:
 
     def reads_body(self, exchange: Exchange, response: Response) -> bool:
         """Whether `apply` needs the whole body; else it may be streamed."""
-        return _has_body(exchange, response) and self._plan(response).reads_body
+        if not _has_body(exchange, response):
+            return False
+        plan = self._plan(response)
+        return plan.reads_body or (plan.is_text and _is_short(response))
 
     def apply(self, exchange: Exchange) -> None:
         """Nothing; `exchange.response` holds what may leave, and the findings say what was taken out.
@@ -84,10 +92,25 @@ class Release:
             set_body(response, _problem(exchange, response.status), media_type=_PROBLEM)
         elif plan.reads_body and response.body:
             self._json(exchange, response, response.body, plan)
+        elif plan.is_text:
+            self._text(exchange, response, plan)
         return plan
 
+    def _text(self, exchange: Exchange, response: Response, plan: "_Plan") -> None:
+        body = response.body
+        if body is None or _is_compressed(response):
+            exchange.findings.append("minimise.unread_text")
+            return
+        kinds = self._scanner.kinds(body) & self._kinds
+        if kinds:
+            cleaner = Cleaner(kinds)
+            cleaned = cleaner.clean_bytes(body, by_line=plan.is_table)
+            _note(exchange, cleaner)
+            if cleaned != body:
+                set_body(response, cleaned)
+
     def _json(self, exchange: Exchange, response: Response, body: bytes, plan: "_Plan") -> None:
-        if any(name == b"content-encoding" and value != b"identity" for name, value in response.headers):
+        if _is_compressed(response):
             raise Denied(_CODE, "the answer is compressed although none was asked for")
         pieces = body.split(b"\n") if plan.is_lines else [body]
         kinds = self._scanner.kinds(body) & self._kinds
@@ -101,16 +124,14 @@ class Release:
             dropped += plan.shape.keep(value) if plan.shape is not None else 0
             total = dropped
             if cleaner is not None:
-                value = cleaner.clean(value) if isinstance(value, (str, dict, list)) else value
+                value = cleaner.clean(value, plan.shape) if isinstance(value, (str, dict, list)) else value
                 total += cleaner.masked_count + cleaner.replaced_count
             if total != changed:
                 pieces[place], changed = _written(value), total
         if dropped:
             exchange.findings.append(f"minimise.undeclared_field:{dropped}")
-        if cleaner is not None and cleaner.masked_count:
-            exchange.findings.append(f"minimise.masked:{cleaner.masked_count}")
-        if cleaner is not None and cleaner.replaced_count:
-            exchange.findings.append(f"minimise.internals:{cleaner.replaced_count}")
+        if cleaner is not None:
+            _note(exchange, cleaner)
         if changed:
             set_body(response, b"\n".join(pieces))
 
@@ -130,48 +151,58 @@ class Release:
 
     def _compiled(self, status: int, content_type: bytes) -> "_Plan":
         media_type = content_type.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
-        is_json = media_type in {"application/json", "text/json"} or media_type.endswith("+json")
         declared = declared_response(self._declared, status)
         if status >= 500 and not (self._policy.insecure_upstream_errors and declared):
-            return _Plan(is_json=True, refusal="an error of the upstream", declared=declared)
+            return _Plan(media_type, declared, refusal="an error of the upstream")
         if declared is None:
-            return self._undeclared(is_json, f"status {status} is not declared", None)
+            return self._undeclared(media_type, declared, f"status {status} is not declared")
         content = declared_content(declared, media_type)
         if content is None:
             what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"
-            return self._undeclared(is_json, what, declared)
+            return self._undeclared(media_type, declared, what)
         shape = self._compiler.shape((content.schema,)) if content.schema is not None else None
-        if is_json:
-            return _Plan(is_json=True, shape=shape, declared=declared)
+        if _is_json(media_type):
+            return _Plan(media_type, declared, shape=shape)
         each = shape.of_each() if shape is not None else None
         if each is not None and media_type.endswith(("/json-seq", "+json-seq")):
-            return self._undeclared(is_json, f"{media_type[:64]} cannot be filtered by its schema", declared)
-        is_lines = each is not None and media_type in _LINES
-        return _Plan(is_json=False, is_lines=is_lines, shape=each, declared=declared)
+            return self._undeclared(media_type, declared, f"{media_type[:64]} cannot be filtered by its schema")
+        return _Plan(media_type, declared, shape=each, is_lines=each is not None and media_type in _LINES)
 
-    def _undeclared(self, is_json: bool, problem: str, declared: ResponseDescription | None) -> "_Plan":
-        if self._policy.insecure_undeclared_responses:
-            return _Plan(is_json=is_json, declared=declared)
-        return _Plan(is_json=True, refusal=problem, declared=declared)
+    def _undeclared(self, media_type: str, declared: ResponseDescription | None, problem: str) -> "_Plan":
+        is_let_pass = self._policy.insecure_undeclared_responses
+        return _Plan(media_type, declared, refusal="" if is_let_pass else problem)
 
 
 class _Plan:
     """What is done with answers of one status and media type."""
 
-    __slots__ = ("caching_is_declared", "is_json", "is_lines", "reads_body", "refusal", "shape")
+    __slots__ = ("caching_is_declared", "is_json", "is_lines", "is_table", "is_text", "reads_body", "refusal", "shape")
 
     def __init__(
         self,
-        *,
-        is_json: bool,
+        media_type: str,
         declared: ResponseDescription | None,
+        *,
         is_lines: bool = False,
         shape: Shape | None = None,
         refusal: str = "",
     ) -> None:
-        self.is_json, self.is_lines, self.shape, self.refusal = is_json, is_lines, shape, refusal
-        self.reads_body = is_json or is_lines or bool(refusal)
+        self.is_lines, self.shape, self.refusal = is_lines, shape, refusal
+        self.is_json = bool(refusal) or _is_json(media_type)
+        """What leaves is JSON: a refusal is, too."""
+        self.is_text = not (self.is_json or is_lines) and _is_text(media_type)
+        self.is_table = media_type in _TABLES
+        self.reads_body = self.is_json or is_lines
         self.caching_is_declared = declared is not None and "cache-control" in declared.headers
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type in {"application/json", "text/json"} or media_type.endswith("+json")
+
+
+def _is_text(media_type: str) -> bool:
+    is_xml = media_type == "application/xml" or media_type.endswith("+xml")
+    return is_xml or (media_type.startswith("text/") and media_type not in _CODE_TEXTS)
 
 
 def declared_response(declared: Any, status: int) -> ResponseDescription | None:
@@ -194,6 +225,25 @@ def declared_content(declared: ResponseDescription, media_type: str) -> MediaTyp
 def _has_body(exchange: Exchange, response: Response) -> bool:
     # A 205 should have none (RFC 9110 15.3.6), but unlike 204 and 304 its framing allows one: it would leave unread.
     return exchange.request.method != "HEAD" and response.status not in {204, 304}
+
+
+def _is_short(response: Response) -> bool:
+    """Whether the answer says that its body is short enough to be read whole."""
+    for name, value in response.headers:
+        if name == b"content-length":
+            return value.isdigit() and len(value) < 10 and int(value) <= _TEXT_BYTES
+    return False
+
+
+def _is_compressed(response: Response) -> bool:
+    return any(name == b"content-encoding" and value != b"identity" for name, value in response.headers)
+
+
+def _note(exchange: Exchange, cleaner: Cleaner) -> None:
+    if cleaner.masked_count:
+        exchange.findings.append(f"minimise.masked:{cleaner.masked_count}")
+    if cleaner.replaced_count:
+        exchange.findings.append(f"minimise.internals:{cleaner.replaced_count}")
 
 
 def _refuse_or_empty(response: Response, problem: str) -> None:

@@ -28,9 +28,11 @@ class Shape:
         "_is_open",
         "_items",
         "_known",
+        "_members",
         "_others",
         "_patterns",
         "_schemas",
+        "formats",
         "is_free",
         "takes",
     )
@@ -55,6 +57,11 @@ class Shape:
         self._others: tuple[Schema, ...] | None = _others(branches)
         """Schemas of members with any other name; None: such members are not declared."""
         self._items: Shape | None = None
+        self._members: dict[str, Shape] = {}
+        self.formats: frozenset[str] = frozenset(
+            branch["format"] for branch in branches if isinstance(branch.get("format"), str)
+        )
+        """What a text that stands here is said to be (`email`, `date`)."""
         self.takes: frozenset[type] = frozenset(_takes(branches))
         """The containers, `dict` and `list`, that may stand here."""
 
@@ -76,7 +83,7 @@ class Shape:
         if depth > _DEPTH:
             raise Denied("minimise.response_schema", f"the answer is nested deeper than {_DEPTH} levels")
         if kind is list:
-            items = self._items or self._compiled_items()
+            items = self.element()
             if items.is_free:
                 return 0
             dropped = 0
@@ -99,8 +106,21 @@ class Shape:
             return None
         if dict in self.takes:
             return self
-        items = self._compiled_items() if list in self.takes else None
+        items = self.element() if list in self.takes else None
         return items if items is not None and not items.is_free and dict in items.takes else None
+
+    def member(self, name: str) -> "Shape | None":
+        """The shape of the member of that name; None when no `properties` speaks of it."""
+        if name not in self._known:
+            return None
+        found = self._members.get(name)
+        if found is None:
+            found = self._members[name] = self._compiled_member(name)
+        return found
+
+    def element(self) -> "Shape":
+        """The shape of each element of a list that stands here."""
+        return self._items or self._compiled_items()
 
     def _keep_members(self, value: dict[str, Any], depth: int) -> int:
         dropped = self._guard(value) if self._guarded else 0
@@ -140,14 +160,18 @@ class Shape:
     def _compiled_containers(self) -> "tuple[tuple[str, Shape], ...]":
         """The shapes of the members that need a look inside, or that must not hold an object or list."""
         found: list[tuple[str, Shape]] = []
-        branches = list(self._compiler.branches(self._schemas))
         for name in sorted(self._known):
-            schemas = tuple(branch["properties"][name] for branch in branches if name in branch.get("properties", ()))
-            shape = self._compiler.shape(schemas)
+            shape = self._compiled_member(name)
             if not shape.is_free:
                 found.append((name, shape))
         self._containers = tuple(found)
         return self._containers
+
+    def _compiled_member(self, name: str) -> "Shape":
+        branches = self._compiler.branches(self._schemas)
+        return self._compiler.shape(
+            tuple(branch["properties"][name] for branch in branches if name in branch.get("properties", ()))
+        )
 
     def _compiled_items(self) -> "Shape":
         schemas: list[Schema] = []

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from doorward.automata import automaton
+from doorward.controls.minimise.shape import Shape
 
 CARDS: Final = 1
 INTERNALS: Final = 2
@@ -14,6 +15,16 @@ EMAILS: Final = 16
 PHONES: Final = 32
 OF_PERSONAL: Final = {"iban": IBANS, "email": EMAILS, "phone": PHONES}
 """The kind of each word that a policy may have masked."""
+_PERSONAL: Final = IBANS | EMAILS | PHONES
+_OF_FORMAT: Final = {
+    "email": EMAILS,
+    "idn-email": EMAILS,
+    "iban": IBANS,
+    "phone": PHONES,
+    "tel": PHONES,
+    "e164": PHONES,
+}
+"""What the description's `format` says a text is. A card number is none of these: it is masked wherever it stands."""
 REPLACEMENT: Final = "[removed]"
 _CARD: Final = re.compile(
     r"(?<![\w.-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-])(?!\.\d)", re.ASCII
@@ -115,25 +126,50 @@ class Cleaner:
         self._kinds, self._scanner = kinds, scanner()
         self.masked_count = self.replaced_count = 0
 
-    def clean(self, value: Any) -> Any:
-        """The value with every string in it cleaned. Containers are changed in place; depth costs no stack."""
+    def clean(self, value: Any, shape: Shape | None = None) -> Any:
+        """The value with every string in it cleaned. Containers are changed in place; depth costs no stack.
+
+        Personal data that `shape` declares to be such (`format: email`) is not masked there.
+        """
+        if not self._kinds & _PERSONAL:
+            shape = None
         if isinstance(value, str):
-            return self._text(value)
-        waiting = [value]
+            return self._text(value, self._kinds_at(shape))
+        waiting = [(value, shape)]
         while waiting:
-            container = waiting.pop()
-            pairs = container.items() if isinstance(container, dict) else enumerate(container)
-            for place, member in list(pairs):
+            container, around = waiting.pop()
+            is_object = isinstance(container, dict)
+            inner = around.element() if around is not None and not is_object else None
+            for place, member in list(container.items() if is_object else enumerate(container)):
+                if is_object and around is not None:
+                    inner = around.member(place)
                 if isinstance(member, str):
-                    cleaned = self._text(member)
+                    cleaned = self._text(member, self._kinds_at(inner))
                     if cleaned is not member:
                         container[place] = cleaned
                 elif isinstance(member, (dict, list)):
-                    waiting.append(member)
+                    waiting.append((member, inner))
         return value
 
-    def _text(self, text: str) -> str:
-        kinds = self._scanner.kinds(text.encode("utf-8", "replace")) & self._kinds
+    def _kinds_at(self, shape: Shape | None) -> int:
+        kinds = self._kinds
+        if shape is not None:
+            for name in shape.formats:
+                kinds &= ~_OF_FORMAT.get(name, 0)
+        return kinds
+
+    def clean_bytes(self, body: bytes, *, by_line: bool) -> bytes:
+        """The text cleaned as a whole, or line by line where each line is a record of its own.
+
+        Read as Latin-1, so that every byte that is not masked leaves as it came: what is masked is ASCII.
+        """
+        # a key goes on after the line that announces it
+        by_line = by_line and b"PRIVATE KEY-----" not in body
+        pieces = body.decode("latin-1").split("\n") if by_line else [body.decode("latin-1")]
+        return "\n".join([self._text(piece, self._kinds, "latin-1") for piece in pieces]).encode("latin-1")
+
+    def _text(self, text: str, wanted: int, charset: str = "utf-8") -> str:
+        kinds = self._scanner.kinds(text.encode(charset, "replace")) & wanted
         if kinds & (INTERNALS | SECRETS):
             self.replaced_count += 1
             return REPLACEMENT
