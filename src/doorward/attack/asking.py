@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from doorward.attack.case import Ask, Who
 from doorward.attack.multipart import BOUNDARY, multipart
 from doorward.attack.values import NoSampleError, sample
+from doorward.controls.authorize.place import IdPlace
 from doorward.operation import ApiDescription, MediaType, Operation, Parameter
 
 
@@ -39,6 +40,24 @@ class Draft:
             body=self._body_bytes(),
             who=who,
         )
+
+    def at(self, place: IdPlace) -> Any:
+        """What stands at the place now, in the first element of every list on the way; None for nothing."""
+        if place.query:
+            return self.query.get(place.query)
+        value = self.body
+        for step in place.steps:
+            if isinstance(value, list):
+                value = value[0] if value and step == "*" else None
+            else:
+                value = value.get(step) if isinstance(value, dict) else None
+        return value
+
+    def naming(self, place: IdPlace, object_id: str) -> "Draft":
+        """The request with this id there, in every element of every list on the way."""
+        if place.query:
+            return replace(self, query={**self.query, place.query: object_id})
+        return replace(self, body=_placed(self.body, place.steps, object_id))
 
     def _body_bytes(self) -> bytes:
         if not self.media_type:
@@ -89,6 +108,16 @@ def parameter_value(parameter: Parameter, description: ApiDescription) -> Any:
         if parameter.location != "path" or "/" not in _text(example):
             return example
     return sample(parameter.schema, description.resolve)
+
+
+def _placed(value: Any, steps: tuple[str, ...], object_id: str) -> Any:
+    if not steps:
+        return int(object_id) if isinstance(value, int) and object_id.isdecimal() else object_id
+    step, below = steps[0], steps[1:]
+    if step == "*":
+        return [_placed(each, below, object_id) for each in (value if isinstance(value, list) and value else [None])]
+    members = value if isinstance(value, dict) else {}
+    return {**members, step: _placed(members.get(step), below, object_id)}
 
 
 def is_json(media_type: str) -> bool:

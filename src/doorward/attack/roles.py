@@ -4,11 +4,12 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from doorward.attack.asking import parameter_value
+from doorward.attack.asking import draft, parameter_value
 from doorward.attack.case import Who
 from doorward.attack.values import NoSampleError
 from doorward.controls.authorize.grant import Grant
 from doorward.controls.authorize.owner import object_parameter
+from doorward.controls.authorize.place import IdPlace
 from doorward.controls.authorize.policy import AuthorizePolicy
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import Policy
@@ -40,6 +41,10 @@ class Cast:
             ),
             None,
         )
+
+    def places(self, operation: Operation) -> list[tuple[IdPlace, str]]:
+        """Where else requests to the operation name objects, each with the callers' own value."""
+        return [(place, self.claims[claim]) for place, claim in _places(operation, self.owners) if claim in self.claims]
 
 
 def cast_for(description: ApiDescription, policy: Policy) -> Cast:
@@ -94,6 +99,12 @@ def _owned(operation: Operation, policy: AuthorizePolicy) -> Iterator[tuple[str,
             yield parameter, rule.claim.removeprefix("caller.")
 
 
+def _places(operation: Operation, policy: AuthorizePolicy) -> Iterator[tuple[IdPlace, str]]:
+    for place, rule in policy.place_rules.items():
+        if place.is_of(operation):
+            yield place, rule.claim.removeprefix("caller.")
+
+
 def _own_values(description: ApiDescription, policy: AuthorizePolicy) -> dict[str, str]:
     """A value for each claim an owner rule looks at; `subject` is no claim anybody could choose."""
     values: dict[str, str] = {}
@@ -104,4 +115,11 @@ def _own_values(description: ApiDescription, policy: AuthorizePolicy) -> dict[st
                 continue
             with contextlib.suppress(NoSampleError):
                 values[claim] = str(parameter_value(parameter, description))
+    for operation in description.operations:
+        for place, claim in _places(operation, policy):
+            if claim not in values and claim != "subject":
+                with contextlib.suppress(NoSampleError):
+                    value = draft(operation, description).at(place)
+                    if isinstance(value, str | int):
+                        values[claim] = str(value)
     return values

@@ -80,6 +80,16 @@ class DescribedSamples:
                 return replace(made, path_values=path_values).ask("reader")
         return None
 
+    def named(self, *, own: bool) -> Ask | None:
+        """A request whose query or body names an object with an owner rule: the caller's own, or another's."""
+        callers: tuple[Who, ...] = ("reader", "writer")
+        for who in callers:
+            for made in self._allowed(who):
+                for place, value in self._cast.places(made.operation):
+                    if not _scopes(made.operation):
+                        return (made if own else made.naming(place, str(another(value)))).ask(who)
+        return None
+
     def text(self, value: str) -> Ask | None:
         """A valid request that carries `value` in a free text field of its body or, failing that, a parameter."""
         for made in self._json_drafts("writer"):
@@ -180,7 +190,9 @@ class DescribedSamples:
         return found[0].ask(who) if found else None
 
     def _as_own(self, made: Draft) -> Draft:
-        """The request for the caller's own object, where an owner rule asks whose it is."""
+        """The request for the caller's own objects, where owner rules ask whose they are."""
+        for place, value in self._cast.places(made.operation):
+            made = made.naming(place, value)
         rule = self._cast.owner_rule(made.operation)
         return made if rule is None else replace(made, path_values={**made.path_values, rule[0]: rule[1]})
 

@@ -217,7 +217,8 @@ class Policy(BaseModel):
     roles: dict[str, tuple[str, ...]] = {}
     """Role to grants (`"*"`, `GET *`, `POST /orders`, `GET /orders/*`). What no role grants, nobody may do."""
     owners: dict[str, str | OwnerRule] = {}
-    """Path template to the caller's claim that must equal its last parameter: `/accounts/{id}: caller.account_id`."""
+    """Where an id of an object stands to the caller's claim that must equal it: `/accounts/{id}: caller.account_id`,
+    `GET /statements?account: caller.account_id`, `POST /transfers#/from: caller.account_id`."""
     public: tuple[OperationKey, ...] = ()
     """Operations that need no credential."""
     limits: LimitsPolicy = LimitsPolicy()

@@ -103,6 +103,7 @@ def _summary(policy: Policy, operation: Operation) -> OperationSummary:
         callers = ", ".join(sorted(roles_granting(operation, policy.authorize))) or "nobody"
     rules = policy.authorize.owner_rules
     owners = [rule.claim for template, rule in rules.items() if object_parameter(template, operation) is not None]
+    owners += [rule.claim for place, rule in policy.authorize.place_rules.items() if place.is_of(operation)]
     modes: dict[str, str] = {control: mode for control, mode in policy.modes_of(operation).items() if mode != "enforce"}
     body_bytes = policy.limits_of(operation).body_bytes if operation.request_body else 0
     return OperationSummary(operation.method, operation.path, callers, ", ".join(owners), body_bytes, modes)

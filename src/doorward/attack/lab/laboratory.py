@@ -52,12 +52,23 @@ _POLICY: Final[dict[str, Any]] = {
     "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
         "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
-        "writer": ["GET /notes", "POST /notes", "PUT /files/*", "POST /avatars", "POST /orders", "POST /graphql"],
+        "writer": [
+            "GET /notes",
+            "POST /notes",
+            "PUT /files/*",
+            "POST /avatars",
+            "POST /orders",
+            "POST /transfers",
+            "POST /graphql",
+        ],
         "metered": ["GET /notes"],
         "crowd": ["GET /lab/*"],
         "admin": ["*"],
     },
-    "owners": {"/accounts/{account_id}": "caller.account_id"},
+    "owners": {
+        "/accounts/{account_id}": "caller.account_id",
+        "POST /transfers#/transfers/*/from": "caller.account_id",
+    },
     "public": ["GET /health"],
     "operations": {
         "GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}},

@@ -68,6 +68,15 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         twin=lambda samples: samples.owned(own=True),
     ),
     Attack(
+        id="authorize.another_object_named",
+        name="name another caller's object in a query or a body",
+        earns="authorize.owner",
+        threat=_OBJECT,
+        source="hostile-input catalogue K3; ASVS 5.0 V8.2.2; CWE-639",
+        send=lambda samples: samples.named(own=False),
+        twin=lambda samples: samples.named(own=True),
+    ),
+    Attack(
         id="authorize.foreign_page",
         name="open a WebSocket from a page of another site, with the visitor's credential",
         earns="authorize.origin",

@@ -6,6 +6,7 @@ from typing import Final
 
 from doorward.controls.authorize.grant import Grant
 from doorward.controls.authorize.owner import object_parameter, owner_checks
+from doorward.controls.authorize.place import IdPlace
 from doorward.controls.authorize.policy import AuthorizePolicy
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
@@ -61,13 +62,15 @@ def unmatched_grants(policy: AuthorizePolicy, operations: Iterable[Operation]) -
 
 
 def unmatched_owners(policy: AuthorizePolicy, operations: Iterable[Operation]) -> list[str]:
-    """Templates of owner rules that guard no operation. An error, not a warning: the objects stand unguarded."""
+    """Keys of owner rules that guard no operation. An error, not a warning: the objects stand unguarded."""
     known = tuple(operations)
-    return [
-        template
-        for template in policy.owners
-        if all(object_parameter(template, operation) is None for operation in known)
-    ]
+    return [key for key in policy.owners if not any(_guards(key, operation) for operation in known)]
+
+
+def _guards(key: str, operation: Operation) -> bool:
+    if key.startswith("/"):
+        return object_parameter(key, operation) is not None
+    return IdPlace.parse(key).is_of(operation)
 
 
 def _all_scopes(operation: Operation) -> frozenset[str]:
