@@ -188,6 +188,7 @@ class Exchange:
         "fault",
         "file_names",
         "findings",
+        "graphql",
         "id",
         "json_body",
         "now",
@@ -236,6 +237,8 @@ class Exchange:
         self.file_names: tuple[tuple[str, str], ...] = ()
         """Names of uploaded files, each after the name of its field."""
         self.json_body: Any = UNPARSED
+        self.graphql: list[tuple[str, dict[str, Any]]] | None = None
+        """The fields that a GraphQL request asks for, each with its arguments; None: no such request was read."""
         self.caller = caller
         self.scopes_demanded: tuple[frozenset[str], ...] | None = None
         """Scope sets of the `security` alternatives the credentials meet: `authorize` wants one of them granted.

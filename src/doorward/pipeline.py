@@ -179,8 +179,8 @@ def _compile_plan(
         modes,
         ("validate", validate.body_check(operation, strictness, description)),
         ("authorize", authorize.compile_property_check(operation, description)),
-        ("authorize", None if public else authorize.compile_place_check(operation, policy.authorize)),
         ("validate", _graphql(operation, policy)),
+        ("authorize", None if public else authorize.compile_place_check(operation, policy.authorize)),
         ("inspect", inspect.compile_check(operation, policy.inspect, description, pins=is_held)),
     )
     return Plan(

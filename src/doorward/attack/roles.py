@@ -101,7 +101,7 @@ def _owned(operation: Operation, policy: AuthorizePolicy) -> Iterator[tuple[str,
 
 def _places(operation: Operation, policy: AuthorizePolicy) -> Iterator[tuple[IdPlace, str]]:
     for place, rule in policy.place_rules.items():
-        if place.is_of(operation):
+        if place.is_of(operation) and not place.field:  # nobody told which fields a GraphQL API has
             yield place, rule.claim.removeprefix("caller.")
 
 

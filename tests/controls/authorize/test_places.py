@@ -5,6 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from doorward.controls.authorize import AuthorizePolicy, compile_place_check, unmatched_owners
+from doorward.controls.authorize.place import IdPlace
+from doorward.controls.validate.graphql import compile_graphql_check
+from doorward.controls.validate.policy import GraphqlPolicy
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Caller, Exchange, Headers, Request, Source
 from doorward.operation import MediaType, Operation, Parameter, RequestBody
@@ -116,6 +119,90 @@ def test_a_caller_without_the_claim_owns_nothing() -> None:
         assert code({OF_EACH: "caller.ids"}, PAYMENTS, body={"items": [{"from": "a-1"}]}, owned=owned) is not None
 
 
+GRAPHQL = Operation(id="g", method="POST", path="/graphql", template="/graphql", request_body=BODY)
+
+
+def graphql_code(
+    query: str, owners: Mapping[str, object], variables: object = None, *, read: bool = True
+) -> str | None:
+    request = Request("POST", b"/graphql", b"/graphql", b"", Headers([]), has_body=True)
+    exchange = Exchange(id="0" * 32, now=0.0, ticks=0.0, source=Source(address=""), request=request)
+    exchange.caller = Caller(subject="alice", kind="user", issuer="i", claims={"ids": ["a-1", 7]})
+    exchange.json_body = {"query": query, "variables": variables}
+    check = compile_place_check(GRAPHQL, AuthorizePolicy.model_validate({"owners": owners}))
+    assert check is not None
+    try:
+        if read:
+            compile_graphql_check(GraphqlPolicy())(exchange)
+        check(exchange)
+    except Denied as denied:
+        return denied.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "passes"),
+    [
+        ('{ user(id: "a-1") { id } }', None, True),
+        ("{ user(id: 7) { id } }", None, True),
+        ("{ other { id } }", None, True),
+        ('{ user(id: "b-2") { id } }', None, False),
+        ('{ mine: user(id: "a-1") { id } other: user(id: "b-2") { id } }', None, False),
+        ('{ a { b { user(id: "b-2") { id } } } }', None, False),
+        ("{ user { id } }", None, False),
+        ("{ user(id: null) { id } }", None, False),
+        ("{ user(id: true) { id } }", None, False),
+        ("{ user(id: 7.0) { id } }", None, False),
+        ("{ user(id: a1) { id } }", None, False),
+        ('{ user(id: ["a-1"]) { id } }', None, False),
+        ('{ user(id: "a-1", id: "b-2") { id } }', None, False),
+        ('{ ...F } fragment F on Query { user(id: "b-2") { id } }', None, False),
+        ('{ ...F } fragment F on Query { user(id: "a-1") { id } }', None, True),
+        ("query Q($id: ID!) { user(id: $id) { id } }", {"id": "a-1"}, True),
+        ("query Q($id: ID!) { user(id: $id) { id } }", '{"id": "a-1"}', True),
+        ("query Q($id: ID!) { user(id: $id) { id } }", {"id": "b-2"}, False),
+        ("query Q($id: ID!) { user(id: $id) { id } }", {}, False),
+        ('query Q($id: ID = "a-1") { user(id: $id) { id } }', None, True),
+        ('query Q($id: ID = "b-2") { user(id: $id) { id } }', None, False),
+        ('query Q($id: ID = "a-1") { user(id: $id) { id } }', {"id": None}, False),
+    ],
+)
+def test_every_argument_of_graphql_must_be_the_callers(query: str, variables: object, passes: bool) -> None:
+    found = graphql_code(query, {"POST /graphql#user(id)": "caller.ids"}, variables)
+    assert (found is None) is passes
+    assert found in {None, "authorize.owner", "validate.graphql"}
+
+
+def test_ids_inside_arguments_are_checked_one_by_one() -> None:
+    owners = {"POST /graphql#pay(input/items/*/from)": "caller.ids"}
+    query = "mutation M($items: [Item!], $last: ID) { pay(input: {items: $items}) { id } %s }"
+    more = 'two: pay(input: {items: [{from: "a-1"}, {from: $last}]}) { id }'
+    own, other = {"from": "a-1"}, {"from": "b-2"}
+    assert graphql_code(query % "", owners, {"items": [own, {"from": 7}]}) is None
+    assert graphql_code(query % "", owners, {"items": [own, other]}) == "authorize.owner"
+    assert graphql_code(query % more, owners, {"items": [own], "last": 7}) is None
+    assert graphql_code(query % more, owners, {"items": [own], "last": "b-2"}) == "authorize.owner"
+
+
+def test_a_list_that_stands_in_many_arguments_is_looked_at_once() -> None:
+    request = Request("POST", b"/graphql", b"/graphql", b"", Headers([]), has_body=True)
+    exchange = Exchange(id="0" * 32, now=0.0, ticks=0.0, source=Source(address=""), request=request)
+    variable = [f"a-{number}" for number in range(1_000)]
+    exchange.graphql = [("all", {"ids": variable})] * 500
+    assert [*IdPlace.parse("POST /graphql#all(ids/*)").ids(exchange)] == variable
+
+
+@pytest.mark.parametrize("variables", ["{", '{"id": 1, "id": 2}', "[]", 7])
+def test_variables_that_are_no_object_are_refused(variables: object) -> None:
+    owners = {"POST /graphql#user(id)": "caller.ids"}
+    assert graphql_code("{ user(id: 7) { id } }", owners, variables) == "validate.graphql"
+
+
+def test_a_rule_for_graphql_refuses_what_was_not_read_as_graphql() -> None:
+    owners = {"POST /graphql#user(id)": "caller.ids"}
+    assert graphql_code("{ user(id: 7) { id } }", owners, read=False) == "authorize.owner"
+
+
 def test_rules_that_guard_nothing_are_found() -> None:
     owners = dict.fromkeys(
         (
@@ -125,6 +212,7 @@ def test_rules_that_guard_nothing_are_found() -> None:
             "PUT /payments#/from",
             "GET /statements#/from",
             "GET /statements?acount",
+            "POST /grahpql#user(id)",
         ),
         "caller.ids",
     )
@@ -133,7 +221,9 @@ def test_rules_that_guard_nothing_are_found() -> None:
     assert compile_place_check(STATEMENTS, AuthorizePolicy(owners={OF_EACH: "caller.ids"})) is None
 
 
-@pytest.mark.parametrize("key", ["POST /payments", "payments#/x", "POST /payments#x", "post /payments#/x", "GET /a?"])
+@pytest.mark.parametrize(
+    "key", ["POST /payments", "payments#/x", "POST /payments#x", "post /payments#/x", "GET /a?", "POST /a#b()"]
+)
 def test_a_place_that_cannot_be_meant_is_refused(key: str) -> None:
     rules: dict[str, Any] = {"owners": {key: "caller.ids"}}
     with pytest.raises(ValidationError, match="write a path that ends with the id"):

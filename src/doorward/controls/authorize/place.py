@@ -10,7 +10,10 @@ from doorward.denial import Denied
 from doorward.exchange import Exchange
 from doorward.operation import Operation
 
-_KEY: Final = re.compile(r"(?P<method>[A-Z]{3,7}) (?P<path>/[^ ?#]*)(?:\?(?P<query>[^ ?#]+)|#(?P<pointer>/[^ ]+))")
+_KEY: Final = re.compile(
+    r"(?P<method>[A-Z]{3,7}) (?P<path>/[^ ?#]*)(?:\?(?P<query>[^ ?#]+)|#(?P<pointer>/[^ ]+)"
+    r"|#(?P<field>[_A-Za-z][_0-9A-Za-z]*)\((?P<argument>[^ ()]+)\))"
+)
 _EACH: Final = "*"
 
 
@@ -18,10 +21,12 @@ _EACH: Final = "*"
 class IdPlace:
     """One place of one operation's requests where ids of objects stand.
 
-    >>> IdPlace.parse("POST /payments#/items/*/from")
-    IdPlace(method='POST', path='/payments', query='', steps=('items', '*', 'from'))
+    >>> IdPlace.parse("POST /payments#/items/*/from").steps
+    ('items', '*', 'from')
     >>> IdPlace.parse("GET /statements?account").query
     'account'
+    >>> IdPlace.parse("POST /graphql#transfer(input/from)").field
+    'transfer'
     """
 
     method: str
@@ -30,7 +35,9 @@ class IdPlace:
     query: str
     """Name of the query parameter; empty: the ids stand in the body."""
     steps: tuple[str, ...]
-    """The way through the body (JSON pointer, RFC 6901), `*` for each element of a list."""
+    """The way through the body (JSON pointer, RFC 6901) or the arguments, `*` for each element of a list."""
+    field: str = ""
+    """Name of the GraphQL field among whose arguments the ids stand; empty: no GraphQL."""
 
     @classmethod
     def parse(cls, text: str) -> "IdPlace":
@@ -38,15 +45,16 @@ class IdPlace:
         match = _KEY.fullmatch(text)
         if match is None:
             raise ValueError(
-                f"{text!r}: write a path that ends with the id (/orders/{{id}}), a query parameter (GET /orders?id) "
-                "or a place of the body (POST /orders#/items/*/id)"
+                f"{text!r}: write a path that ends with the id (/orders/{{id}}), a query parameter (GET /orders?id), "
+                "a place of the body (POST /orders#/items/*/id) or an argument of GraphQL (POST /graphql#order(id))"
             )
-        steps = (match["pointer"] or "").split("/")[1:]
+        way = f"/{match['argument']}" if match["argument"] else match["pointer"] or ""
         return cls(
             match["method"],
             match["path"],
             match["query"] or "",
-            tuple(step.replace("~1", "/").replace("~0", "~") for step in steps),
+            tuple(step.replace("~1", "/").replace("~0", "~") for step in way.split("/")[1:]),
+            match["field"] or "",
         )
 
     def is_of(self, operation: Operation) -> bool:
@@ -55,7 +63,7 @@ class IdPlace:
             return False
         if self.query:
             return any(each.location == "query" and each.name == self.query for each in operation.parameters)
-        return operation.request_body is not None
+        return bool(self.field) or operation.request_body is not None
 
     def ids(self, exchange: Exchange) -> Iterator[str | None]:
         """Every id that stands there in the validated request; None for one that is left out.
@@ -65,15 +73,18 @@ class IdPlace:
         if self.query:
             value = exchange.parameters.get(("query", self.query))
             found = value if isinstance(value, list) else [value]
+        elif self.field:
+            if exchange.graphql is None:
+                raise self._no_id()
+            found = self._below([arguments for name, arguments in exchange.graphql if name == self.field])
         elif exchange.request.has_body:
-            found = self._in_body(exchange.json_body)
+            found = self._below([exchange.json_body])
         else:
             found = [None]
         for each in found:
             yield self._as_id(each)
 
-    def _in_body(self, body: Any) -> list[Any]:
-        places = [body]
+    def _below(self, places: list[Any]) -> list[Any]:
         for step in self.steps:
             below: list[Any] = []
             for place in places:
@@ -85,7 +96,8 @@ class IdPlace:
                     below.append(None)
                 else:
                     raise self._no_id()
-            places = below
+            # A variable of GraphQL can stand in many places: what it holds is looked at once.
+            places = list({id(each): each for each in below}.values())
         return places
 
     def _as_id(self, value: Any) -> str | None:
@@ -100,5 +112,7 @@ class IdPlace:
         return Denied("authorize.owner", f"no id of an object stands at {self}")
 
     def __str__(self) -> str:
-        """How a message names it: `?account`, `#/items/*/from`."""
-        return f"?{self.query}" if self.query else "#" + "".join(f"/{step}" for step in self.steps)
+        """How a message names it: `?account`, `#/items/*/from`, `#transfer(input/from)`."""
+        if self.query:
+            return f"?{self.query}"
+        return f"#{self.field}({'/'.join(self.steps)})" if self.field else "#/" + "/".join(self.steps)

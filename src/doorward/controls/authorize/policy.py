@@ -39,7 +39,8 @@ class AuthorizePolicy(BaseModel):
     owners: Mapping[str, str | OwnerRule] = Field(default_factory=dict)
     """Owner rules by path template, which ends with the id of the object: `/accounts/{account_id}: caller.account_id`.
     A rule holds for every operation whose path starts with its template; others' objects answer 404. An id elsewhere is
-    named with its operation: `GET /statements?account`, `POST /transfers#/from`, `POST /payments#/items/*/from`."""
+    named with its operation: `GET /statements?account`, `POST /transfers#/from`, `POST /payments#/items/*/from`,
+    `POST /graphql#user(id)`."""
 
     @field_validator("roles")
     @classmethod

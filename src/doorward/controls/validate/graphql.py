@@ -6,9 +6,10 @@ bounded before it is parsed, and fragments count as often as they are used witho
 """
 
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
+import jiter
 from graphql.error import GraphQLSyntaxError
 from graphql.language import ast
 from graphql.language.parser import parse
@@ -45,7 +46,7 @@ class Size(NamedTuple):
 
 
 def compile_graphql_check(settings: GraphqlPolicy) -> Callable[[Exchange], None]:
-    """The check of one operation's requests, once its body or query is read.
+    """The check of one operation's requests, once its body or query is read. Sets `exchange.graphql`.
 
     Errors of it: Denied `validate.graphql`; `authorize.operation` for introspection, mutations by GET and operations
     that the policy does not list.
@@ -55,7 +56,8 @@ def compile_graphql_check(settings: GraphqlPolicy) -> Callable[[Exchange], None]
         if exchange.request.method in {"GET", "HEAD"}:
             parameters = exchange.parameters
             query = parameters.get(("query", "query"))
-            _judge(settings, query, parameters.get(("query", "operationName")), may_change=False)
+            name, variables = (parameters.get(("query", each)) for each in ("operationName", "variables"))
+            exchange.graphql = _judge(settings, query, name, variables, may_change=False)
             return
         body = exchange.json_body
         requests = body if isinstance(body, list) else [body]
@@ -63,15 +65,21 @@ def compile_graphql_check(settings: GraphqlPolicy) -> Callable[[Exchange], None]
             raise _unfit("the body is no GraphQL request")
         if len(requests) > settings.batch:
             raise _unfit(f"{len(requests)} requests at once, {settings.batch} allowed")
+        fields: list[tuple[str, dict[str, Any]]] = []
         for request in requests:
             if not isinstance(request, dict):
                 raise _unfit("the body is no GraphQL request")
-            _judge(settings, request.get("query"), request.get("operationName"), may_change=True)
+            query, name, variables = (request.get(each) for each in ("query", "operationName", "variables"))
+            fields += _judge(settings, query, name, variables, may_change=True)
+        exchange.graphql = fields
 
     return check
 
 
-def _judge(settings: GraphqlPolicy, query: object, name: object, *, may_change: bool) -> None:
+def _judge(
+    settings: GraphqlPolicy, query: object, name: object, variables: object, *, may_change: bool
+) -> list[tuple[str, dict[str, Any]]]:
+    """The fields asked for, with their arguments."""
     if not isinstance(query, str) or not (name is None or isinstance(name, str)):
         raise _unfit("`query` must be a text, and `operationName` too, where there is one")
     document = _parsed(query, settings)
@@ -92,6 +100,51 @@ def _judge(settings: GraphqlPolicy, query: object, name: object, *, may_change: 
     ):
         if getattr(size, kind) > most:
             raise _unfit(f"{kind} of {min(getattr(size, kind), 10**9)}, {most} allowed")
+    values = _variables(operation, variables)
+    return [(field.name.value, _members(field.arguments, values)) for field in measure.found]
+
+
+def _variables(operation: ast.OperationDefinitionNode, given: object) -> dict[str, Any]:
+    """The value of every variable: as given, else its default."""
+    if isinstance(given, str):
+        try:
+            given = jiter.from_json(given.encode(), catch_duplicate_keys=True)
+        except ValueError:
+            raise _unfit("`variables` is no JSON") from None
+    if not (given is None or isinstance(given, dict)):
+        raise _unfit("`variables` must be an object")
+    defaults = {
+        one.variable.name.value: _plain(one.default_value, {})
+        for one in operation.variable_definitions or ()
+        if one.default_value is not None
+    }
+    return {**defaults, **(given or {})}
+
+
+def _members(
+    nodes: Iterable[ast.ArgumentNode | ast.ObjectFieldNode] | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for node in nodes or ():
+        if node.name.value in made:
+            raise _unfit(f"{node.name.value[:64]} is given twice")
+        made[node.name.value] = _plain(node.value, values)
+    return made
+
+
+def _plain(node: ast.ValueNode, values: Mapping[str, Any]) -> Any:
+    """A written value as data; whole numbers by their digits. What can be no id stays what it is."""
+    if isinstance(node, ast.VariableNode):
+        return values.get(node.name.value)
+    if isinstance(node, ast.StringValueNode | ast.IntValueNode):
+        return node.value
+    if isinstance(node, ast.NullValueNode):
+        return None
+    if isinstance(node, ast.ListValueNode):
+        return [_plain(each, values) for each in node.values]
+    if isinstance(node, ast.ObjectValueNode):
+        return _members(node.fields, values)
+    return node
 
 
 def _parsed(query: str, settings: GraphqlPolicy) -> ast.DocumentNode:
@@ -126,6 +179,8 @@ class _Measure:
         self._known: dict[str, Size] = {}
         self._under_way: set[str] = set()
         self._nested = 0
+        self.found: list[ast.FieldNode] = []
+        """Every field that was walked."""
 
     def selection(self, selected: ast.SelectionSetNode | None) -> Size:
         """The size of what is selected. Errors: Denied."""
@@ -138,6 +193,7 @@ class _Measure:
             if isinstance(one, ast.FieldNode):
                 if one.name.value in _INTROSPECTION and not self._settings.introspection:
                     raise Denied("authorize.operation", f"introspection ({one.name.value})")
+                self.found.append(one)
                 size = size.beside(Size(1, 1, int(one.alias is not None)))
                 size = size.beside(self.selection(one.selection_set), deeper=1)
             elif isinstance(one, ast.InlineFragmentNode):
