@@ -155,7 +155,7 @@ class Release:
         if status >= 500 and not (self._policy.insecure_upstream_errors and declared):
             return _Plan(media_type, declared, refusal="an error of the upstream")
         if declared is None:
-            return self._undeclared(media_type, declared, f"status {status} is not declared")
+            return self._undeclared(media_type, None, f"status {status} is not declared")
         content = declared_content(declared, media_type)
         if content is None:
             what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"
