@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from doorward.attack.asking import draft, is_json
+from doorward.attack.asking import draft
 from doorward.attack.case import Ask
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.values import NoSampleError, sample
 from doorward.denial import Denied
+from doorward.media_types import is_json
 from doorward.operation import ApiDescription, MediaType, Operation
 from doorward.policy.openapi import load_description
 from doorward.policy.routing import Router

@@ -10,6 +10,7 @@ from doorward.attack.case import Ask, Who
 from doorward.attack.multipart import BOUNDARY, multipart
 from doorward.attack.values import NoSampleError, sample
 from doorward.controls.authorize.place import IdPlace
+from doorward.media_types import is_json
 from doorward.operation import ApiDescription, MediaType, Operation, Parameter
 
 
@@ -118,11 +119,6 @@ def _placed(value: Any, steps: tuple[str, ...], object_id: str) -> Any:
         return [_placed(each, below, object_id) for each in (value if isinstance(value, list) and value else [None])]
     members = value if isinstance(value, dict) else {}
     return {**members, step: _placed(members.get(step), below, object_id)}
-
-
-def is_json(media_type: str) -> bool:
-    """Whether a body of this type is JSON (RFC 6839 section 3.1)."""
-    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _preferred(content: Mapping[str, MediaType]) -> MediaType:

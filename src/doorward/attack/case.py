@@ -63,6 +63,9 @@ class Samples(Protocol):
     def named(self, *, own: bool) -> Ask | None:
         """A request whose query or body names an object with an owner rule: the caller's own, or another's."""
 
+    def named_in_graphql(self, *, own: bool) -> Ask | None:
+        """A GraphQL request for a field whose argument names an object: the caller's own, or another's."""
+
     def text(self, value: str) -> Ask | None:
         """A valid request that carries `value` in a free text field of its body or, failing that, a parameter."""
 

@@ -44,7 +44,16 @@ class Cast:
 
     def places(self, operation: Operation) -> list[tuple[IdPlace, str]]:
         """Where else requests to the operation name objects, each with the callers' own value."""
-        return [(place, self.claims[claim]) for place, claim in _places(operation, self.owners) if claim in self.claims]
+        return [(place, value) for place, value in self._named(operation) if not place.field]
+
+    def arguments(self, operation: Operation) -> list[tuple[IdPlace, str]]:
+        """The arguments of GraphQL fields that name objects, each with the callers' own value."""
+        return [(place, value) for place, value in self._named(operation) if place.field]
+
+    def _named(self, operation: Operation) -> Iterator[tuple[IdPlace, str]]:
+        for place, claim in _places(operation, self.owners):
+            if claim in self.claims:
+                yield place, self.claims[claim]
 
 
 def cast_for(description: ApiDescription, policy: Policy) -> Cast:
@@ -101,7 +110,7 @@ def _owned(operation: Operation, policy: AuthorizePolicy) -> Iterator[tuple[str,
 
 def _places(operation: Operation, policy: AuthorizePolicy) -> Iterator[tuple[IdPlace, str]]:
     for place, rule in policy.place_rules.items():
-        if place.is_of(operation) and not place.field:  # nobody told which fields a GraphQL API has
+        if place.is_of(operation):
             yield place, rule.claim.removeprefix("caller.")
 
 
@@ -117,7 +126,7 @@ def _own_values(description: ApiDescription, policy: AuthorizePolicy) -> dict[st
                 values[claim] = str(parameter_value(parameter, description))
     for operation in description.operations:
         for place, claim in _places(operation, policy):
-            if claim not in values and claim != "subject":
+            if claim not in values and claim != "subject" and not place.field:
                 with contextlib.suppress(NoSampleError):
                     value = draft(operation, description).at(place)
                     if isinstance(value, str | int):

@@ -1,15 +1,17 @@
 """Requests to any API, valid but for what an attack changes: made from its description and policy."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from doorward.attack.asking import Draft, draft, is_json
+from doorward.attack.asking import Draft, draft
 from doorward.attack.case import Ask, Who
 from doorward.attack.credentials import TokenSource
 from doorward.attack.roles import Cast
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
+from doorward.media_types import is_json
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy
 from doorward.property_roles import roles_of
@@ -88,6 +90,17 @@ class DescribedSamples:
                 for place, value in self._cast.places(made.operation):
                     if not _scopes(made.operation):
                         return (made if own else made.naming(place, str(another(value)))).ask(who)
+        return None
+
+    def named_in_graphql(self, *, own: bool) -> Ask | None:
+        """A GraphQL request for a field whose argument names an object: the caller's own, or another's."""
+        for made in self._json_drafts("writer"):
+            for place, value in self._cast.arguments(made.operation):
+                written = json.dumps(value if own else str(another(value)))
+                for step in reversed(place.steps):
+                    written = f"[{written}]" if step == "*" else f"{{{step}: {written}}}"
+                query = f"{{ {place.field}({written[1:-1]}) {{ __typename }} }}"
+                return replace(made, body={"query": query}).ask("writer")
         return None
 
     def text(self, value: str) -> Ask | None:

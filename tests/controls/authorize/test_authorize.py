@@ -292,7 +292,7 @@ DECIDED_HERE = [
     attack
     for attack in ATTACKS
     if attack.earns not in {"authorize.origin", "authorize.property", "authorize.operation"}
-    and attack.id != "authorize.another_object_named"
+    and attack.id not in {"authorize.another_object_named", "authorize.another_object_argument"}
 ]
 
 

@@ -52,7 +52,7 @@ def code(
         (7, True),
         ("7", True),
         (["a-1", "7"], True),
-        ([], True),
+        ([], False),
         ("b-2", False),
         (["a-1", "b-2"], False),
         ("", False),

@@ -7,7 +7,7 @@ import pytest
 from doorward.controls.authorize import compile_property_check
 from doorward.controls.minimise import MinimisePolicy, compile_release
 from doorward.denial import Denied
-from doorward.exchange import Caller, Exchange, Headers, Request, Response, Source
+from doorward.exchange import UNPARSED, Caller, Exchange, Headers, Request, Response, Source
 from doorward.policy.openapi import description_from_document
 from doorward.property_roles import PropertyRoles, roles_of
 
@@ -100,6 +100,30 @@ def test_who_has_none_of_the_roles_may_not_set_it(body: Any, place: str) -> None
 )
 def test_who_has_one_may(body: Any, role: str) -> None:
     assert refused(body, role) == ""
+
+
+@pytest.mark.parametrize("media", [b"application/xml; charset=utf-8", b"Text/XML", b"application/hr+xml"])
+def test_members_that_cannot_be_told_apart_are_refused(media: bytes) -> None:
+    check = compile_property_check(OPERATION, DESCRIPTION)
+    assert check is not None
+    made = exchange(["1"], "hr")
+    made.request.headers = Headers([(b"content-type", media)])
+    with pytest.raises(Denied, match=r"authorize\.property"):
+        check(made)
+
+
+def test_a_body_that_was_not_read_is_refused_and_none_at_all_is_not() -> None:
+    assert refused(UNPARSED, "hr") == "body"
+    check = compile_property_check(OPERATION, DESCRIPTION)
+    assert check is not None
+    made = exchange(UNPARSED, "clerk")
+    made.request.has_body = False
+    check(made)
+
+
+def test_each_line_of_a_sequence_is_what_the_schema_describes() -> None:
+    assert refused([{"name": "x"}, {"salary": 1}], "clerk") == "/*/salary"
+    assert refused([{"name": "x"}, {"salary": 1}], "hr") == ""
 
 
 def test_a_rule_about_reading_says_nothing_about_writing() -> None:

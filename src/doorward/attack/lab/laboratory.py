@@ -68,6 +68,7 @@ _POLICY: Final[dict[str, Any]] = {
     "owners": {
         "/accounts/{account_id}": "caller.account_id",
         "POST /transfers#/transfers/*/from": "caller.account_id",
+        "POST /graphql#account(id)": "caller.account_id",
     },
     "public": ["GET /health"],
     "operations": {

@@ -77,6 +77,15 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         twin=lambda samples: samples.named(own=True),
     ),
     Attack(
+        id="authorize.another_object_argument",
+        name="name another caller's object in an argument of a GraphQL field",
+        earns="authorize.owner",
+        threat=_OBJECT,
+        source="hostile-input catalogue K3, B13; CWE-639",
+        send=lambda samples: samples.named_in_graphql(own=False),
+        twin=lambda samples: samples.named_in_graphql(own=True),
+    ),
+    Attack(
         id="authorize.foreign_page",
         name="open a WebSocket from a page of another site, with the visitor's credential",
         earns="authorize.origin",

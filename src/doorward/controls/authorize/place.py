@@ -72,7 +72,8 @@ class IdPlace:
         """
         if self.query:
             value = exchange.parameters.get(("query", self.query))
-            found = value if isinstance(value, list) else [value]
+            # an empty list asks the API for everything, as a parameter that is left out does
+            found = (value or [None]) if isinstance(value, list) else [value]
         elif self.field:
             if exchange.graphql is None:
                 raise self._no_id()

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Check, Exchange
+from doorward.media_types import is_xml
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.property_roles import KEY, roles_of
 
@@ -15,7 +16,8 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 def compile_property_check(operation: Operation, description: ApiDescription) -> Check | None:
     """The check of a parsed body; None when no property of it is closed to anybody.
 
-    Errors of the check: Denied `authorize.property`, with a pointer and never a value.
+    Errors of the check: Denied `authorize.property`, with a pointer and never a value; also for a body whose members
+    nobody can tell apart (XML, or one that was not read): it could set any of them.
     """
     body = operation.request_body
     schemas = tuple(media.schema for media in body.content.values() if media.schema is not None) if body else ()
@@ -24,9 +26,14 @@ def compile_property_check(operation: Operation, description: ApiDescription) ->
     place = _Place(schemas, description)
 
     def check(exchange: Exchange) -> None:
-        if exchange.json_body is not UNPARSED:
-            roles = exchange.caller.roles if exchange.caller is not None else _NOBODY
-            place.judge(exchange.json_body, roles, "", 0)
+        request = exchange.request
+        if not request.has_body:
+            return
+        media_type = (request.headers.get(b"content-type") or b"").partition(b";")[0].strip(b" \t").lower()
+        if exchange.json_body is UNPARSED or is_xml(media_type.decode("latin-1")):
+            raise Denied("authorize.property", "body: its members were not read, and some are not for everybody to set")
+        roles = exchange.caller.roles if exchange.caller is not None else _NOBODY
+        place.judge(exchange.json_body, roles, "", 0)
 
     return check
 
@@ -70,6 +77,8 @@ class _Place:
         if found is None:
             if step == "[]":
                 below = [schema["items"] for schema in self._schemas if isinstance(schema.get("items"), dict)]
+                # each line of a sequence is what the schema of the whole describes
+                below = below or list(self._schemas)
             elif declared:
                 below = [_members(schema)[step[1:]] for schema in self._schemas if step[1:] in _members(schema)]
             else:

@@ -33,6 +33,7 @@ from doorward.controls.inspect.prefilter_patterns import BIT, DECODE
 from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Check, Exchange
+from doorward.media_types import is_json, is_xml
 from doorward.operation import ApiDescription, Operation
 
 JUDGES: Final[dict[Threat, Judge]] = {
@@ -56,7 +57,6 @@ JUDGES: Final[dict[Threat, Judge]] = {
 _FORM: Final = b"application/x-www-form-urlencoded"
 _MULTIPART: Final = b"multipart/form-data"
 _FORMS: Final = frozenset({_FORM, _MULTIPART})
-_PARSED: Final = frozenset({"application/json", "text/json", _FORM.decode(), _MULTIPART.decode()})
 _JSON_SPACE: Final = b" \t\r\n"
 _JSON_OPEN: Final = frozenset({b"{", b"[", b'"'})
 # Possessive, and the closing quote optional: it matches at every quote, so no text is looked at twice.
@@ -316,12 +316,7 @@ def _form_place(pointer: str) -> str:
 
 def is_parsed(media_type: str) -> bool:
     """Whether validate reads bodies of this type (lower case, no parameters) into data: JSON, and forms."""
-    return media_type in _PARSED or media_type.endswith("+json")
-
-
-def is_xml(media_type: str) -> bool:
-    """Whether validate reads bodies of this type into a list of texts."""
-    return media_type in {"application/xml", "text/xml"} or media_type.endswith("+xml")
+    return is_json(media_type) or media_type.encode("latin-1") in _FORMS
 
 
 def _media_type(exchange: Exchange) -> bytes:

@@ -13,6 +13,7 @@ from doorward.controls.minimise.shape import Shape, ShapeCompiler
 from doorward.controls.minimise.texts import CARDS, INTERNALS, OF_PERSONAL, SECRETS, Cleaner, scanner
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
+from doorward.media_types import is_json, is_xml
 from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
 
 _CODE: Final = "minimise.response_schema"
@@ -161,7 +162,7 @@ class Release:
             what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"
             return self._undeclared(media_type, declared, what)
         shape = self._compiler.shape((content.schema,)) if content.schema is not None else None
-        if _is_json(media_type):
+        if is_json(media_type):
             return _Plan(media_type, declared, shape=shape)
         each = shape.of_each() if shape is not None else None
         if each is not None and media_type.endswith(("/json-seq", "+json-seq")):
@@ -188,7 +189,7 @@ class _Plan:
         refusal: str = "",
     ) -> None:
         self.is_lines, self.shape, self.refusal = is_lines, shape, refusal
-        self.is_json = bool(refusal) or _is_json(media_type)
+        self.is_json = bool(refusal) or is_json(media_type)
         """What leaves is JSON: a refusal is, too."""
         self.is_text = not (self.is_json or is_lines) and _is_text(media_type)
         self.is_table = media_type in _TABLES
@@ -196,13 +197,8 @@ class _Plan:
         self.caching_is_declared = declared is not None and "cache-control" in declared.headers
 
 
-def _is_json(media_type: str) -> bool:
-    return media_type in {"application/json", "text/json"} or media_type.endswith("+json")
-
-
 def _is_text(media_type: str) -> bool:
-    is_xml = media_type == "application/xml" or media_type.endswith("+xml")
-    return is_xml or (media_type.startswith("text/") and media_type not in _CODE_TEXTS)
+    return is_xml(media_type) or (media_type.startswith("text/") and media_type not in _CODE_TEXTS)
 
 
 def declared_response(declared: Any, status: int) -> ResponseDescription | None:

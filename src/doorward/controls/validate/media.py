@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from doorward.denial import Denied
 from doorward.exchange import Headers
+from doorward.media_types import is_json, is_xml
 from doorward.operation import MediaType
 
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}"
@@ -93,13 +94,13 @@ def reader_of(name: str) -> str:
     >>> reader_of("application/merge-patch+json"), reader_of("image/png"), reader_of("image/svg+xml")
     ('json', 'bytes', 'xml')
     """
-    if name in {"application/json", "text/json"} or name.endswith("+json"):
+    if is_json(name):
         return JSON
     if name in _JSON_LINES:
         return LINES
     if name == "multipart/form-data":
         return MULTIPART
-    if name in {"application/xml", "text/xml"} or name.endswith("+xml"):
+    if is_xml(name):
         return XML
     return FORM if name == "application/x-www-form-urlencoded" else BYTES
 
