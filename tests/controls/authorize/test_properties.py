@@ -121,6 +121,13 @@ def test_a_body_that_was_not_read_is_refused_and_none_at_all_is_not() -> None:
     check(made)
 
 
+def test_no_depth_hides_a_member() -> None:
+    body: dict[str, Any] = {"salary": 1}
+    for _ in range(100):
+        body = {"reports": [body]}
+    assert refused(body, "clerk") == "body"
+
+
 def test_each_line_of_a_sequence_is_what_the_schema_describes() -> None:
     assert refused([{"name": "x"}, {"salary": 1}], "clerk") == "/*/salary"
     assert refused([{"name": "x"}, {"salary": 1}], "hr") == ""

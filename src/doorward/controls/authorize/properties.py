@@ -57,7 +57,7 @@ class _Place:
 
     def judge(self, value: Any, roles: frozenset[str], pointer: str, depth: int) -> None:
         if depth > _DEPTH:
-            return  # deeper bodies do not come here: validate refuses them
+            raise Denied("authorize.property", f"body: nested deeper than {_DEPTH} levels, where nobody looks")
         if isinstance(value, list):
             for item in value:
                 if isinstance(item, (dict, list)):
