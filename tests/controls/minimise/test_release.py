@@ -3,6 +3,7 @@ import pytest
 
 from doorward.controls.minimise import MinimisePolicy, Release, compile_release
 from doorward.denial import Denied
+from doorward.errors import PolicyError
 from doorward.exchange import Caller, Exchange, Header, Headers, Request, Response, Source
 from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription, Schema
 
@@ -465,3 +466,52 @@ def test_invented_media_types_do_not_fill_the_memory() -> None:
         assert made.response is not None
         assert compiled.reads_body(made, made.response)
     assert len(compiled._plans) <= 64
+
+
+STRICT_ITEM = {
+    "type": "object",
+    "required": ["id", "pin"],
+    "properties": {
+        "id": {"type": "integer"},
+        "rate": {"type": "number", "multipleOf": 0.01},
+        "state": {"enum": ["open", "closed"]},
+        "pin": {"type": "string", "writeOnly": True},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'{"id":1,"rate":19.99,"state":"open"}', ""),
+        (b'{"id":1,"pin":"a password that is removed","undeclared":[1]}', ""),
+        (b'{"id":"1 or its password"}', "#/id"),
+        (b'{"id":1,"rate":0.001}', "#/rate"),
+        (b'{"id":1,"state":"sold"}', "#/state"),
+        (b'{"state":"open"}', "#"),
+    ],
+)
+def test_values_that_do_not_fit_are_noted_or_refused_as_the_policy_says(body: bytes, place: str) -> None:
+    declared = {"200": answer("200", {JSON: STRICT_ITEM})}
+    outcomes = {}
+    for values in ("pass", "report", "refuse"):
+        made = exchange(body)
+        try:
+            release(MinimisePolicy(values=values), declared).apply(made)
+        except Denied as denied:
+            outcomes[values] = f"{denied.code} {denied.detail.partition(':')[0]}"
+        else:
+            outcomes[values] = "".join(each for each in made.findings if "unfit_value" in each)
+    noted = f"minimise.unfit_value:{place}" if place else ""
+    refused = f"minimise.response_schema {place}" if place else ""
+    assert outcomes == {"pass": "", "report": noted, "refuse": refused}
+
+
+def test_a_schema_no_linear_engine_takes_is_not_judged_and_does_not_load_where_misfits_are_refused() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!x)"}}}
+    declared = {"200": answer("200", {JSON: schema})}
+    made = exchange(b'{"a":"xx","b":1}')
+    release(None, declared).apply(made)
+    assert made.findings == ["minimise.undeclared_field:1"]
+    with pytest.raises(PolicyError):
+        release(MinimisePolicy(values="refuse"), declared)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from tests.controls.validate.carrying import code_of
 
 from doorward.controls.validate.json_text import JsonReader
 from doorward.controls.validate.policy import ValidatePolicy
+from doorward.denial import Denied
 
 READER = JsonReader(ValidatePolicy())
 
@@ -91,3 +93,20 @@ JSON = st.recursive(
 def test_every_json_value_is_read_as_what_it_is(value: object, ascii_only: bool) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     assert READER.read(body) == value
+
+
+def test_json_texts_are_accepted_and_refused_as_the_published_suite_says(corpora: Path) -> None:
+    reader = JsonReader(ValidatePolicy(json_depth=200))
+    wrong = []
+    for line in (corpora / "jsontestsuite.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        try:
+            reader.read(row["payload"].encode("latin-1"))
+        except Denied as denied:
+            # A member named twice is JSON, and two readers take two values of it: refused on purpose.
+            if row["expect"] == "pass" and denied.code != "validate.json_duplicate":
+                wrong.append((row["name"], denied.code))
+        else:
+            if row["expect"] == "block":
+                wrong.append((row["name"], "accepted"))
+    assert wrong == []

@@ -57,6 +57,10 @@ class MinimisePolicy(BaseModel):
     insecure_cookies: bool = False
     """Let cookies leave as the upstream sets them. Default: those without them get `HttpOnly`, `SameSite=Lax` and, over
     https, `Secure`: a script of a page that was broken into cannot read them, other sites cannot send them along."""
+    values: Literal["pass", "report", "refuse"] = "report"
+    """What becomes of a JSON answer of which a value does not fit its schema (a text for a number, a word outside its
+    enum, a required member missing). `report` notes the first such place in the record; `refuse` answers 502 instead;
+    `pass` does not look. Members that are not declared are removed in any case."""
     insecure_internals: bool = False
     """Let stack traces and database error texts pass in declared text fields. Default: the text is replaced."""
     hsts_s: int = Field(default=31_536_000, ge=0, le=126_144_000)

@@ -2,6 +2,7 @@
 
 import http
 import json
+from decimal import Decimal
 from typing import Any, Final
 
 import jiter
@@ -12,11 +13,14 @@ from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.minimise.shape import Shape, ShapeCompiler
 from doorward.controls.minimise.texts import CARDS, INTERNALS, OF_PERSONAL, SECRETS, Cleaner, scanner
 from doorward.denial import Denied
+from doorward.errors import PolicyError
 from doorward.exchange import Exchange, Response
 from doorward.media_types import is_json, is_xml
 from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
+from doorward.schemas.judge import Judge
 
 _CODE: Final = "minimise.response_schema"
+_MISFIT: Final = "minimise.unfit_value:"
 _PROBLEM: Final = b"application/problem+json"
 _LINES: Final = frozenset(
     {
@@ -37,8 +41,24 @@ _TEXT_BYTES: Final = 1_048_576
 
 
 def compile_release(operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> "Release":
-    """What the answers to this operation go through."""
-    return Release(operation, policy, description)
+    """What the answers to this operation go through.
+
+    Errors: PolicyError where `values: refuse` stands and a declared schema does not compile.
+    """
+    release = Release(operation, policy, description)
+    if policy.values == "refuse":
+        for response in operation.responses.values():
+            for content in response.content.values():
+                if is_json(content.name):
+                    _judge_of(content, description)
+    return release
+
+
+def _judge_of(content: MediaType, description: ApiDescription) -> Judge | None:
+    """The judge of values as the upstream sends them: with undeclared members, which are removed, not refused."""
+    if content.schema is None:
+        return None
+    return Judge(content.schema, description.document, f"{content.pointer}/schema", closes=False, excused="writeOnly")
 
 
 class Release:
@@ -47,11 +67,12 @@ class Release:
     When `reads_body` says no, `apply` is called with `response.body` None, and the body is streamed after it.
     """
 
-    __slots__ = ("_compiler", "_declared", "_header_rules", "_kinds", "_plans", "_policy", "_scanner")
+    __slots__ = ("_compiler", "_declared", "_description", "_header_rules", "_kinds", "_plans", "_policy", "_scanner")
 
     def __init__(self, operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> None:
         self._policy = policy
         self._declared = operation.responses
+        self._description = description
         self._compiler = ShapeCompiler(description)
         self._header_rules = HeaderRules(policy)
         self._kinds = (
@@ -122,6 +143,8 @@ class Release:
             if plan.is_lines and not piece.strip(b" \t\r"):
                 continue
             value = _parsed(piece)
+            if plan.judge is not None and not plan.judge.fits(value):
+                self._note_misfit(exchange, plan.judge, value)
             dropped += plan.shape.keep(value) if plan.shape is not None else 0
             total = dropped
             if cleaner is not None:
@@ -135,6 +158,13 @@ class Release:
             _note(exchange, cleaner)
         if changed:
             set_body(response, b"\n".join(pieces))
+
+    def _note_misfit(self, exchange: Exchange, judge: Judge, value: Any) -> None:
+        misfit = judge.failures(value, is_small=False)[0]
+        if self._policy.values == "refuse":
+            raise Denied(_CODE, f"{misfit.pointer}: {misfit.detail}")
+        if not any(finding.startswith(_MISFIT) for finding in exchange.findings):
+            exchange.findings.append(f"{_MISFIT}{misfit.pointer}")
 
     def _plan(self, response: Response) -> "_Plan":
         media_type = b""
@@ -163,11 +193,19 @@ class Release:
             return self._undeclared(media_type, declared, what)
         shape = self._compiler.shape((content.schema,)) if content.schema is not None else None
         if is_json(media_type):
-            return _Plan(media_type, declared, shape=shape)
+            return _Plan(media_type, declared, shape=shape, judge=self._judge(content))
         each = shape.of_each() if shape is not None else None
         if each is not None and media_type.endswith(("/json-seq", "+json-seq")):
             return self._undeclared(media_type, declared, f"{media_type[:64]} cannot be filtered by its schema")
         return _Plan(media_type, declared, shape=each, is_lines=each is not None and media_type in _LINES)
+
+    def _judge(self, content: MediaType) -> Judge | None:
+        if self._policy.values == "pass":
+            return None
+        try:
+            return _judge_of(content, self._description)
+        except PolicyError:  # a pattern no linear engine takes: `refuse` has said so at load
+            return None
 
     def _undeclared(self, media_type: str, declared: ResponseDescription | None, problem: str) -> "_Plan":
         is_let_pass = self._policy.insecure_undeclared_responses
@@ -177,7 +215,17 @@ class Release:
 class _Plan:
     """What is done with answers of one status and media type."""
 
-    __slots__ = ("caching_is_declared", "is_json", "is_lines", "is_table", "is_text", "reads_body", "refusal", "shape")
+    __slots__ = (
+        "caching_is_declared",
+        "is_json",
+        "is_lines",
+        "is_table",
+        "is_text",
+        "judge",
+        "reads_body",
+        "refusal",
+        "shape",
+    )
 
     def __init__(
         self,
@@ -186,9 +234,10 @@ class _Plan:
         *,
         is_lines: bool = False,
         shape: Shape | None = None,
+        judge: Judge | None = None,
         refusal: str = "",
     ) -> None:
-        self.is_lines, self.shape, self.refusal = is_lines, shape, refusal
+        self.is_lines, self.shape, self.judge, self.refusal = is_lines, shape, judge, refusal
         self.is_json = bool(refusal) or is_json(media_type)
         """What leaves is JSON: a refusal is, too."""
         self.is_text = not (self.is_json or is_lines) and _is_text(media_type)
@@ -253,7 +302,7 @@ def _refuse_or_empty(response: Response, problem: str) -> None:
 def _parsed(body: bytes) -> Any:
     try:
         return jiter.from_json(
-            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="lossless-float"
+            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="decimal"
         )
     except ValueError:
         raise Denied(_CODE, "the answer is not valid JSON, or names a member twice") from None
@@ -267,9 +316,9 @@ def _written(value: Any) -> bytes:
         return json.dumps(value, default=float, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _number(value: Any) -> orjson.Fragment:
+def _number(value: Decimal) -> orjson.Fragment:
     """A number with a fraction, in the digits the upstream wrote."""
-    return orjson.Fragment(bytes(value))
+    return orjson.Fragment(str(value))
 
 
 def _problem(exchange: Exchange, status: int) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from doorward.controls.minimise.discriminator import discriminator_of
 from doorward.denial import Denied
 from doorward.operation import ApiDescription, Schema
 from doorward.property_roles import roles_of
@@ -23,6 +24,7 @@ class Shape:
     __slots__ = (
         "_compiler",
         "_containers",
+        "_discriminator",
         "_guarded",
         "_hidden",
         "_is_open",
@@ -49,7 +51,8 @@ class Shape:
         """The members that only some roles may see, with those roles."""
         self._is_open = any(compiler.is_free(schema) for schema in schemas)
         """One of the schemas says nothing about members: all but the hidden ones may stand there."""
-        self.is_free = self._is_open and not self._hidden and not self._guarded
+        self._discriminator = discriminator_of(schemas, compiler)
+        self.is_free = self._is_open and not self._hidden and not self._guarded and self._discriminator is None
         """Everything may stand there."""
         self._known: frozenset[str] = frozenset(names) - self._hidden
         self._patterns = tuple(_patterns(branches))
@@ -75,6 +78,10 @@ class Shape:
         kind = type(value)
         if kind is not dict and kind is not list:
             return 0
+        if self._discriminator is not None and kind is dict:
+            chosen = self._discriminator.shape(value)
+            if chosen is not None:
+                return chosen.keep(value, depth)
         if self._is_open:
             return self._drop(value, self._hidden & value.keys()) + self._guard(value) if kind is dict else 0
         if kind not in self.takes:
@@ -189,17 +196,18 @@ class Shape:
 class ShapeCompiler:
     """Makes shapes on demand, each once: a recursive description ends where the answer ends."""
 
-    __slots__ = ("_made", "_resolve", "roles")
+    __slots__ = ("_made", "resolve", "roles")
 
     def __init__(self, description: ApiDescription) -> None:
-        self._resolve = description.resolve
+        self.resolve = description.resolve
+        """Follows a schema's references."""
         self._made: dict[tuple[int, ...], Shape] = {}
         self.roles: frozenset[str] = frozenset()
         """Of the caller whose answer is being filtered."""
 
     def shape(self, schemas: tuple[Schema, ...]) -> Shape:
         """The shape of a place that any of the schemas may describe."""
-        resolved = tuple(self._resolve(_as_schema(schema)) for schema in schemas)
+        resolved = tuple(self.resolve(_as_schema(schema)) for schema in schemas)
         key = tuple(sorted({id(schema) for schema in resolved}))
         found = self._made.get(key)
         if found is None:
@@ -212,7 +220,7 @@ class ShapeCompiler:
         seen: set[int] = set()
         waiting = [_as_schema(schema) for schema in schemas]
         while waiting:
-            schema = self._resolve(waiting.pop())
+            schema = self.resolve(waiting.pop())
             if id(schema) in seen:
                 continue
             seen.add(id(schema))
@@ -223,7 +231,7 @@ class ShapeCompiler:
 
     def is_free(self, schema: Schema, depth: int = 0) -> bool:
         """Whether the schema says nothing about members: `{}`, `true`, `{type: object}`, a choice with such a one."""
-        schema = self._resolve(_as_schema(schema))
+        schema = self.resolve(_as_schema(schema))
         if depth > _DEPTH:
             return False
         if any(schema.get(keyword) for keyword in ("properties", "patternProperties", "items", "prefixItems")):

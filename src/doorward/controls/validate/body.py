@@ -5,13 +5,14 @@ from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from doorward.controls.validate.json_text import JsonReader
-from doorward.controls.validate.judge import Failure, Judge, unfit
+from doorward.controls.validate.judging import request_judge, unfit
 from doorward.controls.validate.media import BYTES, FORM, JSON, LINES, MULTIPART, XML, DeclaredContent, reader_of
 from doorward.controls.validate.policy import ValidatePolicy
 from doorward.controls.validate.readers import FormBody, JsonBody, LinesBody, MultipartBody, Reader, XmlBody
 from doorward.controls.validate.xml_text import XmlReader
 from doorward.exchange import Check, Exchange
 from doorward.operation import ApiDescription, MediaType, Operation
+from doorward.schemas.judge import Failure
 
 BodyMode: TypeAlias = Literal["none", "read", "stream"]
 
@@ -64,7 +65,7 @@ class _BodyCheck:
         for media in content.values():
             judge = None
             if media.schema is not None and (reader_of(media.name) not in {BYTES, XML} or "*" in media.name):
-                judge = Judge(media.schema, description.document, policy, f"{media.pointer}/schema")
+                judge = request_judge(media.schema, description.document, policy, f"{media.pointer}/schema")
             makers: dict[str, Callable[[], Reader]] = {
                 JSON: partial(JsonBody, json_reader, judge),
                 LINES: partial(LinesBody, json_reader, media, policy, description),

@@ -6,7 +6,7 @@ from typing import Any, Final
 from doorward.controls.validate.body import body_mode
 from doorward.controls.validate.form import ascii_text, pairs
 from doorward.controls.validate.json_text import JsonReader
-from doorward.controls.validate.judge import Failure, Judge, unfit
+from doorward.controls.validate.judging import request_judge, unfit
 from doorward.controls.validate.media import JSON, DeclaredContent, reader_of
 from doorward.controls.validate.policy import ValidatePolicy
 from doorward.controls.validate.styles import delimited_value, header_value, path_value
@@ -14,6 +14,7 @@ from doorward.controls.validate.wire import NotText, Shape
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
 from doorward.operation import ApiDescription, Operation, Parameter
+from doorward.schemas.judge import Failure
 
 _SHOWN: Final = 64
 
@@ -84,7 +85,7 @@ class _Declared:
         self.judge = (
             None
             if is_plain and self.read is None
-            else Judge(parameter.schema, description.document, policy, f"{parameter.pointer}/schema")
+            else request_judge(parameter.schema, description.document, policy, f"{parameter.pointer}/schema")
         )
 
     def accept(self, exchange: Exchange, value: object) -> None:

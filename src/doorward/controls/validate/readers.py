@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from doorward.controls.validate.form import TooMany, ascii_text, pairs
 from doorward.controls.validate.json_text import JsonReader
-from doorward.controls.validate.judge import Failure, Judge, unfit
+from doorward.controls.validate.judging import request_judge, unfit
 from doorward.controls.validate.media import JSON, reader_of
 from doorward.controls.validate.multipart import Part, parts
 from doorward.controls.validate.policy import ValidatePolicy
@@ -18,6 +18,7 @@ from doorward.controls.validate.xml_text import XmlReader
 from doorward.denial import Denied
 from doorward.exchange import Exchange
 from doorward.operation import ApiDescription, MediaType, Schema
+from doorward.schemas.judge import Failure, Judge
 
 Reader: TypeAlias = Callable[[Exchange, Mapping[str, str]], None]
 """Given the exchange and the parameters of its Content-Type."""
@@ -103,7 +104,9 @@ class LinesBody:
             schema = description.resolve(media.schema)
             is_list = schema.get("type") == "array" and "items" in schema
             pointer = f"{media.pointer}/schema/items" if is_list else f"{media.pointer}/schema"
-            self._judge = Judge(schema["items"] if is_list else media.schema, description.document, policy, pointer)
+            self._judge = request_judge(
+                schema["items"] if is_list else media.schema, description.document, policy, pointer
+            )
 
     def __call__(self, exchange: Exchange, _: Mapping[str, str]) -> None:
         """Read it. Errors: Denied."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
+CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 
 
 @pytest.fixture

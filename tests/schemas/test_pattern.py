@@ -1,8 +1,8 @@
 import jsonschema_rs
 import pytest
 
-from doorward.controls.validate.pattern import LINEAR, linear_pattern
 from doorward.errors import PolicyError
+from doorward.schemas.pattern import LINEAR, linear_pattern
 
 
 def matches(pattern: str, text: str) -> bool:

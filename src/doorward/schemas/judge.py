@@ -6,12 +6,10 @@ from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 
-from doorward.controls.validate.closing import Closer
-from doorward.controls.validate.pattern import LINEAR
-from doorward.controls.validate.policy import ValidatePolicy
-from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.operation import Schema
+from doorward.schemas.closing import Closer, OneWay
+from doorward.schemas.pattern import LINEAR
 
 FAILURES: Final = 8
 """Most failures told at once."""
@@ -29,26 +27,26 @@ class Failure(NamedTuple):
     """A member that the description does not declare, or does not let clients set."""
 
 
-def unfit(failures: list[Failure]) -> Denied:
-    """The denial of a body that does not fit: pointers and keywords for the client, never a value."""
-    code = "validate.unknown_property" if any(each.is_undeclared for each in failures) else "validate.schema"
-    errors = [{"pointer": each.pointer, "detail": each.detail} for each in failures]
-    detail = "; ".join(f"{each.pointer}: {each.detail}" for each in failures)
-    return Denied(code, detail[:1000], public={"errors": errors})
-
-
 class Judge:
     """Says whether a value fits a schema of the description."""
 
     __slots__ = ("_validator", "fits")
 
-    def __init__(self, schema: Schema, document: Mapping[str, Any], policy: ValidatePolicy, pointer: str) -> None:
-        """Errors: PolicyError, its key the JSON pointer of what does not compile."""
-        closer = Closer(
-            document,
-            closes=not policy.allow_unknown_properties,
-            refuses_read_only=policy.read_only_properties == "refuse",
-        )
+    def __init__(
+        self,
+        schema: Schema,
+        document: Mapping[str, Any],
+        pointer: str,
+        *,
+        closes: bool,
+        excused: OneWay | None = None,
+        refuses_excused: bool = False,
+    ) -> None:
+        """A judge of values; see `Closer` for what the last three say.
+
+        Errors: PolicyError, its key the JSON pointer of what does not compile.
+        """
+        closer = Closer(document, closes=closes, excused=excused, refuses_excused=refuses_excused)
         built = closer.build(schema, pointer)
         try:
             self._validator = jsonschema_rs.Draft202012Validator(

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from tests.controls.validate.carrying import body_document, code_of, posting
 
-from doorward.controls.validate.closing import Closer
 from doorward.errors import PolicyError
+from doorward.schemas.closing import Closer
 
 TEXT = {"type": "string"}
 BASE = {"type": "object", "required": ["kind"], "properties": {"kind": TEXT}}
@@ -82,7 +82,7 @@ def test_an_object_takes_what_its_composition_declares_and_no_more(name: str, bo
 )
 def test_a_schema_that_cannot_be_judged_by_names_its_place(schema: Any, key: str) -> None:
     with pytest.raises(PolicyError) as mistake:
-        Closer({"s": schema}, closes=True, refuses_read_only=True).build(schema, "#/s")
+        Closer({"s": schema}, closes=True).build(schema, "#/s")
     assert mistake.value.key == key
 
 

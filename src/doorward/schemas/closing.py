@@ -1,4 +1,4 @@
-"""A schema of the description as the one a request is judged by: closed against what it does not declare.
+"""A schema of the description as the one a value is judged by: closed against what it does not declare.
 
 JSON Schema lets everything pass that it does not mention; a gateway must not. An object that declares properties and
 says nothing of others refuses them. Composition needs care: the branches of `allOf` each see the whole object, so they
@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
-from doorward.controls.validate.pattern import linear_pattern
 from doorward.errors import PolicyError
+from doorward.schemas.pattern import linear_pattern
 
+OneWay = Literal["readOnly", "writeOnly"]
+"""How a description marks a member that travels in one direction only."""
 _Mode = Literal["closed", "open", "raw"]
 """`closed`: a value of its own. `open`: part of a composition that is closed around it. `raw`: inside a condition
 (`not`, `if`), where making a schema stricter would make the whole laxer."""
@@ -34,8 +36,15 @@ _HOPS: Final = 64
 class Closer:
     """Builds one self-contained schema out of a description's document."""
 
-    def __init__(self, document: Mapping[str, Any], *, closes: bool, refuses_read_only: bool) -> None:
-        self._document, self._closes, self._refuses_read_only = document, closes, refuses_read_only
+    def __init__(
+        self, document: Mapping[str, Any], *, closes: bool, excused: OneWay | None = None, refuses_excused: bool = False
+    ) -> None:
+        """`closes`: members that nothing declares are refused.
+
+        `excused`: members so marked need not be there, although required; `refuses_excused`: they may not be there.
+        """
+        self._document, self._closes = document, closes
+        self._excused, self._refuses = excused, refuses_excused
         self._names: dict[tuple[str, _Mode, frozenset[str]], str] = {}
         self._waiting: list[tuple[str, _Mode, frozenset[str], str]] = []
         self.pointers: dict[str, str] = {}
@@ -62,7 +71,7 @@ class Closer:
         built: dict[str, Any] = {key: schema[key] for key in schema.keys() & _KEPT}
         _bound_whole_numbers(built)
         if mode == "closed":
-            excused = self._read_only_names(schema)
+            excused = self._excused_names(schema)
         if _is_only_a_wrapper(schema):
             # Nothing beside the branches sees the object, so each branch can be closed by itself: the refusal is
             # then precise, and branches that differ by their properties alone can be told apart.
@@ -111,7 +120,7 @@ class Closer:
             at = f"{pointer}/properties"
             built["properties"] = {
                 name: False
-                if mode != "raw" and self._is_refused(value)
+                if mode != "raw" and self._refuses and self._is_excused(value)
                 else self._schema(value, inner, frozenset(), f"{at}/{_escaped(name)}")
                 for name, value in _mapping(schema["properties"], at).items()
             }
@@ -158,27 +167,28 @@ class Closer:
         simple = not (schema.keys() & _IN_PLACE)
         built["additionalProperties" if simple else "unevaluatedProperties"] = False
 
-    def _is_refused(self, schema: Any) -> bool:
-        if not self._refuses_read_only:
+    def _is_excused(self, schema: Any) -> bool:
+        mark = self._excused
+        if mark is None:
             return False
         for _ in range(_HOPS):
             if not isinstance(schema, Mapping):
                 return False
-            if schema.get("readOnly") is True:
+            if schema.get(mark) is True:
                 return True
             if not isinstance(schema.get("$ref"), str):
                 return False
             schema = self._target(schema["$ref"])
         return False
 
-    def _read_only_names(self, schema: Mapping[str, Any]) -> frozenset[str]:
-        """Properties that may not be sent, and so cannot be required of a request (OpenAPI 3.0 section 4.7.24.2)."""
+    def _excused_names(self, schema: Mapping[str, Any]) -> frozenset[str]:
+        """Properties of the other direction, which cannot be required in this one (OpenAPI 3.0 section 4.7.24.2)."""
         return frozenset(
             name
             for part in self._composition(schema)
             if isinstance(part.get("properties"), Mapping)
             for name, value in part["properties"].items()
-            if self._is_refused(value)
+            if self._is_excused(value)
         )
 
     def _target(self, reference: str) -> Any:
