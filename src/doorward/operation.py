@@ -99,7 +99,7 @@ class Operation:
     @property
     def changes_state(self) -> bool:
         """Whether an intent record must be durable before the upstream sees the request."""
-        return self.method not in {"GET", "HEAD", "OPTIONS"}
+        return self.method not in {"GET", "HEAD", "OPTIONS", "QUERY"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

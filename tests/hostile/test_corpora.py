@@ -17,7 +17,7 @@ STRICTER = {
     "transport.host_invalid": (2, 23, 76, 77, 122),  # a later request of the stream has no Host: RFC 9112 section 3.2
     "transport.cl_invalid": (17, 18),  # `003`
     "limits.slow_header": (32, 33),  # the message ends before its head does
-    "transport.method_unknown": (57, 61, 63, 64, 65, 66, 67, 71, 72),  # REPORT, PURGE, SEARCH, ...: of no API
+    "transport.method_unknown": (57, 61, 63, 64, 65, 66, 67, 71),  # REPORT, PURGE, SEARCH, ...: of no API
     "transport.method_denied": (58, 59, 60, 121),  # CONNECT
     "transport.start_line": (68, 69, 70, 83),  # HTTP/0.9, RTSP and ICE
     "transport.path_fragment": (105, 106, 120),  # RFC 9112 section 3.2 has no fragment in a target

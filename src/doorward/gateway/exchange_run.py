@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES: Final = 64 * 1024
 """A response up to this size is held whole even if no control reads it: then a broken one never reaches the client."""
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"})
 _log = structlog.get_logger()
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final, Literal, cast
 
 from doorward.controls.limits import check_head_size
-from doorward.controls.transport import ChunkedBody
+from doorward.controls.transport import METHODS, ChunkedBody
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
@@ -29,9 +29,7 @@ _EMPTY_LINES: Final = 2
 _NEVER: Final = float("inf")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _BEGINS_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\r]")
-_METHODS: Final = {
-    method: method.decode("ascii") for method in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-}
+_METHODS: Final = {method: method.decode("ascii") for method in METHODS}
 
 
 class _Part(Enum):

@@ -2,13 +2,11 @@
 
 from typing import Final
 
-from doorward.controls.transport import check_head, start_line, websocket_offer, without_upgrade
+from doorward.controls.transport import METHODS, check_head, start_line, websocket_offer, without_upgrade
 from doorward.exchange import Headers
 from doorward.gateway.request_reader import RequestReader
 
-_METHODS: Final = {
-    method: method.decode("ascii") for method in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-}
+_METHODS: Final = {method: method.decode("ascii") for method in METHODS}
 
 
 class RequestHead:

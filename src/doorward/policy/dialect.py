@@ -3,12 +3,13 @@
 Converting twice changes nothing more: a converted document may be stored and loaded again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from doorward.errors import PolicyError
 from doorward.policy import pointer as json_pointer
 
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _ONE: Final = frozenset(
     {
         *("additionalProperties", "additionalItems", "unevaluatedProperties", "unevaluatedItems", "items", "contains"),
@@ -17,7 +18,18 @@ _ONE: Final = frozenset(
 )
 _LIST: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _MAP: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+def operations_of(item: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The operations of a path item, each with its place below it; the method is the place's last word.
+
+    Source: OpenAPI 3.2 section 4.9 (`query`, `additionalOperations`).
+    """
+    for method in METHODS:
+        if item.get(method) is not None:
+            yield (method,), item[method]
+    for method, operation in _members(item.get("additionalOperations")).items():
+        yield ("additionalOperations", method), operation
 
 
 class SchemaWalk:
@@ -49,10 +61,9 @@ class SchemaWalk:
     def _path_item(self, value: Any, pointer: str) -> None:
         item, pointer = self._new(value, pointer)
         self._parameters(item.get("parameters"), json_pointer.joined(pointer, "parameters"))
-        for method in _METHODS:
-            operation = item.get(method)
+        for place, operation in operations_of(item):
             if isinstance(operation, dict):
-                below = json_pointer.joined(pointer, method)
+                below = json_pointer.joined(pointer, *place)
                 self._parameters(operation.get("parameters"), json_pointer.joined(below, "parameters"))
                 body, at = self._new(operation.get("requestBody"), json_pointer.joined(below, "requestBody"))
                 self._content(body.get("content"), json_pointer.joined(at, "content"))
@@ -76,9 +87,9 @@ class SchemaWalk:
         self._content(parameter.get("content"), json_pointer.joined(pointer, "content"))
 
     def _content(self, content: Any, pointer: str) -> None:
-        for name, media in _members(content).items():
-            if isinstance(media, dict) and "schema" in media:
-                self.waiting.append((media["schema"], json_pointer.joined(pointer, name, "schema")))
+        for name, described in _members(content).items():
+            media, at = self._new(described, json_pointer.joined(pointer, name))
+            self.waiting.extend((media[key], f"{at}/{key}") for key in ("schema", "itemSchema") if key in media)
 
     def _schema(self, schema: Any, pointer: str) -> None:
         if not isinstance(schema, dict) or id(schema) in self.seen:

@@ -1,4 +1,4 @@
-"""The API description: an OpenAPI 3.0 or 3.1 document as operations. It judges the document, never a request."""
+"""The API description: an OpenAPI 3.0, 3.1 or 3.2 document as operations. It judges the document, never a request."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,18 +21,19 @@ from doorward.operation import (
 )
 from doorward.policy import pointer as json_pointer
 from doorward.policy.bundle import Bundle
-from doorward.policy.dialect import SchemaWalk, modernise
+from doorward.policy.dialect import SchemaWalk, modernise, operations_of
 from doorward.policy.messages import did_you_mean
 
-METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _KINDS: Final = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
 _STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|XX)|default")
 _STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
     "header": ("simple",),
-    "cookie": ("form",),
+    "cookie": ("form", "cookie"),
 }
+_QUERY_STRING: Final = "querystring"
+_FORM: Final = "application/x-www-form-urlencoded"
 _IGNORED_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
 """Header parameters that OpenAPI ignores (3.1 section 4.8.12.1): content and security describe them."""
 _T = TypeVar("_T")
@@ -77,19 +78,19 @@ def description_from_document(document: Mapping[str, Any]) -> ApiDescription:
 def _version(document: Mapping[str, Any]) -> str:
     if "swagger" in document:
         hint = "convert it, for example with `npx swagger2openapi`"
-        raise PolicyError("Swagger 2.0 is not supported: OpenAPI 3.0 or 3.1 is needed", key="#/swagger", hint=hint)
+        raise PolicyError("Swagger 2.0 is not supported: OpenAPI 3.0, 3.1 or 3.2 is needed", key="#/swagger", hint=hint)
     version = document.get("openapi")
     if not isinstance(version, str):
         hint = 'start with `openapi: "3.1.0"` (in quotes)'
         raise PolicyError("is not an OpenAPI document: the member `openapi` is missing", key="#", hint=hint)
-    if not re.fullmatch(r"3\.[01]\.[0-9]{1,3}(?:-[0-9A-Za-z.-]+)?", version):
-        hint = "OpenAPI 3.0 and 3.1 are understood"
+    if not re.fullmatch(r"3\.[0-2]\.[0-9]{1,3}(?:-[0-9A-Za-z.-]+)?", version):
+        hint = "OpenAPI 3.0, 3.1 and 3.2 are understood"
         raise PolicyError(f"OpenAPI version {version!r} is not supported", key="#/openapi", hint=hint)
     return version
 
 
 def _as_it_is(schema: dict[str, Any]) -> None:
-    """3.1 schemas are JSON Schema 2020-12 already."""
+    """Schemas of 3.1 and 3.2 are JSON Schema 2020-12 already."""
 
 
 def _copied(value: Any) -> Any:
@@ -128,20 +129,20 @@ class _Reader:
         item, at = self._followed(value, pointer)
         shared = self._parameters(item.get("parameters", []), json_pointer.joined(at, "parameters"))
         return [
-            self._operation(template, method, item, shared, json_pointer.joined(at, method))
-            for method in METHODS
-            if item.get(method) is not None
+            self._operation(template, place[-1], operation, item, shared, json_pointer.joined(at, *place))
+            for place, operation in operations_of(item)
         ]
 
     def _operation(
         self,
         template: str,
         method: str,
+        operation: Any,
         item: Mapping[str, Any],
         shared: dict[tuple[str, str], Parameter],
         pointer: str,
     ) -> Operation:
-        value = self._mapping(item[method], pointer)
+        value = self._mapping(operation, pointer)
         own = self._parameters(value.get("parameters", []), json_pointer.joined(pointer, "parameters"))
         parameters = {**shared, **own}
         servers = value.get("servers") or item.get("servers") or self.document.get("servers")
@@ -203,6 +204,8 @@ class _Reader:
         name, location = data.get("name"), str(data.get("in"))
         if not isinstance(name, str) or not name:
             raise PolicyError("a parameter without a name", key=pointer)
+        if location == _QUERY_STRING:
+            return self._query_string(name, data, pointer)
         if location not in _STYLES:
             hint = did_you_mean(location, get_args(Location))
             raise PolicyError(f"parameter {name!r}: `in` is {location!r}", key=pointer, hint=hint)
@@ -221,9 +224,26 @@ class _Reader:
             required=data.get("required") is True or location == "path",
             schema=self._schema(schema, pointer) or {},
             style=str(style),
-            explode=data["explode"] is True if "explode" in data else style == "form",
+            explode=data["explode"] is True if "explode" in data else style in {"form", "cookie"},
             media_type=media_type.lower() if media_type else None,
             allow_reserved=data.get("allowReserved") is True,
+            pointer=pointer,
+        )
+
+    def _query_string(self, name: str, data: Mapping[str, Any], pointer: str) -> Parameter:
+        """A query described as one form: the members of its schema are the fields (OpenAPI 3.2 section 4.12.3)."""
+        content = self._mapping(data.get("content") or {}, pointer)
+        media = content.get(_FORM)
+        if media is None:
+            problem = f"the query {name!r} is described by {', '.join(content) or 'no content'}"
+            raise PolicyError(problem, key=pointer, hint=f"only {_FORM} can be held to its schema in a query")
+        return Parameter(
+            name=name,
+            location="query",
+            required=data.get("required") is True,
+            schema=self._schema(self._mapping(media, pointer).get("schema"), pointer) or {"type": "object"},
+            style="form",
+            explode=True,
             pointer=pointer,
         )
 
@@ -235,11 +255,13 @@ class _Reader:
     def _content(self, value: Any, pointer: str) -> dict[str, MediaType]:
         made: dict[str, MediaType] = {}
         for written, media in self._mapping(value, pointer).items():
-            at = json_pointer.joined(pointer, written)
+            data, at = self._followed(media, json_pointer.joined(pointer, written))
             name = written.partition(";")[0].strip().lower()
-            schema = self._schema(self._mapping(media, at).get("schema"), at)
+            schema = self._schema(data.get("schema"), at)
+            if schema is None and "itemSchema" in data:  # of each value of a sequence (OpenAPI 3.2 section 4.14)
+                schema = {"type": "array", "items": self._schema(data["itemSchema"], at)}
             # `application/json` and `application/json; charset=utf-8` are one: the first one written counts.
-            encoding = self._encoding(self._mapping(media, at).get("encoding"), f"{at}/encoding")
+            encoding = self._encoding(data.get("encoding"), f"{at}/encoding")
             made.setdefault(name, MediaType(name=name, schema=schema, pointer=at, encoding=encoding))
         return made
 

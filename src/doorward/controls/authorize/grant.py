@@ -7,7 +7,7 @@ from typing import Final
 
 from doorward.operation import Operation
 
-_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
+_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY")
 _PARAMETER: Final = re.compile(r"\{[^{}]*\}")
 
 

@@ -24,7 +24,7 @@ _NUL: Final = 0x00
 _LF: Final = 0x0A
 _CR: Final = 0x0D
 _SPACE: Final = 0x20
-_EXPECTS_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
+_EXPECTS_LENGTH: Final = frozenset({"POST", "PUT", "PATCH", "QUERY"})
 
 
 def compile_request_head(

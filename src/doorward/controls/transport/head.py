@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from doorward.denial import Denied
 
-METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"QUERY"})
 """Methods that may ever be forwarded. An allow-list: an unknown method is not implemented here (RFC 9110 9.1)."""
 _DENIED_METHODS: Final = frozenset({b"CONNECT", b"TRACE", b"TRACK"})
 
@@ -17,10 +17,10 @@ _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # Possessive quantifiers: no input makes the pattern try a second way. `_` is left out of field names on purpose, so
 # that names a CGI-like server folds onto another (`Content_Length`) take the slow look.
 _WELL_FORMED: Final = re.compile(
-    rb"(?:\r\n)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!\"$-~]++ HTTP/1\.[01]\r\n"
+    rb"(?:\r\n)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|QUERY) [!\"$-~]++ HTTP/1\.[01]\r\n"
     rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
 )
-_ORIGIN_FORM: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*+) HTTP/1\.([01])")
+_ORIGIN_FORM: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|QUERY) (/[!\"$-~]*+) HTTP/1\.([01])")
 _START_LINE: Final = re.compile(rb"(" + _TOKEN + rb"++) ([!-~\x80-\xff]++) HTTP/1\.[01]")
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"++):[\t\x20-\x7e\x80-\xff]*+")
 _FRAMING: Final = re.compile(rb"\n(transfer-encoding|content-length|expect):([^\r]*+)")
