@@ -6,8 +6,10 @@ Converting twice changes nothing more: a converted document may be stored and lo
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from doorward.controls.inspect.contents import KEY, KINDS
 from doorward.errors import PolicyError
 from doorward.policy import pointer as json_pointer
+from doorward.policy.messages import did_you_mean
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _ONE: Final = frozenset(
@@ -95,6 +97,7 @@ class SchemaWalk:
         if not isinstance(schema, dict) or id(schema) in self.seen:
             return
         self.seen.add(id(schema))
+        check_contents(schema, pointer)
         self.change(schema)
         reference = schema.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#/") and reference != "#":
@@ -110,6 +113,22 @@ class SchemaWalk:
                 self.waiting.extend((item, json_pointer.joined(at, index)) for index, item in enumerate(value))
             elif key in _MAP:
                 self.waiting.extend((item, json_pointer.joined(at, name)) for name, item in _members(value).items())
+
+
+def check_contents(schema: Mapping[str, Any], pointer: str) -> None:
+    """Nothing, when what the schema says under `x-doorward` is understood. Errors: PolicyError."""
+    extension = schema.get(KEY)
+    if extension is None:
+        return
+    at = json_pointer.joined(pointer, KEY)
+    if not isinstance(extension, dict) or extension.keys() - {"contains"}:
+        raise PolicyError(
+            "a schema says here what its text contains", key=at, hint="write x-doorward: {contains: code}"
+        )
+    word = extension.get("contains")
+    if word not in KINDS:
+        hint = did_you_mean(str(word), KINDS)
+        raise PolicyError(f"{word!r} is no kind of text", key=json_pointer.joined(at, "contains"), hint=hint)
 
 
 def modernise(schema: dict[str, Any]) -> None:

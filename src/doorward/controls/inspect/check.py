@@ -8,7 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 import jiter
 
-from doorward.controls.inspect.fields import Fields, pins_text, texts
+from doorward.controls.inspect.contents import ANY, Contents, contents_of
+from doorward.controls.inspect.fields import Fields, holds_base64, pins_text, texts
 from doorward.controls.inspect.judges import (
     code,
     command,
@@ -26,7 +27,7 @@ from doorward.controls.inspect.judges import (
     xss,
     xxe,
 )
-from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
+from doorward.controls.inspect.normalise import base64_reading, markup_reading, path_reading, readings
 from doorward.controls.inspect.policy import InspectPolicy
 from doorward.controls.inspect.prefilter import Prefilter, json_prefilter, text_prefilter
 from doorward.controls.inspect.prefilter_patterns import BIT, DECODE
@@ -101,6 +102,17 @@ def compile_check(
     inspector = _Inspector(
         Judging(policy, f"{operation.method} {operation.template}", threats),
         Fields(schemas, description),
+        contents={
+            f"{parameter.location}:{parameter.name}": contents_of(description.resolve(parameter.schema))
+            for parameter in free
+            if pins
+        },
+        body_contents={
+            media.name.encode(): contents_of(description.resolve(media.schema))
+            for media in content.values()
+            if pins and media.schema is not None
+        },
+        reads_all=holds_base64(schemas, description),
         headers=tuple(parameter.name.lower().encode() for parameter in free if parameter.location == "header"),
         reads_cookies=any(parameter.location == "cookie" for parameter in free),
         reads_path=any(parameter.location == "path" for parameter in free),
@@ -151,27 +163,49 @@ class Judging:
                 ends = dt.datetime.combine(exclusion.until, dt.time(), tzinfo=dt.UTC)
                 self._excluded[exclusion.threat, exclusion.field] = ends.timestamp() + _DAY_S
 
-    def judge(self, field: str, text: str, exchange: Exchange, spent: int) -> int:
+    def judge(self, field: str, text: str, exchange: Exchange, spent: int, contents: Contents = ANY) -> int:
         """Characters judged so far, this text's included. Errors: Denied."""
+        if contents is ANY:
+            return self._judge(field, text, exchange, spent, self._threats, 0)
+        for threat, own_judge in contents.own_judges.items():
+            if threat in self._threats and not self._is_excluded(threat, field, exchange):
+                spent = self._within(spent + len(text) + _TEXT_COST, threat, field)
+                _refuse(own_judge(text), field)
+        for part, judged in contents.parts(text):
+            threats = tuple(each for each in self._threats if each in judged and each not in contents.own_judges)
+            spent = self._judge(field, part, exchange, spent, threats, contents.least_score)
+        return spent
+
+    def _judge(
+        self, field: str, text: str, exchange: Exchange, spent: int, threats: tuple[Threat, ...], least_score: int
+    ) -> int:
         prefilter = text_prefilter()
         bits = prefilter.bits(text.encode("utf-8", "replace"))
         if not bits:
             return spent
         for form, form_bits in forms(text, bits, prefilter):
-            for threat in self._threats:
-                if form_bits & BIT[threat] and exchange.now >= self._excluded.get((threat, field), 0.0):
+            for threat in threats:
+                if form_bits & BIT[threat] and not self._is_excluded(threat, field, exchange):
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
                     verdict = JUDGES[threat](form)
-                    if verdict is not None:
-                        raise Denied(f"inspect.{threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
+                    if verdict is not None and verdict.score >= least_score:
+                        _refuse(verdict, field)
             if form_bits & DECODE:  # the next form is made of this one
                 spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
         return spent
+
+    def _is_excluded(self, threat: Threat, field: str, exchange: Exchange) -> bool:
+        return exchange.now < self._excluded.get((threat, field), 0.0)
 
     def _within(self, spent: int, threat: Threat, field: str) -> int:
         if spent > self._judged_bytes:
             raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
         return spent
+
+
+def _refuse(verdict: Verdict | None, field: str) -> None:
+    if verdict is not None:
+        raise Denied(f"inspect.{verdict.threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
 
 
 def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
@@ -191,6 +225,9 @@ def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int
             resolved = markup_reading(reading)
             if resolved is not None:
                 yield resolved, prefilter.bits(resolved.encode("utf-8", "replace")) & BIT["xss"]
+            hidden = base64_reading(reading)
+            if hidden is not None:
+                yield hidden, prefilter.bits(hidden.encode("ascii"))
 
 
 def judge_text(text: str) -> Verdict | None:
@@ -208,17 +245,34 @@ def judge_text(text: str) -> Verdict | None:
 class _Inspector:
     """The compiled check of one operation."""
 
-    __slots__ = ("_fields", "_headers", "_judging", "_reads_cookies", "_reads_path")
+    __slots__ = (
+        "_body_contents",
+        "_contents",
+        "_fields",
+        "_headers",
+        "_judging",
+        "_reads_all",
+        "_reads_cookies",
+        "_reads_path",
+    )
 
     def __init__(
         self,
         judging: Judging,
         fields: Fields,
         *,
+        contents: dict[str, Contents],
+        body_contents: dict[bytes, Contents],
+        reads_all: bool,
         headers: tuple[bytes, ...],
         reads_cookies: bool,
         reads_path: bool,
     ) -> None:
+        """`contents`: of parameters, by `query:name`; `body_contents`: of whole bodies, by media type.
+
+        `reads_all`: JSON bodies hold texts that the first pass over the raw bytes cannot see through.
+        """
+        self._contents, self._body_contents, self._reads_all = contents, body_contents, reads_all
         self._judging, self._fields = judging, fields
         self._headers, self._reads_cookies, self._reads_path = headers, reads_cookies, reads_path
 
@@ -228,22 +282,25 @@ class _Inspector:
         spent = 0
         if self._reads_path:
             for name, value in exchange.path_values.items():
-                spent = self._judging.judge(f"path:{name}", value, exchange, spent)
+                spent = self._judge(f"path:{name}", value, exchange, spent)
         if request.query:
             spent = self._pairs("query", request.query, exchange, spent)
         for header in self._headers:
             for value_bytes in request.headers.all(header):
                 if not text_prefilter().bits(value_bytes):
                     continue
-                spent = self._judging.judge(f"header:{header.decode()}", _decoded(value_bytes), exchange, spent)
+                spent = self._judge(f"header:{header.decode()}", _decoded(value_bytes), exchange, spent)
         if self._reads_cookies:
             for cookies in request.headers.all(b"cookie"):
                 for pair in cookies.split(b";"):
                     name_bytes, _, value_bytes = pair.partition(b"=")
                     place = f"cookie:{_decoded(name_bytes).strip(' ')}"
-                    spent = self._judging.judge(place, _decoded(value_bytes), exchange, spent)
+                    spent = self._judge(place, _decoded(value_bytes), exchange, spent)
         if request.body:
             self._body(exchange, spent)
+
+    def _judge(self, place: str, text: str, exchange: Exchange, spent: int) -> int:
+        return self._judging.judge(place, text, exchange, spent, self._contents.get(place, ANY))
 
     def _body(self, exchange: Exchange, spent: int) -> None:
         body = exchange.request.body
@@ -251,11 +308,13 @@ class _Inspector:
         if exchange.json_body is not UNPARSED:
             # Raw bytes of a form are percent-encoded, those of XML hold references: they say too little of the texts.
             is_form = media_type in _FORMS
-            if is_form or is_xml(media_type.decode("latin-1")) or json_prefilter().bits(body):
+            is_opaque = self._reads_all or is_form or is_xml(media_type.decode("latin-1"))
+            if is_opaque or json_prefilter().bits(body):
                 for pointer, text, field in texts(exchange.json_body, self._fields):
                     if field is None or text not in field.closed:
                         place = _form_place(pointer) if is_form else pointer
-                        spent = self._judging.judge(place, text, exchange, spent)
+                        contents = field.contents if field is not None else ANY
+                        spent = self._judging.judge(place, text, exchange, spent, contents)
             for name, file_name in exchange.file_names:
                 spent = self._judging.judge(f"form:{name}", file_name, exchange, spent)
             return
@@ -267,7 +326,8 @@ class _Inspector:
             self._unread_json(body, exchange, spent)
         else:
             if text_prefilter().bits(body):
-                spent = self._judging.judge("body", _decoded(body), exchange, spent)
+                contents = self._body_contents.get(media_type, ANY)
+                spent = self._judging.judge("body", _decoded(body), exchange, spent, contents)
             data = _json_of(body) if body.lstrip(_JSON_SPACE)[:1] in _JSON_OPEN else UNPARSED
             if data is not UNPARSED and json_prefilter().bits(body):
                 # Many an API reads JSON under whatever content type it comes.
@@ -305,7 +365,7 @@ class _Inspector:
             name_bytes, _, value_bytes = pair.partition(b"=")
             name = _decoded(unquote_to_bytes(name_bytes))
             spent = self._judging.judge(f"{place}:{name}", name, exchange, spent)
-            spent = self._judging.judge(f"{place}:{name}", _decoded(unquote_to_bytes(value_bytes)), exchange, spent)
+            spent = self._judge(f"{place}:{name}", _decoded(unquote_to_bytes(value_bytes)), exchange, spent)
         return spent
 
 

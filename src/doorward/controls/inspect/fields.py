@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from doorward.controls.inspect.contents import ANY, Contents, contents_of
 from doorward.operation import ApiDescription, Schema
 
 _TEXTLESS: Final = frozenset({"number", "integer", "boolean", "null"})
@@ -37,6 +38,26 @@ def pins_text(schema: Schema | None, description: ApiDescription, depth: int = 0
     return False
 
 
+def holds_base64(schemas: tuple[Schema, ...], description: ApiDescription) -> bool:
+    """Whether the description declares a text in base64 anywhere in the schemas: the API will decode it."""
+    seen: set[int] = set()
+    waiting = list(schemas)
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, dict):
+            continue
+        schema = description.resolve(schema)
+        if id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        if schema.get("format") == "byte" or schema.get("contentEncoding") == "base64":
+            return True
+        waiting += schema.get("properties", {}).values()
+        waiting += [schema[key] for key in ("items", "additionalProperties") if key in schema]
+        waiting += [part for key in ("allOf", "anyOf", "oneOf", "prefixItems") for part in schema.get(key, ())]
+    return False
+
+
 def closed_values(schema: Schema | None, description: ApiDescription) -> frozenset[str]:
     """The strings of a closed enum, or nothing."""
     if schema is None:
@@ -49,7 +70,7 @@ def closed_values(schema: Schema | None, description: ApiDescription) -> frozens
 class Fields:
     """The declared shape of a JSON body, compiled as far as requests walk into it (safe for recursive schemas)."""
 
-    __slots__ = ("_children", "_description", "_schemas", "closed")
+    __slots__ = ("_children", "_description", "_schemas", "closed", "contents")
 
     def __init__(self, schemas: tuple[Schema, ...], description: ApiDescription) -> None:
         self._description = description
@@ -57,8 +78,12 @@ class Fields:
         self._children: dict[str, Fields] = {}
         self.closed: frozenset[str] = frozenset()
         """Strings the description lists as values of this field: an enum member is never an attack."""
+        self.contents: Contents = ANY
+        """What the text of this field is said to hold."""
         for schema in self._schemas:
             self.closed |= closed_values(schema, description)
+            if self.contents is ANY:
+                self.contents = contents_of(schema)
 
     def member(self, name: str) -> "Fields":
         """The shape of a declared member. Undeclared members share one shape, so hostile names cost no memory."""

@@ -15,6 +15,9 @@ _HAS_FULL_WIDTH: Final = re.compile("[\uff01-\uff5e]")
 # IIS best-fit look-alikes of `/` and `\`, and the typographic quotes that some databases fold to ASCII.
 _LOOK_ALIKES: Final = {0x2215: "/", 0x2044: "/", 0x2216: "\\", 0x2018: "'", 0x2019: "'", 0x02BC: "'", 0xFF07: "'"}
 _UTF7: Final = re.compile(r"\+A(?:Dw|D4|CI|Cc|HY|HI|CA|Cg|Ck|C8)-?")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}", re.ASCII)
+_URL_SAFE: Final = {0x2D: "+", 0x5F: "/"}
+_PRINTABLE: Final = re.compile(rb"[\t\n\r -~]+")
 _DEPTH: Final = 3
 """Percent-decodings after the one the protocol already did. Three levels reach `%25252e`; a fourth is not seen in the
 wild and every level costs a pass."""
@@ -59,6 +62,21 @@ def markup_reading(text: str) -> str | None:
         return None
     decoded = html.unescape(text)
     return decoded if decoded != text else None
+
+
+def base64_reading(text: str) -> str | None:
+    """What the text holds when the whole of it is base64 of ASCII text, padded or not; else None.
+
+    Shorter ones than 12 characters are words: nine characters of text are no attack.
+
+    >>> base64_reading("PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg=="), base64_reading("correcthorse")
+    ('<script>alert(1)</script>', None)
+    """
+    bare = text.rstrip("=")
+    if len(bare) < 12 or len(bare) % 4 == 1 or _BASE64.fullmatch(text) is None:
+        return None
+    decoded = binascii.a2b_base64(bare.translate(_URL_SAFE) + "=" * (-len(bare) % 4))
+    return decoded.decode("ascii") if _PRINTABLE.fullmatch(decoded) is not None else None
 
 
 def path_reading(text: str) -> str:

@@ -1,0 +1,131 @@
+"""What a field is said to hold shifts the judges; what does harm even there is still refused."""
+
+import base64
+
+import pytest
+from tests.controls.inspect.test_check import exchange, operation, parameter, refusal
+
+from doorward.controls.inspect.contents import KINDS, without_code, without_tags
+from doorward.errors import PolicyError
+from doorward.operation import Schema
+from doorward.policy.openapi import description_from_document
+
+MARKDOWN = """# How to look around
+
+Run `cat /etc/passwd; id` and then:
+
+```sql
+SELECT * FROM users WHERE name = '' OR 1=1 --
+```
+
+~~~html
+<script>alert(1)</script>
+~~~
+"""
+
+
+def field(contains: str) -> Schema:
+    return {"type": "string", "x-doorward": {"contains": contains}}
+
+
+def code(schema: Schema, text: str, *, pins: bool = True) -> str:
+    denied = refusal(exchange({"text": text}), operation(schema={"properties": {"text": schema}}), pins=pins)
+    return denied.code if denied is not None else ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "plain", "shifted"),
+    [
+        (field("markdown"), MARKDOWN, "inspect.xss", ""),
+        (field("markdown"), "see <img src=x onerror=alert(1)>", "inspect.xss", "inspect.xss"),
+        (field("markdown"), "```\n<script>alert(1)</script>", "inspect.xss", "inspect.xss"),
+        (field("markdown"), "a ` b; cat /etc/passwd", "inspect.command", "inspect.command"),
+        (field("html"), "<p onclick=steal()>x</p>", "inspect.xss", "inspect.xss"),
+        (field("html"), "<p>a</p>; cat /etc/passwd", "inspect.command", "inspect.command"),
+        (field("html"), "<p>&#39; OR &#39;a&#39;=&#39;a</p>", "", "inspect.sql"),
+        (field("html"), '<a title="{{7*7}}">x</a>', "inspect.template", "inspect.template"),
+        (field("sql"), "SELECT name FROM users WHERE id = 1 OR 1=1 -- all", "inspect.sql", ""),
+        (field("sql"), "SELECT 1; DROP TABLE users", "inspect.sql", "inspect.sql"),
+        (field("sql"), "SELECT load_file('/etc/passwd')", "inspect.sql", "inspect.sql"),
+        (field("sql"), "SELECT a INTO OUTFILE '/var/www/x.php' FROM b", "inspect.sql", "inspect.sql"),
+        (field("sql"), "SELECT '<script>alert(1)</script>'", "inspect.sql", "inspect.xss"),
+        (field("code"), "import os; os.system('cat /etc/passwd')", "inspect.code", ""),
+        (field("code"), "rO0ABXNyABFqYXZhLnV0aWwuSGFzaE1hcAUH2sHDFmDRAwACRgAK", *["inspect.deserialization"] * 2),
+        ({"type": "string", "format": "password"}, "GF`,RU?VZN7/R'#vdsG^C+rox0", "inspect.sql", ""),
+        ({"type": "string", "format": "password"}, "' OR 'a'='a", "inspect.sql", "inspect.sql"),
+    ],
+)
+def test_a_field_is_judged_by_what_it_is_said_to_hold(schema: Schema, text: str, plain: str, shifted: str) -> None:
+    assert (code({"type": "string"}, text), code(schema, text)) == (plain, shifted)
+    assert code(schema, text, pins=False) == plain, "a description that nobody enforces shifts nothing"
+
+
+def test_parameters_and_whole_bodies_say_what_they_hold_too() -> None:
+    checked = operation(parameter("q", "query", field("sql")), media="text/plain", schema=field("markdown"))
+    assert refusal(exchange(query=b"q=select+1+or+1=1"), checked) is None
+    denied = refusal(exchange(query=b"q=select+1;drop+table+a"), checked)
+    assert denied is not None
+    assert denied.code == "inspect.sql"
+    for body, wanted in ((b"`; cat /etc/passwd` shows it", ""), (b"x; cat /etc/passwd", "inspect.command")):
+        made = exchange(headers=((b"content-type", b"text/plain"),))
+        made.request.body = body
+        denied = refusal(made, checked)
+        assert (denied.code if denied else "") == wanted
+
+
+@pytest.mark.parametrize("attack", ["<script>alert(1)</script>", "' UNION SELECT password FROM users -- "])
+def test_base64_is_judged_decoded_where_the_description_or_the_place_says_so(attack: str) -> None:
+    hidden = base64.b64encode(attack.encode()).decode()
+    assert code({"type": "string", "format": "byte"}, hidden) == code({"type": "string"}, attack)
+    assert code({"type": "string", "contentEncoding": "base64"}, hidden) == code({"type": "string"}, attack)
+    for spelled in (hidden, hidden.rstrip("="), base64.urlsafe_b64encode(attack.encode()).decode()):
+        denied = refusal(exchange(query=b"q=" + spelled.encode()), operation(parameter("q", "query", {})))
+        assert denied is not None
+        assert denied.code == code({"type": "string"}, attack)
+
+
+def test_harmless_base64_and_words_that_look_like_it_pass() -> None:
+    for text in ("Hello, this is only text.", "a" * 40, "select the best of both worlds"):
+        encoded = base64.b64encode(text.encode())
+        assert refusal(exchange(query=b"q=" + encoded), operation(parameter("q", "query", {}))) is None
+        assert code({"type": "string", "format": "byte"}, encoded.decode()) == ""
+    assert refusal(exchange(query=b"q=correcthorsebattery"), operation(parameter("q", "query", {}))) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("no code", "no code"),
+        ("`a` b ``c ` d`` e", "  b   e"),
+        ("`` a ` b", "`` a ` b"),
+        ("```\na\n```\nb", " \nb"),
+        ("````\na\n```\n````\nb", " \nb"),
+        ("```\na\n~~~\nb", "```\na\n~~~\nb"),
+        ("~~~ x\na\n~~~ y\nb\n~~~", " "),
+    ],
+)
+def test_code_is_cut_out_of_markdown_where_every_renderer_ends_it(text: str, left: str) -> None:
+    assert without_code(text) == left
+
+
+def test_cutting_is_linear() -> None:
+    ticks = "".join("`" * (1 + number % 50) + " " for number in range(20_000))
+    assert len(without_code(ticks)) <= len(ticks)
+    assert without_code("```\n" * 50_001).strip(" \n") == "```"
+    assert len(without_tags("<a " * 50_000)) < 300_000
+
+
+def test_a_word_that_means_nothing_does_not_load() -> None:
+    schema = {"type": "string", "x-doorward": {"contains": "mardown"}}
+    content = {"application/json": {"schema": {"properties": {"text": schema}}}}
+    document = {"openapi": "3.1.0", "paths": {"/a": {"post": {"requestBody": {"content": content}}}}}
+    with pytest.raises(PolicyError, match="'mardown' is no kind of text") as refused:
+        description_from_document(document)
+    assert refused.value.key.endswith("/text/x-doorward/contains")
+    assert "markdown" in refused.value.hint
+    schema["x-doorward"] = {"holds": "code"}
+    with pytest.raises(PolicyError, match="says here what its text contains"):
+        description_from_document(document)
+    for word in KINDS:
+        schema["x-doorward"] = {"contains": word}
+        assert description_from_document(document).operations
