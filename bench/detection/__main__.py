@@ -19,6 +19,7 @@ from bench.publish import replace_between
 from bench.testbed import ROOT
 from doorward.cli.inspect import print_rows, read_cases
 from doorward.controls.inspect.evaluation import ALL, Case, Row, tally
+from doorward.controls.minimise.texts import BIT_OF, Cleaning
 
 ATTACKS = ("lists_fuzzdb", "lists_patt", "lists_blns")
 BENIGN = ("benign_openapi_values", "benign_openapi_bodies", "benign_blns")
@@ -37,6 +38,8 @@ class Summary:
     generated: int
     alarms: int
     """Of the generated texts."""
+    masked: dict[str, int]
+    """How many of the harmless values would be masked as each kind; most mail addresses and phones really are some."""
 
 
 def cases(corpora: Path) -> Iterator[Case]:
@@ -49,12 +52,23 @@ def cases(corpora: Path) -> Iterator[Case]:
                 yield Case(case.payload, "block", case.kind, name)
 
 
-def summary(rows: list[Row]) -> Summary:
-    """The mean over the ten classes, and the alarms among generated texts."""
+def summary(rows: list[Row], corpora: Path) -> Summary:
+    """The mean over the ten classes, the alarms among generated texts, and what would be masked."""
     attacks = [row for row in rows if row.expect == "block"]
     rates = {row.kind: row.rate for row in attacks} | {row.kind: row.rate for row in attacks if row.source == ALL}
     texts = tally(Case(text, "pass", "harmless", "generated") for text in generated(SEED, GENERATED))
-    return Summary(sum(rates[kind] for kind in TEN) / len(TEN), GENERATED, sum(row.refused for row in texts))
+    mean = sum(rates[kind] for kind in TEN) / len(TEN)
+    return Summary(mean, GENERATED, sum(row.refused for row in texts), masked(corpora))
+
+
+def masked(corpora: Path) -> dict[str, int]:
+    """Of the harmless sets, how many values each mask of `minimise` changes."""
+    values = [case.payload for name in BENIGN for case in read_cases(corpora / f"{name}.jsonl")]
+    counts = {}
+    for kind, bit in BIT_OF.items():
+        cleaning = Cleaning(bit)
+        counts[kind] = sum(cleaning.cleaner(bit).clean(value) != value for value in values)
+    return counts
 
 
 def main() -> int:
@@ -69,7 +83,7 @@ def main() -> int:
         print(f"no lists at {given.corpora}", file=sys.stderr)
         return 2
     rows = tally(cases(given.corpora))
-    found = summary(rows)
+    found = summary(rows, given.corpora)
     if given.json:
         print(json.dumps({"summary": asdict(found), "rows": [row._asdict() for row in rows]}))
     else:
@@ -98,6 +112,7 @@ def _lines(found: Summary) -> list[str]:
     return [
         f"Mean of {', '.join(TEN)}: {found.mean:.1%} refused.",
         f"Of {found.generated:,} generated harmless texts {found.alarms} refused.",
+        f"Masked among the harmless sets: {', '.join(f'{count} as {kind}' for kind, count in found.masked.items())}.",
     ]
 
 

@@ -4,6 +4,7 @@ Cheap before dear, so that an anonymous flood never reaches a signature check. `
 API description into one plan an operation: a tuple of ready-to-call checks, holding only what is configured.
 """
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -146,10 +147,11 @@ def compile_pipeline(
     modes = policy.modes
     address = _enforced(modes, ("limits", limits.address_check(policy.limits, counters)))
     gate = _enforced(modes, ("transport", transport.compile_check(policy.transport)))
-    plans = [
-        (operation.method, operation.path, _compile_plan(operation, policy, description, credentials, signer, counters))
-        for operation in description.operations
-    ]
+    mask_key = hmac.digest(record_key, b"doorward masks 1", "sha256")
+    plans = []
+    for operation in description.operations:
+        plan = _compile_plan(operation, policy, description, credentials, signer, counters, mask_key)
+        plans.append((operation.method, operation.path, plan))
     recorder = audit.Recorder(policy.audit, record_key)
     return Pipeline(policy=policy, version=version, address=address, gate=gate, router=Router(plans), recorder=recorder)
 
@@ -161,6 +163,7 @@ def _compile_plan(
     credentials: Credentials,
     signer: IdentitySigner,
     counters: Counters,
+    mask_key: bytes,
 ) -> Plan:
     modes = policy.modes_of(operation)
     public = policy.is_public(operation)
@@ -191,7 +194,8 @@ def _compile_plan(
         body_bytes=limits.body_bytes(operation, bounds),
         request_head=forward.compile_request_head(operation, policy.forward, signer),
         release=_released(
-            modes.get("minimise", "enforce"), minimise.compile_release(operation, policy.minimise, description)
+            modes.get("minimise", "enforce"),
+            minimise.compile_release(operation, policy.minimise, description, mask_key),
         ),
         records_intent=operation.changes_state,
         priority=bounds.priority,

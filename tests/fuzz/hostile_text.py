@@ -14,7 +14,7 @@ from doorward.controls.inspect.judges.sql_lexer import breakout, tokens
 from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
 from doorward.controls.inspect.prefilter import text_prefilter
 from doorward.controls.inspect.prefilter_patterns import BIT
-from doorward.controls.minimise.texts import CARDS, INTERNALS, REPLACEMENT, Cleaner
+from doorward.controls.minimise.texts import CARDS, INTERNALS, REPLACEMENT, Cleaning
 
 READINGS: Final = 10
 """Most readings of one text: itself, three percent-decodings, blanks, escapes, UTF-7, full width; and two to spare."""
@@ -115,8 +115,9 @@ def _uncleaned(text: str) -> str:
 def internals(data: bytes) -> None:
     """What was cleaned has no card number and nothing internal left, and is otherwise as it was."""
     text = _text(data)
-    once = Cleaner(CARDS | INTERNALS).clean(text)
-    assert Cleaner(CARDS | INTERNALS).clean(once) == once
+    cleaning, kinds = Cleaning(CARDS | INTERNALS), CARDS | INTERNALS
+    once = cleaning.cleaner(kinds).clean(text)
+    assert cleaning.cleaner(kinds).clean(once) == once
     assert once in {text, REPLACEMENT} or len(once) == len(text)
 
 

@@ -1,20 +1,26 @@
 import pytest
 
+from doorward.controls.minimise.masks import Kind, Style, is_card_number
 from doorward.controls.minimise.texts import (
     CARDS,
     EMAILS,
     IBANS,
     INTERNALS,
+    NATIONAL_IDS,
     PHONES,
     REPLACEMENT,
     SECRETS,
     Cleaner,
-    is_card_number,
+    Cleaning,
 )
 
 
+def cleaner(kinds: int, styles: dict[Kind, Style] | None = None) -> Cleaner:
+    return Cleaning(kinds, styles or {}, b"a key").cleaner(kinds)
+
+
 def cleaned(text: str) -> str:
-    return str(Cleaner(CARDS | INTERNALS).clean(text))
+    return str(cleaner(CARDS | INTERNALS).clean(text))
 
 
 @pytest.mark.parametrize(
@@ -93,10 +99,10 @@ def test_ordinary_text_stays(text: str) -> None:
 
 
 def test_everything_in_a_nested_answer_is_cleaned_and_counted() -> None:
-    cleaner = Cleaner(CARDS | INTERNALS)
+    cleaning = cleaner(CARDS | INTERNALS)
     value = {"a": ["4111111111111111", {"b": "SQLSTATE[1]"}], "c": 4111111111111111, "d": None}
-    assert cleaner.clean(value) == {"a": ["************1111", {"b": "[removed]"}], "c": 4111111111111111, "d": None}
-    assert (cleaner.masked_count, cleaner.replaced_count) == (1, 1)
+    assert cleaning.clean(value) == {"a": ["************1111", {"b": "[removed]"}], "c": 4111111111111111, "d": None}
+    assert (cleaning.masked_count, cleaning.replaced_count) == (1, 1)
 
 
 def test_luhn_and_range_are_both_needed() -> None:
@@ -121,9 +127,9 @@ ISSUED = [
 
 @pytest.mark.parametrize("key", ISSUED)
 def test_keys_of_services_are_replaced(key: str) -> None:
-    cleaner = Cleaner(SECRETS)
-    assert cleaner.clean({"note": f"use {key} for it", "other": "x"}) == {"note": REPLACEMENT, "other": "x"}
-    assert cleaner.replaced_count == 1
+    cleaning = cleaner(SECRETS)
+    assert cleaning.clean({"note": f"use {key} for it", "other": "x"}) == {"note": REPLACEMENT, "other": "x"}
+    assert cleaning.replaced_count == 1
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,7 @@ def test_keys_of_services_are_replaced(key: str) -> None:
     ["AKIA", "ghp_short", "sk_test_4242", "xox", "the key is under the mat", "hvs.", "eyJhbGciOiJIUzI1NiJ9.e30.x"],
 )
 def test_what_only_looks_like_a_key_stays(text: str) -> None:
-    assert Cleaner(SECRETS).clean(text) == text
+    assert cleaner(SECRETS).clean(text) == text
 
 
 @pytest.mark.parametrize(
@@ -151,9 +157,69 @@ def test_what_only_looks_like_a_key_stays(text: str) -> None:
     ],
 )
 def test_personal_data_is_masked_where_a_policy_says_so(kind: int, text: str, masked: str) -> None:
-    assert Cleaner(kind).clean(text) == masked
-    assert Cleaner(CARDS | INTERNALS | SECRETS).clean(text) == text
+    assert cleaner(kind).clean(text) == masked
+    assert cleaner(CARDS | INTERNALS | SECRETS).clean(text) == text
 
 
 def test_directory_listings_are_replaced() -> None:
     assert cleaned("<html><title>Index of /backup</title>") == REPLACEMENT
+
+
+IDS = {
+    "US social security number 536-90-4399": "US social security number ***-**-4399",
+    "CPF 390.533.447-05": "CPF ***.***.*47-05",
+    "rijksregister 85.07.30-033.28": "rijksregister **.**.**-*33.28",
+    "AHV 756.9217.0769.85": "AHV ***.****.**69.85",
+    "SIN 123-456-782": "SIN ***-**6-782",
+    "Aadhaar 2341 2341 2346": "Aadhaar **** **** 2346",
+    "HETU 131052-308T": "HETU ******-308T",
+    "personnummer 880320-0016": "personnummer ******-0016",
+    "CPR 211062-5629": "CPR ******-5629",
+    "NIR 2 95 10 99 126 111 93": "NIR * ** ** ** *** *11 93",
+    "DNI 54362315-K": "DNI *****315-K",
+    "codice RCCMNL83S18D969H": "codice ************969H",
+    "CURP BOXW310820HNERXN09": "CURP **************XN09",
+    "citizen 11010519491231002X": "citizen **************002X",
+    "IdNr 36574261809": "IdNr *******1809",
+    "PESEL 44051401359": "PESEL *******1359",
+    "RRN 971013-9019902": "RRN ******-***9902",
+}
+
+
+@pytest.mark.parametrize(("text", "masked"), IDS.items())
+def test_national_ids_are_masked_where_their_check_digits_fit(text: str, masked: str) -> None:
+    assert cleaner(NATIONAL_IDS).clean(text) == masked
+    assert cleaner(CARDS | IBANS).clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 12345678901",
+        "ISBN 978-3-16-148410-0",
+        "000-12-3456 is no number",
+        "2024-01-31",
+        "version 756.1.2.3",
+        "10.10.10-100.10",
+        "call 212-555-0100",
+        "invoice 390.533.447-06",
+        "X1234567",
+        "id 36574261808 and 1700000000000",
+        "536-90-4399-1 and a536-90-4399",
+        "+11234567890",
+    ],
+)
+def test_other_numbers_are_no_national_ids(text: str) -> None:
+    assert cleaner(NATIONAL_IDS).clean(text) == text
+
+
+def test_a_kind_is_named_or_hashed_where_the_policy_says_so() -> None:
+    styles: dict[Kind, Style] = {"iban": "hash", "email": "whole", "phone": "hash"}
+    kinds = IBANS | EMAILS | PHONES
+    one = cleaner(kinds, styles).clean("a@b.de pays to DE89 3704 0044 0532 0130 00")
+    other = cleaner(kinds, styles).clean("DE89370400440532013000")
+    assert one == f"[email] pays to {other}"
+    assert other.startswith("[iban ")
+    assert len(other) == len("[iban ]") + 16
+    assert cleaner(kinds, styles).clean("GB82WEST12345698765432") != other
+    assert Cleaning(kinds, styles, b"another key").cleaner(kinds).clean("DE89370400440532013000") != other

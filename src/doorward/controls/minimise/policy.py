@@ -4,8 +4,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from doorward.controls.minimise.masks import Kind, Style
+
 _FIELD_NAME: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$"
-Personal = Literal["iban", "email", "phone"]
+Personal = Literal["iban", "email", "phone", "national_id"]
 _Name = Annotated[str, Field(pattern=_FIELD_NAME)]
 
 
@@ -51,9 +53,10 @@ class MinimisePolicy(BaseModel):
     insecure_secrets: bool = False
     """Let keys and tokens of cloud and code services pass in declared text fields (an API that issues such keys).
     Default: replaced."""
-    mask: list[Personal] = Field(default_factory=list, max_length=8)
-    """Kinds of personal data masked in texts: `iban` (check digits verified), `email`, `phone`; not where the schema
-    declares them (`format: email`). Default: none. Relax one operation by its own settings."""
+    mask: list[Personal] | dict[Personal, Style] = Field(default_factory=list, max_length=8)
+    """Kinds of personal data masked in texts: `iban`, `national_id` (check digits verified), `email`, `phone`; not
+    where the schema declares them (`format: email`). A list leaves a part readable; or write how, as `iban: hash`:
+    `partial` (the last four), `whole`, `hash` (a keyed digest, the same for the same value). Default: none."""
     insecure_cookies: bool = False
     """Let cookies leave as the upstream sets them. Default: those without them get `HttpOnly`, `SameSite=Lax` and, over
     https, `Secure`: a script of a page that was broken into cannot read them, other sites cannot send them along."""
@@ -71,3 +74,8 @@ class MinimisePolicy(BaseModel):
     strip_headers: list[str] = Field(default_factory=list, max_length=64)
     """Further response header fields that never leave, in any case. `Server`, `Via`, `X-Powered-By` and their kin are
     always removed."""
+
+    @property
+    def masks(self) -> dict[Kind, Style]:
+        """How each kind is masked."""
+        return {kind: self.mask[kind] if isinstance(self.mask, dict) else "partial" for kind in self.mask}

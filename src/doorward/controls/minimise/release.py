@@ -11,7 +11,7 @@ import orjson
 from doorward.controls.minimise.headers import HeaderRules, set_body
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.minimise.shape import Shape, ShapeCompiler
-from doorward.controls.minimise.texts import CARDS, INTERNALS, OF_PERSONAL, SECRETS, Cleaner, scanner
+from doorward.controls.minimise.texts import BIT_OF, CARDS, INTERNALS, SECRETS, Cleaner, Cleaning
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Exchange, Response
@@ -40,12 +40,14 @@ _TEXT_BYTES: Final = 1_048_576
 """Longest text read whole. Longer ones, and those that do not say their length, stream as they are."""
 
 
-def compile_release(operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> "Release":
-    """What the answers to this operation go through.
+def compile_release(
+    operation: Operation, policy: MinimisePolicy, description: ApiDescription, mask_key: bytes = b""
+) -> "Release":
+    """What the answers to this operation go through. `mask_key` keeps what is masked by a hash from being tried out.
 
     Errors: PolicyError where `values: refuse` stands and a declared schema does not compile.
     """
-    release = Release(operation, policy, description)
+    release = Release(operation, policy, description, mask_key)
     if policy.values == "refuse":
         for response in operation.responses.values():
             for content in response.content.values():
@@ -61,27 +63,33 @@ def _judge_of(content: MediaType, description: ApiDescription) -> Judge | None:
     return Judge(content.schema, description.document, f"{content.pointer}/schema", closes=False, excused="writeOnly")
 
 
+def _cleaning(policy: MinimisePolicy, mask_key: bytes) -> Cleaning:
+    kinds = (
+        (0 if policy.insecure_card_numbers else CARDS)
+        | (0 if policy.insecure_internals else INTERNALS)
+        | (0 if policy.insecure_secrets else SECRETS)
+        | sum(BIT_OF[kind] for kind in policy.masks)
+    )
+    return Cleaning(kinds, policy.masks, mask_key)
+
+
 class Release:
     """The compiled release of one operation: ask `reads_body` when the head is there, then `apply`, for every answer.
 
     When `reads_body` says no, `apply` is called with `response.body` None, and the body is streamed after it.
     """
 
-    __slots__ = ("_compiler", "_declared", "_description", "_header_rules", "_kinds", "_plans", "_policy", "_scanner")
+    __slots__ = ("_cleaning", "_compiler", "_declared", "_description", "_header_rules", "_plans", "_policy")
 
-    def __init__(self, operation: Operation, policy: MinimisePolicy, description: ApiDescription) -> None:
+    def __init__(
+        self, operation: Operation, policy: MinimisePolicy, description: ApiDescription, mask_key: bytes
+    ) -> None:
         self._policy = policy
         self._declared = operation.responses
         self._description = description
         self._compiler = ShapeCompiler(description)
         self._header_rules = HeaderRules(policy)
-        self._kinds = (
-            (0 if policy.insecure_card_numbers else CARDS)
-            | (0 if policy.insecure_internals else INTERNALS)
-            | (0 if policy.insecure_secrets else SECRETS)
-            | sum(OF_PERSONAL[kind] for kind in set(policy.mask))
-        )
-        self._scanner = scanner()
+        self._cleaning = _cleaning(policy, mask_key)
         self._plans: dict[tuple[int, bytes], _Plan] = {}
 
     def reads_body(self, exchange: Exchange, response: Response) -> bool:
@@ -123,9 +131,9 @@ class Release:
         if body is None or _is_compressed(response):
             exchange.findings.append("minimise.unread_text")
             return
-        kinds = self._scanner.kinds(body) & self._kinds
+        kinds = self._cleaning.scanner.kinds(body)
         if kinds:
-            cleaner = Cleaner(kinds)
+            cleaner = self._cleaning.cleaner(kinds)
             cleaned = cleaner.clean_bytes(body, by_line=plan.is_table)
             _note(exchange, cleaner)
             if cleaned != body:
@@ -135,8 +143,8 @@ class Release:
         if _is_compressed(response):
             raise Denied(_CODE, "the answer is compressed although none was asked for")
         pieces = body.split(b"\n") if plan.is_lines else [body]
-        kinds = self._scanner.kinds(body) & self._kinds
-        cleaner = Cleaner(kinds) if kinds else None
+        kinds = self._cleaning.scanner.kinds(body)
+        cleaner = self._cleaning.cleaner(kinds) if kinds else None
         dropped = changed = 0
         self._compiler.roles = exchange.caller.roles if exchange.caller is not None else frozenset()
         for place, piece in enumerate(pieces):

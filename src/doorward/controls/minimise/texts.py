@@ -1,10 +1,13 @@
 """What must not leave in a text: card numbers, stack traces, database errors, keys; and what a policy has masked."""
 
-import re
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from doorward.automata import automaton
+from doorward.controls.minimise.masks import Kind, Mask, Style, masks
+from doorward.controls.minimise.national_ids import LOOSE_FORMS
 from doorward.controls.minimise.shape import Shape
 
 CARDS: Final = 1
@@ -13,9 +16,15 @@ SECRETS: Final = 4
 IBANS: Final = 8
 EMAILS: Final = 16
 PHONES: Final = 32
-OF_PERSONAL: Final = {"iban": IBANS, "email": EMAILS, "phone": PHONES}
-"""The kind of each word that a policy may have masked."""
-_PERSONAL: Final = IBANS | EMAILS | PHONES
+NATIONAL_IDS: Final = 64
+BIT_OF: Final[Mapping[Kind, int]] = {
+    "card": CARDS,
+    "iban": IBANS,
+    "email": EMAILS,
+    "phone": PHONES,
+    "national_id": NATIONAL_IDS,
+}
+_PERSONAL: Final = IBANS | EMAILS | PHONES | NATIONAL_IDS
 _OF_FORMAT: Final = {
     "email": EMAILS,
     "idn-email": EMAILS,
@@ -23,12 +32,11 @@ _OF_FORMAT: Final = {
     "phone": PHONES,
     "tel": PHONES,
     "e164": PHONES,
+    "national-id": NATIONAL_IDS,
+    "ssn": NATIONAL_IDS,
 }
 """What the description's `format` says a text is. A card number is none of these: it is masked wherever it stands."""
 REPLACEMENT: Final = "[removed]"
-_CARD: Final = re.compile(
-    r"(?<![\w.-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-])(?!\.\d)", re.ASCII
-)
 _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     # Issuers' ranges start with 2 to 6; three to four groups with a blank or hyphen, or none.
     (CARDS, r"[2-6][0-9]{12}|[2-6][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4}"),
@@ -86,24 +94,29 @@ _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     (IBANS, r"\b[A-Z]{2}[0-9]{2}[ ]?[A-Z0-9]{4}[ ]?[A-Z0-9]{4}[ ]?[A-Z0-9]{2}"),
     (EMAILS, r"[A-Za-z0-9._%+-]@[A-Za-z0-9-]{1,63}\.[A-Za-z]"),
     (PHONES, r"\+[1-9][0-9]{0,2}[ ().-]{0,2}[0-9]{1,4}"),
+    (NATIONAL_IDS, LOOSE_FORMS),
 )
 
 
 class Scanner:
     """Finds, in one linear pass over the bytes of an answer, whether any text in it needs a closer look."""
 
-    __slots__ = ("_database",)
+    __slots__ = ("_database", "_kinds")
 
-    def __init__(self) -> None:
-        self._database = automaton([pattern for _, pattern in _PATTERNS])
+    def __init__(self, kinds: int) -> None:
+        wanted = [(kind, pattern) for kind, pattern in _PATTERNS if kind & kinds]
+        self._kinds = tuple(kind for kind, _ in wanted)
+        self._database = automaton([pattern for _, pattern in wanted]) if wanted else None
 
     def kinds(self, data: bytes) -> int:
         """The kinds found, together; 0 for none."""
+        if self._database is None:
+            return 0
         found: list[int] = []
         self._database.scan(data, match_event_handler=_note, context=found)
         kinds = 0
         for index in found:
-            kinds |= _PATTERNS[index][0]
+            kinds |= self._kinds[index]
         return kinds
 
 
@@ -112,18 +125,34 @@ def _note(index: int, _start: int, _end: int, _flags: int, found: Any) -> None:
 
 
 @cache
-def scanner() -> Scanner:
-    """The one scanner of this process: the database is immutable, and compiling it takes milliseconds."""
-    return Scanner()
+def scanner(kinds: int) -> Scanner:
+    """The one scanner of this process for these kinds: it is immutable, and compiling it takes milliseconds."""
+    return Scanner(kinds)
+
+
+class Cleaning:
+    """What is cleaned out of the texts of one operation's answers, and how."""
+
+    __slots__ = ("masks", "scanner")
+
+    def __init__(self, kinds: int, styles: Mapping[Kind, Style] = MappingProxyType({}), key: bytes = b"") -> None:
+        """`kinds`: what is looked for. `styles`: how one is masked, else in part; `key`: of the digests of `hash`."""
+        self.scanner = scanner(kinds)
+        wanted: dict[Kind, Style] = {kind: styles.get(kind, "partial") for kind, bit in BIT_OF.items() if bit & kinds}
+        self.masks: tuple[tuple[int, Mask], ...] = tuple((BIT_OF[kind], mask) for kind, mask in masks(wanted, key))
+
+    def cleaner(self, found: int) -> "Cleaner":
+        """For one answer, in which the scanner has found these kinds."""
+        return Cleaner(self, found)
 
 
 class Cleaner:
     """Masks and replaces in the strings of one answer, and counts what it did."""
 
-    __slots__ = ("_kinds", "_scanner", "masked_count", "replaced_count")
+    __slots__ = ("_kinds", "_masks", "_scanner", "masked_count", "replaced_count")
 
-    def __init__(self, kinds: int) -> None:
-        self._kinds, self._scanner = kinds, scanner()
+    def __init__(self, cleaning: Cleaning, found: int) -> None:
+        self._kinds, self._scanner, self._masks = found, cleaning.scanner, cleaning.masks
         self.masked_count = self.replaced_count = 0
 
     def clean(self, value: Any, shape: Shape | None = None) -> Any:
@@ -174,103 +203,9 @@ class Cleaner:
             self.replaced_count += 1
             return REPLACEMENT
         masked = text
-        for kind, pattern, mask in _MASKS:
+        for kind, mask in self._masks:
             if kinds & kind:
-                masked = pattern.sub(mask, masked)
+                masked = mask(masked)
         if masked != text:
             self.masked_count += 1
         return masked
-
-
-def is_card_number(digits: str) -> bool:
-    """Whether the digits are of a length and range that a card issuer uses, and pass the Luhn check.
-
-    Source: ISO/IEC 7812-1; the issuers' published ranges.
-
-    >>> is_card_number("4111111111111111"), is_card_number("4111111111111112"), is_card_number("1700000000000")
-    (True, False, False)
-    """
-    return _is_issued(digits) and _luhn(digits)
-
-
-def _is_issued(digits: str) -> bool:
-    length, two, four = len(digits), int(digits[:2]), int(digits[:4])
-    if digits[0] == "4":
-        return length in {13, 16, 19}
-    if 51 <= two <= 55 or 2221 <= four <= 2720:
-        return length == 16
-    if two in {34, 37}:
-        return length == 15
-    if two in {36, 38, 39} or 300 <= four // 10 <= 305:
-        return length == 14
-    return length in {16, 17, 18, 19} and (
-        four == 6011 or 644 <= four // 10 <= 649 or two in {62, 65} or 3528 <= four <= 3589
-    )
-
-
-def _luhn(digits: str) -> bool:
-    total = 0
-    for index, character in enumerate(reversed(digits)):
-        digit = ord(character) - 48
-        if index % 2:
-            digit *= 2
-            digit -= 9 if digit > 9 else 0
-        total += digit
-    return total % 10 == 0
-
-
-def _masked(match: re.Match[str]) -> str:
-    text = match[0]
-    digits = text.replace(" ", "").replace("-", "")
-    if not is_card_number(digits):
-        return text
-    return _starred(text)
-
-
-def is_iban(text: str) -> bool:
-    """Whether the text (no blanks) is an IBAN: its check digits fit.
-
-    Source: ISO 13616-1; ISO 7064 MOD 97-10.
-
-    >>> is_iban("DE89370400440532013000"), is_iban("DE88370400440532013000")
-    (True, False)
-    """
-    return int("".join(str(int(character, 36)) for character in text[4:] + text[:4])) % 97 == 1
-
-
-def _masked_iban(match: re.Match[str]) -> str:
-    text = match[0]
-    bare = text.replace(" ", "")
-    return text[:4] + _starred(text[4:]) if len(bare) >= 15 and is_iban(bare) else text
-
-
-def _masked_email(match: re.Match[str]) -> str:
-    return f"{match[1][0]}***@{match[2]}"
-
-
-def _masked_phone(match: re.Match[str]) -> str:
-    digits = sum(character.isdigit() for character in match[0])
-    return _starred(match[0]) if 8 <= digits <= 15 else match[0]
-
-
-def _starred(text: str) -> str:
-    """Letters and digits but the last four as stars."""
-    shown, made = 4, list[str]()
-    for character in reversed(text):
-        if not character.isalnum():
-            made.append(character)
-        else:
-            made.append(character if shown > 0 else "*")
-            shown -= 1
-    return "".join(reversed(made))
-
-
-_IBAN: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
-_EMAIL: Final = re.compile(r"([A-Za-z0-9._%+-]{1,64})@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4})", re.ASCII)
-_PHONE: Final = re.compile(r"\+[1-9][0-9]{0,2}(?:[ ().-]{0,2}[0-9]{1,5}){2,6}", re.ASCII)
-_MASKS: Final = (
-    (CARDS, _CARD, _masked),
-    (IBANS, _IBAN, _masked_iban),
-    (EMAILS, _EMAIL, _masked_email),
-    (PHONES, _PHONE, _masked_phone),
-)
