@@ -64,7 +64,7 @@ def summary(rows: list[Row], corpora: Path) -> Summary:
 def masked(corpora: Path) -> dict[str, int]:
     """Of the harmless sets, how many values each mask of `minimise` changes."""
     values = [case.payload for name in BENIGN for case in read_cases(corpora / f"{name}.jsonl")]
-    counts = {}
+    counts: dict[str, int] = {}
     for kind, bit in BIT_OF.items():
         cleaning = Cleaning(bit)
         counts[kind] = sum(cleaning.cleaner(bit).clean(value) != value for value in values)
