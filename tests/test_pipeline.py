@@ -11,7 +11,7 @@ from doorward.controls.limits import Counters
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.jose import generate_key
-from doorward.pipeline import Pipeline, compile_pipeline
+from doorward.pipeline import STAGES, Pipeline, compile_pipeline
 from doorward.policy.document import Policy
 from doorward.policy.openapi import description_from_document
 
@@ -220,3 +220,16 @@ def answered(pipeline: Pipeline) -> Exchange:
     exchange.response = Response(200, headers, b'{"secret":1}')
     plan.release.apply(exchange)
     return exchange
+
+
+def test_the_stages_that_people_are_shown_are_those_of_the_plans() -> None:
+    """Where a control stands twice in a row, it is one stage."""
+    pipeline = pipeline_of(limits={"quota": {"clerk": "10/day"}})
+    plan, _ = pipeline._router.find("POST", b"/orders")
+    found: list[str] = []
+    for check in (*pipeline._address, *pipeline._first[1:], *plan.head, *plan.body):
+        module = type(getattr(check, "__self__", None)).__module__ if hasattr(check, "__self__") else check.__module__
+        control = module.split(".")[2]
+        if found[-1:] != [control]:
+            found.append(control)
+    assert found == [stage for stage in STAGES if stage not in {"audit", "forward", "minimise"}]

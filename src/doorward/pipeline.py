@@ -7,6 +7,7 @@ API description into one plan an operation: a tuple of ready-to-call checks, hol
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from doorward.controls import audit, authenticate, authorize, forward, inspect, limits, minimise, transport, validate
 from doorward.controls.audit import Recorder
@@ -57,6 +58,13 @@ class Plan:
     """Its place in the queue for the upstream."""
     websocket: WebSocketPlan | None = None
     """Set where the policy lets a WebSocket be opened."""
+
+
+STAGES: Final = (
+    *("limits", "transport", "limits", "authenticate", "limits", "authorize", "validate"),
+    *("inspect", "audit", "forward", "minimise"),
+)
+"""The controls in the order in which an exchange comes to them, for people. A test holds it against the plans."""
 
 
 class Pipeline:

@@ -12,11 +12,13 @@ from doorward.audit.reading import segment_paths
 from doorward.audit.writer import AuditWriter
 from doorward.cli import audit as audit_commands
 from doorward.cli import explain as explain_command
+from doorward.cli.declared import declared_at
 from doorward.controls.audit import AuditPolicy, Record, Recorder
 from doorward.denial import DENIALS, Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Caller, Exchange, Headers, Request, Response, Source
 from doorward.operation import Operation
+from doorward.pipeline import STAGES
 
 READ = Operation(id="readAccount", method="GET", path="/accounts/{id}", template="/accounts/{id}")
 ALICE = Caller(subject="alice", kind="user", issuer="local", roles=frozenset({"reader"}), credential_id="jti-1")
@@ -218,7 +220,103 @@ def test_what_is_no_request_id_is_wrong_use(trail: Path, text: str) -> None:
 
 @pytest.mark.parametrize("code", DENIALS)
 def test_every_denial_has_a_way_out_or_says_that_there_is_none(code: str) -> None:
-    refusal = explain_command._refusal({"code": code, "detail": ""}, "GET /accounts/{id}")
+    refusal = explain_command._refusal({"code": code, "detail": ""}, "GET /accounts/{id}", Path("none.yaml"))
     assert refusal is not None
     assert refusal["relax"]
     assert "%s" not in refusal["relax"]
+
+
+@pytest.mark.parametrize(
+    ("end", "steps"),
+    [
+        ({"kind": "outcome"}, [*STAGES]),
+        ({"kind": "intent"}, []),
+        ({"kind": "refused", "code": "transport.cl_te"}, ["limits", "transport refused"]),
+        ({"kind": "refused", "code": "limits.rate"}, ["limits refused"]),
+        (
+            {"kind": "refused", "code": "limits.rate", "caller": "local|a"},
+            ["limits", "transport", "limits", "authenticate", "limits refused"],
+        ),
+        ({"kind": "refused", "code": "limits.overload"}, ["limits", "transport", "limits refused"]),
+        (
+            {"kind": "refused", "code": "authenticate.missing"},
+            ["limits", "transport", "limits", "authenticate refused"],
+        ),
+    ],
+)
+def test_the_steps_end_at_the_control_that_refused(end: dict[str, str], steps: list[str]) -> None:
+    assert explain_command._steps(end) == steps
+
+
+def test_the_construct_that_was_refused_is_pointed_at() -> None:
+    detail = "/a: leaves a quoted string (70 %): xx x⟦' xx 0=0⟧ xx"
+    assert explain_command._why(detail) == [
+        ("why", "/a: leaves a quoted string (70 %)"),
+        ("text", "xx x' xx 0=0 xx"),
+        ("", "    ^^^^^^^^"),
+    ]
+    assert explain_command._why("no ⟦text⟧") == [("why", "no ⟦text⟧")]
+
+
+API = """openapi: 3.1.0
+info: {title: t, version: "1"}
+paths:
+  /notes/{id}:
+    post:
+      operationId: write
+      parameters:
+        - name: id
+          in: path
+          required: true
+          schema: {type: string}
+        - name: sort
+          in: query
+          schema: {type: string}
+      requestBody:
+        content:
+          application/json:
+            schema:
+              $ref: "#/components/schemas/Note"
+      responses: {}
+components:
+  schemas:
+    Note:
+      allOf:
+        - type: object
+          properties:
+            text:
+              type: string
+            tags:
+              type: array
+              items:
+                type: object
+                properties:
+                  name:
+                    type: string
+"""
+
+
+@pytest.mark.parametrize(
+    ("detail", "line"),
+    [
+        ("/text: leaves a quoted string (70 %)", 27),
+        ("#/text: must be of type string", 27),
+        ("/tags/*/name: a path climbs (95 %)", 34),
+        ("#/tags/3/name: must be of type string", 34),
+        ("/other: a command after a separator (85 %)", 23),
+        ("#: a body is required", 5),
+        ("query:sort: a path climbs (95 %)", 12),
+        ("query parameter 'sort' is sent more than once", 12),
+        ("path:id: a path climbs (95 %)", 8),
+        ("form:text: a path climbs (95 %)", 27),
+        ("query parameter 'other' is not declared", 5),
+    ],
+)
+def test_the_line_that_declares_the_field_is_named(tmp_path: Path, detail: str, line: int) -> None:
+    (tmp_path / "api.yaml").write_text(API)
+    assert declared_at(tmp_path / "api.yaml", "write", detail) == f"{tmp_path / 'api.yaml'}:{line}"
+
+
+def test_of_an_unknown_operation_no_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "api.yaml").write_text(API)
+    assert declared_at(tmp_path / "api.yaml", "other", "/text: x") == ""

@@ -11,13 +11,20 @@ import typer
 from doorward.audit.describing import describe
 from doorward.audit.reading import read_trail
 from doorward.cli.audit import AsJson, Directory, PolicyFile, find_trail
+from doorward.cli.declared import declared_at
 from doorward.cli.relaxing import relaxing
+from doorward.controls.inspect.excerpt import CLOSES, OPENS
 from doorward.denial import DENIALS
 from doorward.errors import PolicyError
+from doorward.pipeline import STAGES
 from doorward.policy.loading import load_policy
 from doorward.policy.openapi import load_description
 
 _HEX: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_SHOWN: Final = re.compile(
+    rf"(?P<reason>.*? %\)): (?P<before>[^{OPENS}]*){OPENS}(?P<construct>.*){CLOSES}(?P<after>[^{CLOSES}]*)"
+)
+"""A detail of inspect with the text around the construct."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,9 +52,10 @@ def explain(
     end = next((record for record in records if record["kind"] in {"outcome", "refused"}), records[-1])
     asked = end if "path" in end else next((record for record in records if "path" in record), end)
     operation = _operation_key(asked, policy)
-    refusal = _refusal(end, operation)
+    refusal = _refusal(end, operation, policy)
+    steps = _steps(end)
     if as_json:
-        print(json.dumps({"request_id": wanted.hex(), "refusal": refusal, "records": records}))
+        print(json.dumps({"request_id": wanted.hex(), "refusal": refusal, "steps": steps, "records": records}))
     else:
         print("\n".join([f"{name:<10} {text}" for name, text in _rows(records, end, asked, operation, refusal)]))
 
@@ -73,7 +81,27 @@ def _operation_key(end: dict[str, Any], policy: Path) -> str:
     return f"{end.get('method', '')} {end.get('path', '')}"
 
 
-def _refusal(end: dict[str, Any], operation: str) -> dict[str, str] | None:
+def _declared(end: dict[str, Any], policy: Path) -> str:
+    try:
+        return declared_at(load_policy(policy).api, end.get("operation", ""), end.get("detail", ""))
+    except PolicyError:
+        return ""
+
+
+def _steps(end: dict[str, Any]) -> list[str]:
+    """The controls the exchange came to, the last one with what it said."""
+    code = end.get("code", "")
+    control = code.partition(".")[0]
+    if control not in STAGES:
+        return [*STAGES] if end["kind"] == "outcome" else []
+    last = STAGES.index(control)
+    if control == "limits":  # of the address, of the load, of the caller
+        after = "authenticate" if end.get("caller") else "transport" if code == "limits.overload" else "limits"
+        last = STAGES.index("limits", STAGES.index(after))
+    return [*STAGES[:last], f"{control} refused"]
+
+
+def _refusal(end: dict[str, Any], operation: str, policy: Path) -> dict[str, str] | None:
     code = end.get("code", "")
     denial = DENIALS.get(code)
     if denial is None:
@@ -85,6 +113,7 @@ def _refusal(end: dict[str, Any], operation: str) -> dict[str, str] | None:
         "severity": denial.severity,
         "owasp": denial.owasp,
         "detail": end.get("detail", ""),
+        "declared": _declared(end, policy),
         "relax": relaxing(code, operation, end.get("detail", "")),
         "page": f"docs/controls/{control}.md",
     }
@@ -101,7 +130,9 @@ def _rows(
     if "path" in asked:
         rows += _asked(asked, operation)
     if refusal is not None:
-        rows.append(("why", refusal["detail"]))
+        rows += [*_why(refusal["detail"]), ("steps", ", ".join(_steps(end)))]
+        if refusal["declared"]:
+            rows.append(("declared", refusal["declared"]))
         rows.append(("threat", f"{refusal['owasp']}, severity {refusal['severity']}"))
     elif end.get("detail"):
         rows.append(("fault", end["detail"]))
@@ -120,6 +151,16 @@ def _rows(
     if refusal is not None:
         rows += [("relax", refusal["relax"]), ("page", refusal["page"])]
     return rows
+
+
+def _why(detail: str) -> list[tuple[str, str]]:
+    """The reason, and below the text, where the record has some of it, what is meant."""
+    found = _SHOWN.fullmatch(detail)
+    if found is not None:
+        before, construct, after = found["before"], found["construct"], found["after"]
+        caret = " " * len(before) + "^" * max(1, len(construct))
+        return [("why", found["reason"]), ("text", f"{before}{construct}{after}"), ("", caret)]
+    return [("why", detail)]
 
 
 def _asked(asked: dict[str, Any], operation: str) -> list[tuple[str, str]]:

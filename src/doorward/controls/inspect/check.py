@@ -3,12 +3,13 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 import jiter
 
 from doorward.controls.inspect.contents import ANY, Contents, contents_of
+from doorward.controls.inspect.excerpt import excerpt
 from doorward.controls.inspect.fields import Fields, holds_base64, pins_text, texts
 from doorward.controls.inspect.judges import (
     code,
@@ -152,11 +153,11 @@ def warm() -> None:
 class Judging:
     """Judges one text: every reading of it, every class that applies and is not excluded for its field."""
 
-    __slots__ = ("_excluded", "_judged_bytes", "_threats")
+    __slots__ = ("_excluded", "_judged_bytes", "_keeps_text", "_threats")
 
     def __init__(self, policy: InspectPolicy, operation: str, threats: tuple[Threat, ...]) -> None:
         self._threats = threats
-        self._judged_bytes = policy.judged_bytes
+        self._judged_bytes, self._keeps_text = policy.judged_bytes, policy.insecure_excerpts
         self._excluded: dict[tuple[Threat, str], float] = {}
         for exclusion in policy.exclude:
             if exclusion.operation == operation:
@@ -170,7 +171,9 @@ class Judging:
         for threat, own_judge in contents.own_judges.items():
             if threat in self._threats and not self._is_excluded(threat, field, exchange):
                 spent = self._within(spent + len(text) + _TEXT_COST, threat, field)
-                _refuse(own_judge(text), field)
+                verdict = own_judge(text)
+                if verdict is not None:
+                    self._refuse(verdict, field, text, own_judge)
         for part, judged in contents.parts(text):
             threats = tuple(each for each in self._threats if each in judged and each not in contents.own_judges)
             spent = self._judge(field, part, exchange, spent, threats, contents.least_score)
@@ -189,10 +192,15 @@ class Judging:
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
                     verdict = JUDGES[threat](form)
                     if verdict is not None and verdict.score >= least_score:
-                        _refuse(verdict, field)
+                        self._refuse(verdict, field, form, JUDGES[threat])
             if form_bits & DECODE:  # the next form is made of this one
                 spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
         return spent
+
+    def _refuse(self, verdict: Verdict, field: str, text: str, judge: Judge) -> NoReturn:
+        shown = excerpt(text, judge, is_plain=self._keeps_text)
+        where = f": {shown}" if shown else ""
+        raise Denied(f"inspect.{verdict.threat}", f"{field}: {verdict.reason} ({verdict.score} %){where}")
 
     def _is_excluded(self, threat: Threat, field: str, exchange: Exchange) -> bool:
         return exchange.now < self._excluded.get((threat, field), 0.0)
@@ -201,11 +209,6 @@ class Judging:
         if spent > self._judged_bytes:
             raise Denied(f"inspect.{threat}", f"{field}: more suspicious text than may be judged (B11)")
         return spent
-
-
-def _refuse(verdict: Verdict | None, field: str) -> None:
-    if verdict is not None:
-        raise Denied(f"inspect.{verdict.threat}", f"{field}: {verdict.reason} ({verdict.score} %)")
 
 
 def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
