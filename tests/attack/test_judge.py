@@ -1,5 +1,7 @@
 """What counts as stopped and what as passed."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -76,3 +78,12 @@ def test_an_outcome_says_what_was_expected_and_what_came() -> None:
 def test_a_refused_twin_is_a_failure_even_when_the_attack_was_stopped() -> None:
     refused = problem("denial:authorize.role", 403)
     assert judge(ATTACK, [refused], [refused]).verdict == "twin_refused"
+
+
+def test_an_answer_that_may_leave_cleaned_is_stopped_when_it_came_without_its_harm() -> None:
+    cleaned = replace(ATTACK, earns="minimise.masked", is_harmless=lambda answer: b"secret" not in answer.body)
+    assert is_stopped(cleaned, [OK])
+    assert not is_stopped(cleaned, [Answer(status=200, body=b"a secret")])
+    assert not is_stopped(cleaned, [OK, Answer(status=200, body=b"a secret")])
+    for nothing_to_see in ([], [Answer()], [problem("denial:authorize.role", 403)], [problem("fault", 500)]):
+        assert not is_stopped(cleaned, nothing_to_see), "an outage takes the harm out too"

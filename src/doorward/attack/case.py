@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from doorward.attack.wire import Answer
 
 Who = Literal["anonymous", "reader", "writer", "admin", "nobody", "api_key"]
 """Whose credential the runner adds: nobody's; a caller who may read; one who may write; one who may do all;
@@ -111,14 +114,15 @@ class Attack:
     """A request a control must stop, and the nearest harmless one it must let pass.
 
     The attack counts as stopped when the answer carries the problem type of `earns` (or, with `earns_close`,
-    when the connection is closed without an answer); the twin passes when no denial answers it.
+    when the connection is closed without an answer; or, with `is_harmless`, when the answer came without its harm); the
+    twin passes when no denial answers it.
     """
 
     id: str
     """`control.what_it_tries`, unique."""
     name: str
     earns: str
-    """The denial code."""
+    """The denial code; of an attack by an answer that is cleaned, the finding in the record."""
     threat: str
     """In words of the OWASP API Security Top 10 (2023), with its id: `API1:2023 Broken object level authorization`."""
     source: str
@@ -126,6 +130,8 @@ class Attack:
     send: Callable[[Samples], Ask | None]
     twin: Callable[[Samples], Ask | None]
     earns_close: bool = False
+    is_harmless: "Callable[[Answer], bool] | None" = None
+    """Set for an answer that may leave once what does harm is taken out: whether it is."""
 
     @property
     def control(self) -> str:

@@ -28,7 +28,12 @@ class Outcome:
 
 
 def is_stopped(attack: Attack, answers: Sequence[Answer]) -> bool:
-    """Whether one of the answers is the denial this attack must earn, or, where that counts, there is none at all."""
+    """Whether one of the answers is the denial this attack must earn, or, where that counts, there is none at all.
+
+    An attack by an answer is stopped when the answer came and no longer does harm.
+    """
+    if attack.is_harmless is not None:
+        return is_passed(answers) and all(attack.is_harmless(answer) for answer in answers)
     if any(answer.denial == attack.earns for answer in answers):
         return True
     return attack.earns_close and all(answer.status == 0 for answer in answers)

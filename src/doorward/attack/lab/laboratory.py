@@ -84,6 +84,7 @@ _POLICY: Final[dict[str, Any]] = {
         "quota": {"metered": f"{_QUOTA}/day"},
         "rules": [{"name": "crowd", "by": ["caller"], "roles": ["crowd"], "concurrency": 1}],
     },
+    "minimise": {"cors": {"origins": ["https://app.example"]}},
     "forward": {"connections": _CONNECTIONS, "waiting": 0, "response_s": 1.5},
 }
 
@@ -181,6 +182,9 @@ class Laboratory:
                 body = b'{"title":"large","priority":1}' + b" " * 200_000
                 ask = replace(misbehave, method="POST", target="/notes", body=body, who="writer")
                 return ask.with_header("Content-Type", "application/json")
+            case "any_origin" | "own_origin":
+                origin = "https://evil.example" if behaviour == "any_origin" else "https://app.example"
+                return replace(misbehave, target="/lab/any_origin").with_header("Origin", origin)
             case "refused" | "disk_full" | "busy" | "tls_right_name" | "tls_wrong_name":
                 return replace(misbehave, target="/lab/ok")
             case _:

@@ -50,6 +50,22 @@ _SAYS: Final[Mapping[str, Behaviour]] = {
     "broken_json": _saying(_answer(b'{"id":1,"title":"a no')),
     "duplicate_json_member": _saying(_answer(b'{"id":1,"title":"a note","id":2}')),
     "object_instead_of_text": _saying(_answer(b'{"id":1,"title":{"password":"secret"}}')),
+    "undeclared_member": _saying(_answer(b'{"id":1,"title":"a note","password_hash":"$argon2id$v=19$x"}')),
+    "card_number": _saying(_answer(b'{"id":1,"title":"paid with 4111 1111 1111 1111"}')),
+    "stack_trace": _saying(_answer(b'{"id":1,"title":"Traceback (most recent call last):\\n File \\"/srv/app.py\\""}')),
+    "service_key": _saying(_answer(b'{"id":1,"title":"use AKIAIOSFODNN7EXAMPLE for it"}')),
+    "error_page": _saying(
+        _answer(
+            b"<h1>500</h1><pre>/srv/bank/db.py line 12</pre>",
+            b"500 Internal Server Error",
+            b"Content-Type: text/html\r\n",
+        )
+    ),
+    "server_version": _saying(_answer(fields=_JSON + b"Server: Apache/2.4.1\r\nX-Powered-By: PHP/5.3\r\n")),
+    "open_cookie": _saying(_answer(fields=_JSON + b"Set-Cookie: session=s3cr3t; Path=/\r\n")),
+    "any_origin": _saying(
+        _answer(fields=_JSON + b"Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n")
+    ),
     "undeclared_status": _saying(_answer(status=b"203 Non-Authoritative Information")),
     "drip": _drip,
 }
