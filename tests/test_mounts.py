@@ -6,10 +6,10 @@ from typing import NamedTuple
 import msgspec
 import orjson
 import pytest
-from tests.gateway.lab import Answer, request
+from tests.gateway.lab import Answer, Client, request
 from tests.middleware.mounts import OTHER_KEY, Mounts, token
 
-from doorward.controls.audit.records import Outcome
+from doorward.controls.audit.records import Closed, Outcome
 
 TOLD = (b"allow", b"cache-control", b"content-type", b"ratelimit-policy", b"retry-after", b"www-authenticate")
 MAY_DIFFER = {"request_id", "at_ms", "port", "upstream_us", "bytes_out"}
@@ -135,6 +135,41 @@ def test_every_mount_records_it_the_same(mounts: Mounts, case: Case) -> None:
         recorded.append((kinds, {name: value for name, value in outcome.items() if name not in ignored}))
     assert recorded[0] == recorded[1]
     assert (recorded[0][1]["status"], recorded[0][1]["code"]) == (case.status, case.code)
+
+
+LONG = 20_000
+"""Orders of more than a mebibyte together."""
+
+
+@pytest.mark.parametrize("count", [3, LONG])
+@pytest.mark.parametrize("written", ["json", "lines", "csv"])
+def test_long_answers_are_filtered_and_masked_in_pieces_as_short_ones_are_whole(
+    mounts: Mounts, written: str, count: int
+) -> None:
+    raw = request("GET", f"/many?count={count}&as={written}", token())
+    note = "paid with **** **** **** 1111"
+    for mount in mounts.ports:
+        answer = mounts.ask(mount, raw)
+        assert answer.status == 200
+        if written == "csv":
+            assert answer.body.decode() == "".join(f"o-{number},{note}\n" for number in range(count))
+            continue
+        body = answer.body if written == "json" else b"[" + b",".join(answer.body.splitlines()) + b"]"
+        assert orjson.loads(body) == [{"id": f"o-{number}", "note": note} for number in range(count)]
+
+
+@pytest.mark.parametrize("written", ["json", "lines"])
+def test_a_long_answer_that_breaks_a_rule_is_broken_off_and_recorded(mounts: Mounts, written: str) -> None:
+    raw = request("GET", f"/many?count={LONG}&as={written}&fault=1", token())
+    for mount, port in mounts.ports.items():
+        with Client(port) as client:
+            client.send(raw)
+            with pytest.raises(EOFError, match="cut"):
+                client.answer()
+        closed = [entry for entry in mounts.audits[mount].entries() if isinstance(entry, Closed)][-1]
+        assert not closed.complete
+        assert "minimise.response_schema" in closed.detail
+        assert "minimise.undeclared_field" in closed.detail
 
 
 def test_the_application_is_told_what_an_upstream_is_told(mounts: Mounts) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from doorward.denial import Denied
 from doorward.operation import Operation
@@ -172,6 +172,19 @@ class Caller:
 _NO_VALUES: Final[Mapping[str, str]] = {}
 
 
+class BodyFilter(Protocol):
+    """Filters a body piece by piece. Errors of both: Denied, in the middle of the answer."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may leave now; empty when more is needed first."""
+
+    def end(self) -> bytes:
+        """What may leave at the end."""
+
+    def findings(self) -> list[str]:
+        """What was done so far, as it stands in the record."""
+
+
 class Exchange:
     """One request, its response and the facts found so far; handed from control to control.
 
@@ -180,6 +193,7 @@ class Exchange:
 
     __slots__ = (
         "answer_headers",
+        "body_filter",
         "bytes_in",
         "bytes_out",
         "caller",
@@ -234,6 +248,8 @@ class Exchange:
         """Path parameters of the matched operation, percent-decoded once."""
         self.parameters: dict[tuple[str, str], Any] = {}
         """Validated parameters by (location, name), in the type the description gives them."""
+        self.body_filter: BodyFilter | None = None
+        """What the body of a streamed answer goes through on its way out."""
         self.file_names: tuple[tuple[str, str], ...] = ()
         """Names of uploaded files, each after the name of its field."""
         self.json_body: Any = UNPARSED

@@ -18,6 +18,9 @@ class Release(Protocol):
     def reads_body(self, exchange: Exchange, response: Response) -> bool:
         """Whether `apply` needs the whole body; else it may be streamed."""
 
+    def streams(self, exchange: Exchange, response: Response) -> bool:
+        """Whether a long body can be filtered in pieces although `apply` would like it whole."""
+
     def apply(self, exchange: Exchange) -> None:
         """Change `exchange.response` into what may leave. Errors: Denied."""
 
@@ -40,11 +43,12 @@ def observed(check: Check) -> Check:
 class ObservedRelease:
     """A release that records what it would change or refuse, and changes nothing."""
 
-    __slots__ = ("_release", "reads_body")
+    __slots__ = ("_release", "reads_body", "streams")
 
     def __init__(self, release: Release) -> None:
         self._release = release
         self.reads_body = release.reads_body
+        self.streams = release.streams
 
     def apply(self, exchange: Exchange) -> None:
         """Nothing, with what the release would have done among the findings."""
@@ -59,6 +63,7 @@ class ObservedRelease:
             exchange.findings.append(denied.code)
         finally:
             exchange.response = response
+            exchange.body_filter = None
         exchange.findings[known:] = [OBSERVED + finding for finding in exchange.findings[known:]]
 
 
@@ -69,6 +74,10 @@ class NoRelease:
 
     def reads_body(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
         """Nothing is read."""
+        return False
+
+    def streams(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
+        """Nothing is filtered."""
         return False
 
     def apply(self, exchange: Exchange) -> None:

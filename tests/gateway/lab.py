@@ -178,6 +178,9 @@ class StubRelease:
     def reads_body(self, exchange: Exchange, response: Response) -> bool:
         return self.reads
 
+    def streams(self, exchange: Exchange, response: Response) -> bool:
+        return False
+
     def apply(self, exchange: Exchange) -> None:
         if exchange.response is not None and exchange.response.headers.count((b"x-leak", b"1")):
             raise Denied("minimise.response_schema", "leak")

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from tests.gateway.lab import PATIENCE_S, Answer, Client, MemoryAudit
 
+from doorward.controls import inspect
 from doorward.controls.authenticate import Credentials, credentials_data
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
@@ -80,6 +81,23 @@ DOCUMENT: Final[dict[str, Any]] = {
         "/file": {"get": {"responses": {"200": {"description": "ok", "content": {"text/plain": {}}}}}},
         "/health": _get(),
         "/page": _get(),
+        "/many": {
+            "parameters": [
+                {"name": name, "in": "query", "schema": {"type": "string"}} for name in ("count", "as", "fault")
+            ],
+            "get": {
+                "responses": {
+                    "200": {
+                        "description": "ok",
+                        "content": {
+                            "application/json": {"schema": {"type": "array", "items": _ORDER}},
+                            "application/x-ndjson": {"schema": _ORDER},
+                            "text/csv": {},
+                        },
+                    }
+                }
+            },
+        },
         "/crash": _get(),
         "/once": _get(),
         "/seen": _get(_ANY),
@@ -157,6 +175,7 @@ class Mounts:
     """The gateway and the middleware over the same API, and what each recorded."""
 
     def __enter__(self) -> Self:
+        inspect.warm()  # as a worker does before it serves
         self._ready: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=uvloop.run, args=(self._main(),), daemon=True)
         self._thread.start()
@@ -250,6 +269,7 @@ def make_api() -> Starlette:
             Route("/file", _file),
             Route("/health", _order),
             Route("/page", _page),
+            Route("/many", _many),
             Route("/crash", _crash),
             Route("/once", _order),
             Route("/seen", _seen),
@@ -280,6 +300,25 @@ async def _file(request: Request) -> Response:
 
 async def _page(request: Request) -> Response:
     return HTMLResponse("<h1>It works!</h1>")
+
+
+async def _many(request: Request) -> Response:
+    """`count` orders with a member too many, as `json`, `lines` or `csv`, in pieces; `fault` breaks the last one."""
+    count, written = int(request.query_params["count"]), request.query_params.get("as", "json")
+    order = b'{"id":"o-%d","note":"paid with 4111 1111 1111 1111","password":"undeclared"}'
+    rows = [order % number for number in range(count)]
+    media_type = {"json": "application/json", "lines": "application/x-ndjson", "csv": "text/csv"}[written]
+    if written == "csv":
+        rows = [b"o-%d,paid with 4111 1111 1111 1111" % number for number in range(count)]
+    if "fault" in request.query_params:
+        rows[-1] = b'{"id":}'
+    whole = b"[" + b",".join(rows) + b"]" if written == "json" else b"".join(row + b"\n" for row in rows)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(whole), 50_000):
+            yield whole[start : start + 50_000]
+
+    return StreamingResponse(pieces(), media_type=media_type)
 
 
 async def _crash(request: Request) -> Response:

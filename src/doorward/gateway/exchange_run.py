@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from doorward.controls.minimise import LONG_BYTES
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Pending, Response
 from doorward.gateway.answer import LAST_CHUNK, chunk
@@ -351,14 +352,36 @@ class ExchangeRun:
             response = self.exchange.response = Response(status, headers)
             if self.streams_body and not self._upload_ended:
                 self._client.keeps_alive = False
-            if (length is not None and length <= SMALL_BYTES) or plan.release.reads_body(self.exchange, response):
-                if length is not None and length > self._gateway.response_bytes:
-                    self.refuse(_response_too_large(self._gateway.response_bytes))
+            if length is not None and length <= SMALL_BYTES:
                 return
-            self._streams_response = True
-            plan.release.apply(self.exchange)
-            self._note_time()
-            self._record()
+            if plan.release.reads_body(self.exchange, response):
+                if length is None or length <= LONG_BYTES:
+                    return
+                if not plan.release.streams(self.exchange, response):
+                    if length > self._gateway.response_bytes:
+                        self.refuse(_response_too_large(self._gateway.response_bytes))
+                    return
+            self._stream(plan)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def _stream(self, plan: "Plan") -> None:
+        """Let the response leave while it comes. Errors: Denied."""
+        self._streams_response = True
+        plan.release.apply(self.exchange)
+        self._note_time()
+        self._record()
+
+    def _look_at_length(self) -> None:
+        """The response has grown too long to be held, if it can be filtered in pieces."""
+        plan, response = self.plan, self.exchange.response
+        if plan is None or response is None:
+            return
+        try:
+            if plan.release.streams(self.exchange, response):
+                self._stream(plan)
         except Denied as denied:
             self.refuse(denied)
         except Exception as error:  # noqa: BLE001 - containment, as above
@@ -374,7 +397,10 @@ class ExchangeRun:
         if not self._streams_response and self._stage is not _Stage.UPSTREAM:
             return
         self._collected.append(data)
+        was_long = self._collected_bytes > LONG_BYTES
         self._collected_bytes += len(data)
+        if not self._streams_response and self._collected_bytes > LONG_BYTES and not was_long:
+            self._look_at_length()
         if self._streams_response:
             # The status line waits for its record; until then the upstream waits too.
             if self._connection is not None:
@@ -493,6 +519,8 @@ class ExchangeRun:
         collected, self._collected = self._collected, []
         for piece in collected:
             self._send_piece(piece)
+            if self.is_abandoned:
+                return
         if self._response_ended:
             self._end_stream()
         elif self._connection is not None and not client.is_slow:
@@ -507,22 +535,54 @@ class ExchangeRun:
         self._close_stream(complete=complete, detail=detail)
 
     def _send_piece(self, data: bytes) -> None:
+        body_filter = self.exchange.body_filter
+        if body_filter is not None:
+            try:
+                data = body_filter.feed(data)
+            except Exception as error:  # noqa: BLE001 - containment, as above
+                self._filter_failed(error)
+                return
+            if not data:
+                return
         self.exchange.bytes_out += len(data)
         self._client.answer_data(data)
 
     def _end_stream(self) -> None:
+        body_filter = self.exchange.body_filter
+        if body_filter is not None:
+            try:
+                rest = body_filter.end()
+            except Exception as error:  # noqa: BLE001 - containment, as above
+                self._filter_failed(error)
+                return
+            if rest:
+                self.exchange.bytes_out += len(rest)
+                self._client.answer_data(rest)
         self._close_stream(complete=True)
         self._client.end_answer()
 
-    def _break_off(self) -> None:
+    def _filter_failed(self, error: Exception) -> None:
+        """The rest of the answer must not leave, and its status has left: all that is left is to break it off."""
+        if isinstance(error, Denied):
+            detail = f"{error.code}: {error.detail}"
+        else:
+            detail = f"{type(error).__name__}: {error}"
+            _log.error("fault", request=self.exchange.id, error=type(error).__name__, exc_info=error)
+        self._drop_upstream()
+        self._client.keeps_alive = False
+        self._break_off(detail)
+
+    def _break_off(self, detail: str = "") -> None:
         was_streaming = self._stage is _Stage.STREAM
         self.is_abandoned = True
         if was_streaming:
-            self._close_stream(complete=False)
+            self._close_stream(complete=False, detail=detail)
         self._client.abort()
 
     def _close_stream(self, *, complete: bool, detail: str = "") -> None:
         self._done()
+        if self.exchange.body_filter is not None:
+            detail = ", ".join([*([detail] if detail else []), *self.exchange.body_filter.findings()])
         self._gateway.audit.append(self.pipeline.recorder.closed(self.exchange, complete, detail), _ignore)
 
     def client_pressure(self, *, pauses: bool) -> None:

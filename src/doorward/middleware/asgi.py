@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorward.controls.audit import Record
 from doorward.controls.limits import Load, Pressure, check_head_size
+from doorward.controls.minimise import LONG_BYTES
 from doorward.denial import Denied
 from doorward.errors import Fault
 from doorward.exchange import Response
@@ -255,6 +256,10 @@ class _Run:
         response = exchange.response = Response(message["status"], headers)
         if exchange.request.method == "HEAD" or plan.release.reads_body(exchange, response):
             return
+        await self._stream(plan, response)
+
+    async def _stream(self, plan: Plan, response: Response) -> None:
+        exchange = self.exchange
         plan.release.apply(exchange)
         if not await self._append(self.pipeline.recorder.outcome(exchange)):
             raise Denied("audit.unavailable", "the outcome could not be recorded")
@@ -266,19 +271,35 @@ class _Run:
         if plan is None or response is None:
             raise Fault("a body without an answer")
         if self._is_streaming:
-            exchange.bytes_out += len(data)
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
-            if not more:
-                await self._close_stream(complete=True)
+            await self._send_piece(data, more=more)
             return
         self._collected.append(data)
         self._response_bytes += len(data)
+        if self._response_bytes > LONG_BYTES and plan.release.streams(exchange, response):
+            await self._stream(plan, response)
+            collected, self._collected = b"".join(self._collected), []
+            await self._send_piece(collected, more=more)
+            return
         if self._response_bytes > self.policy.forward.response_bytes:
             raise Denied("forward.upstream_framing", f"response above {self.policy.forward.response_bytes} bytes")
         if not more:
             response.body = b"".join(self._collected)
             plan.release.apply(exchange)
             await self._answer(response)
+
+    async def _send_piece(self, data: bytes, *, more: bool) -> None:
+        body_filter = self.exchange.body_filter
+        if body_filter is not None:
+            try:
+                data = body_filter.feed(data) + (b"" if more else body_filter.end())
+            except Denied as denied:
+                await self._close_stream(complete=False, detail=f"{denied.code}: {denied.detail}")
+                # The status has left: only a broken connection says now that the body is not whole.
+                raise Fault(f"the answer was broken off: {denied.code}") from None
+        self.exchange.bytes_out += len(data)
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        if not more:
+            await self._close_stream(complete=True)
 
     # -- the record, then the answer ----------------------------------------------------------------------------------
 
@@ -310,9 +331,11 @@ class _Run:
         headers = answer_headers(self.exchange, response, length=length)
         await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
 
-    async def _close_stream(self, *, complete: bool) -> None:
+    async def _close_stream(self, *, complete: bool, detail: str = "") -> None:
         self._is_streaming, self._is_answered = False, True
-        await self._append(self.pipeline.recorder.closed(self.exchange, complete))
+        if self.exchange.body_filter is not None:
+            detail = ", ".join([*([detail] if detail else []), *self.exchange.body_filter.findings()])
+        await self._append(self.pipeline.recorder.closed(self.exchange, complete, detail))
 
     async def _append(self, record: Record) -> bool:
         """Whether the record became durable."""

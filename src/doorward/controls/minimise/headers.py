@@ -107,6 +107,11 @@ def hardened(cookie: bytes, *, is_https: bool) -> bytes:
     return cookie + b"; Secure" if is_https and b"secure" not in names else cookie
 
 
+def without_body_fields(response: Response) -> list[Header]:
+    """The fields of an answer whose body is going to be another, of a length nobody knows yet."""
+    return [header for header in response.headers if header[0] not in _OF_THE_BODY]
+
+
 def set_body(response: Response, body: bytes, *, media_type: bytes | None = None) -> None:
     """Nothing; the response carries `body`, and the fields that spoke of the old one are gone.
 

@@ -1,16 +1,15 @@
 """Compiles one operation into what its answers go through on their way out."""
 
 import http
-import json
-from decimal import Decimal
 from typing import Any, Final
 
-import jiter
 import orjson
 
-from doorward.controls.minimise.headers import HeaderRules, set_body
+from doorward.controls.minimise.headers import HeaderRules, set_body, without_body_fields
+from doorward.controls.minimise.json_text import CODE, parsed, written
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.minimise.shape import Shape, ShapeCompiler
+from doorward.controls.minimise.stream import ArrayFilter, JsonLinesFilter, TextFilter
 from doorward.controls.minimise.texts import BIT_OF, CARDS, INTERNALS, SECRETS, Cleaner, Cleaning
 from doorward.denial import Denied
 from doorward.errors import PolicyError
@@ -19,7 +18,6 @@ from doorward.media_types import is_json, is_xml
 from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
 from doorward.schemas.judge import Judge
 
-_CODE: Final = "minimise.response_schema"
 _MISFIT: Final = "minimise.unfit_value:"
 _PROBLEM: Final = b"application/problem+json"
 _LINES: Final = frozenset(
@@ -36,8 +34,10 @@ _LINES: Final = frozenset(
 _TABLES: Final = frozenset({"text/csv", "text/tab-separated-values"})
 _CODE_TEXTS: Final = frozenset({"text/event-stream", "text/javascript", "text/css"})
 """Never read as text: a stream without an end, and code, whose texts are nobody's data."""
-_TEXT_BYTES: Final = 1_048_576
-"""Longest text read whole. Longer ones, and those that do not say their length, stream as they are."""
+LONG_BYTES: Final = 1_048_576
+"""Longest body read whole where it could be read in pieces: texts by line, arrays by element."""
+_ELEMENT_BYTES: Final = 1_048_576
+"""Largest element of an array, or line, of an answer that is filtered in pieces."""
 
 
 def compile_release(
@@ -79,15 +79,15 @@ class Release:
     When `reads_body` says no, `apply` is called with `response.body` None, and the body is streamed after it.
     """
 
-    __slots__ = ("_cleaning", "_compiler", "_declared", "_description", "_header_rules", "_plans", "_policy")
+    __slots__ = ("_cleaning", "_declared", "_description", "_header_rules", "_plans", "compiler", "policy")
 
     def __init__(
         self, operation: Operation, policy: MinimisePolicy, description: ApiDescription, mask_key: bytes
     ) -> None:
-        self._policy = policy
+        self.policy = policy
         self._declared = operation.responses
         self._description = description
-        self._compiler = ShapeCompiler(description)
+        self.compiler = ShapeCompiler(description)
         self._header_rules = HeaderRules(policy)
         self._cleaning = _cleaning(policy, mask_key)
         self._plans: dict[tuple[int, bytes], _Plan] = {}
@@ -98,6 +98,10 @@ class Release:
             return False
         plan = self._plan(response)
         return plan.reads_body or (plan.is_text and _is_short(response))
+
+    def streams(self, exchange: Exchange, response: Response) -> bool:
+        """Whether a long body that `apply` would need whole can be filtered in pieces as well."""
+        return _has_body(exchange, response) and self._plan(response).is_cut
 
     def apply(self, exchange: Exchange) -> None:
         """Nothing; `exchange.response` holds what may leave, and the findings say what was taken out.
@@ -122,14 +126,25 @@ class Release:
             set_body(response, _problem(exchange, response.status), media_type=_PROBLEM)
         elif plan.reads_body and response.body:
             self._json(exchange, response, response.body, plan)
+        elif plan.is_cut and response.body is None:
+            if _is_compressed(response):
+                raise Denied(CODE, "the answer is compressed although none was asked for")
+            values = _Values(self, plan, exchange)
+            make = JsonLinesFilter if plan.is_lines else ArrayFilter
+            exchange.body_filter = make(values, self._cleaning, _ELEMENT_BYTES)
+            response.headers = without_body_fields(response)
         elif plan.is_text:
             self._text(exchange, response, plan)
         return plan
 
     def _text(self, exchange: Exchange, response: Response, plan: "_Plan") -> None:
         body = response.body
-        if body is None or _is_compressed(response):
+        if _is_compressed(response):
             exchange.findings.append("minimise.unread_text")
+            return
+        if body is None:
+            exchange.body_filter = TextFilter(self._cleaning)
+            response.headers = without_body_fields(response)
             return
         kinds = self._cleaning.scanner.kinds(body)
         if kinds:
@@ -141,38 +156,29 @@ class Release:
 
     def _json(self, exchange: Exchange, response: Response, body: bytes, plan: "_Plan") -> None:
         if _is_compressed(response):
-            raise Denied(_CODE, "the answer is compressed although none was asked for")
+            raise Denied(CODE, "the answer is compressed although none was asked for")
         pieces = body.split(b"\n") if plan.is_lines else [body]
         kinds = self._cleaning.scanner.kinds(body)
         cleaner = self._cleaning.cleaner(kinds) if kinds else None
         dropped = changed = 0
-        self._compiler.roles = exchange.caller.roles if exchange.caller is not None else frozenset()
+        values = _Values(self, plan, exchange)
         for place, piece in enumerate(pieces):
             if plan.is_lines and not piece.strip(b" \t\r"):
                 continue
-            value = _parsed(piece)
-            if plan.judge is not None and not plan.judge.fits(value):
-                self._note_misfit(exchange, plan.judge, value)
-            dropped += plan.shape.keep(value) if plan.shape is not None else 0
+            value = parsed(piece)
+            dropped += values.keep(value)
             total = dropped
             if cleaner is not None:
                 value = cleaner.clean(value, plan.shape) if isinstance(value, (str, dict, list)) else value
                 total += cleaner.masked_count + cleaner.replaced_count
             if total != changed:
-                pieces[place], changed = _written(value), total
+                pieces[place], changed = written(value), total
         if dropped:
             exchange.findings.append(f"minimise.undeclared_field:{dropped}")
         if cleaner is not None:
             _note(exchange, cleaner)
         if changed:
             set_body(response, b"\n".join(pieces))
-
-    def _note_misfit(self, exchange: Exchange, judge: Judge, value: Any) -> None:
-        misfit = judge.failures(value, is_small=False)[0]
-        if self._policy.values == "refuse":
-            raise Denied(_CODE, f"{misfit.pointer}: {misfit.detail}")
-        if not any(finding.startswith(_MISFIT) for finding in exchange.findings):
-            exchange.findings.append(f"{_MISFIT}{misfit.pointer}")
 
     def _plan(self, response: Response) -> "_Plan":
         media_type = b""
@@ -191,7 +197,7 @@ class Release:
     def _compiled(self, status: int, content_type: bytes) -> "_Plan":
         media_type = content_type.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
         declared = declared_response(self._declared, status)
-        if status >= 500 and not (self._policy.insecure_upstream_errors and declared):
+        if status >= 500 and not (self.policy.insecure_upstream_errors and declared):
             return _Plan(media_type, declared, refusal="an error of the upstream")
         if declared is None:
             return self._undeclared(media_type, None, f"status {status} is not declared")
@@ -199,7 +205,7 @@ class Release:
         if content is None:
             what = f"media type {media_type[:64] or '(none)'} is not declared for status {status}"
             return self._undeclared(media_type, declared, what)
-        shape = self._compiler.shape((content.schema,)) if content.schema is not None else None
+        shape = self.compiler.shape((content.schema,)) if content.schema is not None else None
         if is_json(media_type):
             return _Plan(media_type, declared, shape=shape, judge=self._judge(content))
         each = shape.of_each() if shape is not None else None
@@ -208,7 +214,7 @@ class Release:
         return _Plan(media_type, declared, shape=each, is_lines=each is not None and media_type in _LINES)
 
     def _judge(self, content: MediaType) -> Judge | None:
-        if self._policy.values == "pass":
+        if self.policy.values == "pass":
             return None
         try:
             return _judge_of(content, self._description)
@@ -216,8 +222,37 @@ class Release:
             return None
 
     def _undeclared(self, media_type: str, declared: ResponseDescription | None, problem: str) -> "_Plan":
-        is_let_pass = self._policy.insecure_undeclared_responses
+        is_let_pass = self.policy.insecure_undeclared_responses
         return _Plan(media_type, declared, refusal="" if is_let_pass else problem)
+
+
+class _Values:
+    """The data of one answer, kept to what is declared for this caller."""
+
+    __slots__ = ("_compiler", "_exchange", "_is_refused", "_plan", "_roles")
+
+    def __init__(self, release: Release, plan: "_Plan", exchange: Exchange) -> None:
+        self._plan, self._exchange, self._compiler = plan, exchange, release.compiler
+        self._is_refused = release.policy.values == "refuse"
+        self._roles = exchange.caller.roles if exchange.caller is not None else frozenset[str]()
+
+    def keep(self, value: Any) -> int:
+        """How many undeclared members were dropped. Errors: Denied."""
+        judge, shape = self._plan.judge, self._plan.shape
+        if judge is not None and not judge.fits(value):
+            self._misfit(judge, value)
+        if shape is None:
+            return 0
+        self._compiler.roles = self._roles
+        return shape.keep(value)
+
+    def _misfit(self, judge: Judge, value: Any) -> None:
+        misfit = judge.failures(value, is_small=False)[0]
+        if self._is_refused:
+            raise Denied(CODE, f"{misfit.pointer}: {misfit.detail}")
+        findings = self._exchange.findings
+        if not any(finding.startswith(_MISFIT) for finding in findings):
+            findings.append(f"{_MISFIT}{misfit.pointer}")
 
 
 class _Plan:
@@ -225,6 +260,7 @@ class _Plan:
 
     __slots__ = (
         "caching_is_declared",
+        "is_cut",
         "is_json",
         "is_lines",
         "is_table",
@@ -250,6 +286,9 @@ class _Plan:
         """What leaves is JSON: a refusal is, too."""
         self.is_text = not (self.is_json or is_lines) and _is_text(media_type)
         self.is_table = media_type in _TABLES
+        is_array = self.is_json and shape is not None and shape.takes == {list} and not shape.is_free
+        self.is_cut = not refusal and (is_lines or is_array)
+        """It can be filtered in pieces: by element, or by line."""
         self.reads_body = self.is_json or is_lines
         self.caching_is_declared = declared is not None and "cache-control" in declared.headers
 
@@ -284,7 +323,7 @@ def _is_short(response: Response) -> bool:
     """Whether the answer says that its body is short enough to be read whole."""
     for name, value in response.headers:
         if name == b"content-length":
-            return value.isdigit() and len(value) < 10 and int(value) <= _TEXT_BYTES
+            return value.isdigit() and len(value) < 10 and int(value) <= LONG_BYTES
     return False
 
 
@@ -304,29 +343,7 @@ def _refuse_or_empty(response: Response, problem: str) -> None:
     if 300 <= response.status < 400:
         set_body(response, b"")
     elif response.body != b"":
-        raise Denied(_CODE, problem)
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return jiter.from_json(
-            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="decimal"
-        )
-    except ValueError:
-        raise Denied(_CODE, "the answer is not valid JSON, or names a member twice") from None
-
-
-def _written(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value, default=_number)
-    except TypeError:
-        # An integer beyond 64 bits; the standard library writes those, digit for digit.
-        return json.dumps(value, default=float, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _number(value: Decimal) -> orjson.Fragment:
-    """A number with a fraction, in the digits the upstream wrote."""
-    return orjson.Fragment(str(value))
+        raise Denied(CODE, problem)
 
 
 def _problem(exchange: Exchange, status: int) -> bytes:
