@@ -1,0 +1,258 @@
+"""Message components (RFC 9421 section 2): what a signature can cover, and the value each one has in a message."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+from urllib.parse import quote, unquote_plus
+
+from doorward.signatures.errors import SignatureRefused
+from doorward.signatures.structured_fields import (
+    BareItem,
+    FieldError,
+    Item,
+    parse_dictionary,
+    parse_item,
+    parse_list,
+    serialize_bare,
+    serialize_dictionary,
+    serialize_list,
+    serialize_member,
+)
+
+_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
+_FLAGS: Final = frozenset({"sf", "bs", "req", "tr"})
+_DERIVED: Final = frozenset(
+    {"@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query", "@query-param", "@status"}
+)
+_PORTS: Final = {"http": ":80", "https": ":443"}
+_QUERY_PARAMETERS: Final = 1_024
+"""Most parameters of a query looked through for one name."""
+STRUCTURED: Final[Mapping[str, Literal["item", "list", "dictionary"]]] = {
+    "accept-signature": "dictionary",
+    "cache-status": "list",
+    "cdn-cache-control": "dictionary",
+    "client-cert": "item",
+    "client-cert-chain": "list",
+    "content-digest": "dictionary",
+    "priority": "dictionary",
+    "proxy-status": "list",
+    "repr-digest": "dictionary",
+    "signature": "dictionary",
+    "signature-input": "dictionary",
+    "want-content-digest": "dictionary",
+    "want-repr-digest": "dictionary",
+}
+"""Fields known to be structured, for `sf`: without knowing its kind a field has no one spelling."""
+
+
+class FieldsView(Protocol):
+    """Header fields by lower-case name: `exchange.Headers`, or anything that has the same."""
+
+    def all(self, name: bytes) -> Sequence[bytes]:
+        """Every value of a field, in order; nothing when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A request, or (with `status`) the response to one, as far as a signature can cover it."""
+
+    fields: FieldsView
+    method: str = ""
+    scheme: str = "https"
+    authority: bytes = b""
+    """Host and port as in the Host field."""
+    target: bytes = b""
+    """The request target as it stood on the wire."""
+    status: int | None = None
+    request: "Message | None" = None
+    """Of a response: the request it answers, for components with `req`."""
+    trailers: FieldsView | None = None
+    structured: Mapping[str, Literal["item", "list", "dictionary"]] | None = None
+    """More structured fields than `STRUCTURED`, for `sf`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component identifier: a name and its parameters."""
+
+    name: str
+    parameters: tuple[tuple[str, BareItem], ...] = ()
+
+    @property
+    def key(self) -> tuple[str, frozenset[tuple[str, BareItem]]]:
+        """What makes two identifiers the same: the order of parameters does not (RFC 9421 section 2)."""
+        return self.name, frozenset(self.parameters)
+
+    @property
+    def item(self) -> Item:
+        """As a structured item."""
+        return Item(self.name, dict(self.parameters))
+
+    def __str__(self) -> str:
+        return serialize_member(self.item)
+
+
+def component(text: str) -> Component:
+    """The component that a policy or program writes: `@path`, `content-digest`, `"@query-param";name="id"`.
+
+    Errors: SignatureRefused `invalid`.
+    """
+    try:
+        item = parse_item(text if text.startswith('"') else f'"{text}"')
+    except FieldError as error:
+        raise SignatureRefused("invalid", f"{text!r} is not a component: {error}") from None
+    return component_from_item(item)
+
+
+def component_from_item(item: Item) -> Component:
+    """The component a signature names. Errors: SignatureRefused `invalid` for one that does not exist."""
+    name = item.value
+    if type(name) is not str:
+        raise SignatureRefused("invalid", "a component is not named by a string")
+    found = Component(name, tuple(item.parameters.items()))
+    for parameter, value in found.parameters:
+        if parameter in _FLAGS:
+            if value is not True:
+                raise SignatureRefused("invalid", f"the parameter {parameter} of {name} is not a flag")
+        elif parameter not in {"key", "name"} or type(value) is not str:
+            raise SignatureRefused("invalid", f"{name} has an unknown parameter {parameter}")
+    _require_sense(found, dict(found.parameters))
+    return found
+
+
+def _require_sense(found: Component, parameters: Mapping[str, BareItem]) -> None:
+    """Errors: SignatureRefused `invalid` for parameters that do not go with the name or with each other."""
+    if found.name.startswith("@"):
+        if found.name not in _DERIVED:
+            raise SignatureRefused("invalid", f"{found.name!r} cannot be covered")
+        wanted = {"name"} if found.name == "@query-param" else set()
+        if parameters.keys() - {"req"} != wanted:
+            raise SignatureRefused("invalid", f"{found} has parameters that do not go with it")
+        return
+    if _NAME.fullmatch(found.name) is None:
+        raise SignatureRefused("invalid", "a field is not named in lower case")
+    clash = "bs" in parameters and ("sf" in parameters or "key" in parameters)
+    if clash or "name" in parameters:
+        raise SignatureRefused("invalid", f"{found} has parameters that do not go together")
+
+
+def component_value(found: Component, message: Message) -> str:
+    """The value of a component in the message (RFC 9421 sections 2.1 and 2.2), without a line break.
+
+    Errors: SignatureRefused `invalid` when the message has no such component, or more than one reading of it.
+    """
+    parameters = dict(found.parameters)
+    if "req" in parameters:
+        if message.request is None:
+            raise SignatureRefused("invalid", f"{found} is of a request, and this is no answer to one")
+        message = message.request
+    value = _derived(found.name, parameters, message) if found.name.startswith("@") else None
+    if value is None:
+        value = _field(found.name, parameters, message)
+    if not value.isascii() or "\n" in value or "\r" in value or "\0" in value:
+        # A line break would let one value pass for several lines of the signature base.
+        raise SignatureRefused("invalid", f"the value of {found} is not one line of ASCII")
+    return value
+
+
+def _derived(name: str, parameters: Mapping[str, BareItem], message: Message) -> str:
+    if name == "@status":
+        if message.status is None:
+            raise SignatureRefused("invalid", "a request has no @status")
+        return str(message.status)
+    if message.status is not None:
+        raise SignatureRefused("invalid", f"a response has no {name}; of its request it is {name};req")
+    match name:
+        case "@method":
+            return message.method
+        case "@scheme":
+            return message.scheme.lower()
+        case "@authority":
+            return _authority(message)
+        case "@request-target":
+            return message.target.decode("latin-1")
+        case "@target-uri":
+            return _target_uri(message)
+    path, query = _path_and_query(message)
+    if name == "@path":
+        return path or "/"
+    return f"?{query}" if name == "@query" else _query_parameter(query, str(parameters["name"]))
+
+
+def _authority(message: Message) -> str:
+    text = message.authority.decode("latin-1").lower()
+    if not text:
+        raise SignatureRefused("invalid", "the message has no authority")
+    return text.removesuffix(_PORTS.get(message.scheme.lower(), "\n"))
+
+
+def _target_uri(message: Message) -> str:
+    if not message.target.startswith(b"/"):
+        return message.target.decode("latin-1")
+    return f"{message.scheme.lower()}://{_authority(message)}{message.target.decode('latin-1')}"
+
+
+def _path_and_query(message: Message) -> tuple[str, str]:
+    target = message.target.decode("latin-1")
+    if not target.startswith("/"):
+        # absolute form (RFC 9112 section 3.2.2); the asterisk and authority forms have no path
+        _, found, rest = target.partition("://")
+        if not found:
+            raise SignatureRefused("invalid", "the request target has no path")
+        end = min((place for mark in "/?" if (place := rest.find(mark)) >= 0), default=len(rest))
+        target = rest[end:]
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _query_parameter(query: str, name: str) -> str:
+    pairs = query.split("&", _QUERY_PARAMETERS)
+    if len(pairs) > _QUERY_PARAMETERS:
+        raise SignatureRefused("invalid", f"more than {_QUERY_PARAMETERS} query parameters")
+    found = [value for key, _, value in (pair.partition("=") for pair in pairs) if _encoded(key) == name]
+    if len(found) != 1:
+        # RFC 9421 section 2.2.8: which of several values is meant nobody can tell.
+        raise SignatureRefused("invalid", f"the query has {len(found)} parameters {name!r}")
+    return _encoded(found[0])
+
+
+def _encoded(text: str) -> str:
+    """A name or value of a query, decoded as a form and percent-encoded anew (RFC 9421 section 2.2.8)."""
+    if text.isalnum() and text.isascii():
+        return text
+    decoded = unquote_plus(text, errors="surrogateescape")
+    return quote(decoded, safe="*-._", errors="surrogateescape").replace("~", "%7E")
+
+
+def _field(name: str, parameters: Mapping[str, BareItem], message: Message) -> str:
+    fields: Any = message.fields
+    if "tr" in parameters:
+        fields = message.trailers
+    raw = [] if fields is None else [value.strip(b" \t") for value in fields.all(name.encode("ascii"))]
+    if not raw:
+        raise SignatureRefused("invalid", f"the message has no field {name}")
+    if "bs" in parameters:
+        return ", ".join(serialize_bare(value) for value in raw)
+    text = b", ".join(raw).decode("latin-1")
+    if "key" not in parameters and "sf" not in parameters:
+        return text
+    try:
+        if "key" in parameters:
+            return serialize_member(parse_dictionary(text)[str(parameters["key"])])
+        return _respelled(name, text, message)
+    except (FieldError, KeyError) as error:
+        raise SignatureRefused("invalid", f"the field {name} is not structured as it should be: {error}") from None
+
+
+def _respelled(name: str, text: str, message: Message) -> str:
+    kind = (message.structured or {}).get(name) or STRUCTURED.get(name)
+    match kind:
+        case "dictionary":
+            return serialize_dictionary(parse_dictionary(text))
+        case "list":
+            return serialize_list(parse_list(text))
+        case "item":
+            return serialize_member(parse_item(text))
+        case _:
+            raise FieldError("not known to be structured")
