@@ -52,6 +52,7 @@ _MALFORMED: Final = "Malformed request"
 _FRAMING: Final = Denial(400, _MALFORMED, "high", "API8:2023", closes=True)
 _HEAD: Final = Denial(400, _MALFORMED, "medium", "API8:2023", closes=True)
 _PATH: Final = Denial(400, "Malformed path", "high", "API8:2023")
+_SIGNATURE: Final = Denial(401, "The signature was not accepted", "medium", "API2:2023")
 _TOKEN: Final = Denial(401, "The credential was not accepted", "medium", "API2:2023")
 
 DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
@@ -110,6 +111,12 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.token_size": _TOKEN,
         "authenticate.token_revoked": _TOKEN,
         "authenticate.api_key": _TOKEN,
+        "authenticate.signature_missing": Denial(401, "A signature is required", "low", "API2:2023"),
+        "authenticate.signature_invalid": _SIGNATURE._replace(severity="high"),
+        "authenticate.signature_uncovered": _SIGNATURE,
+        "authenticate.signature_expired": _SIGNATURE._replace(severity="low"),
+        "authenticate.signature_replayed": _SIGNATURE._replace(severity="high"),
+        "authenticate.signature_digest": _SIGNATURE._replace(severity="high"),
         "authenticate.unavailable": Denial(503, "Callers cannot be identified right now", "high", "API2:2023"),
         # -- authorize: may they do this, to this object? -------------------------------------------------------
         "authorize.origin": Denial(403, "Forbidden", "high", "API8:2023"),

@@ -8,7 +8,7 @@ from doorward.denial import Denied
 from doorward.operation import Operation
 
 Header: TypeAlias = tuple[bytes, bytes]
-CallerKind = Literal["user", "client", "api_key"]
+CallerKind = Literal["user", "client", "api_key", "signature"]
 
 
 class _Unparsed:
@@ -169,6 +169,20 @@ class Caller:
         return f"{self.issuer}|{self.subject}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleUse:
+    """A proof that may be used once. `authenticate` notes it, and uses it up before anything else is done."""
+
+    proof: bytes
+    """What tells it from all others, of 16 bytes."""
+    usable_from: float
+    """First moment at which it could have been accepted, Unix seconds."""
+    until: float
+    """Last such moment."""
+    refusal: Denied
+    """For who comes with it a second time."""
+
+
 _NO_VALUES: Final[Mapping[str, str]] = {}
 
 
@@ -215,6 +229,7 @@ class Exchange:
         "request",
         "response",
         "scopes_demanded",
+        "single_use",
         "source",
         "ticks",
         "upstream_ms",
@@ -259,6 +274,8 @@ class Exchange:
         self.scopes_demanded: tuple[frozenset[str], ...] | None = None
         """Scope sets of the `security` alternatives the credentials meet: `authorize` wants one of them granted.
         None: `authenticate` has not spoken."""
+        self.single_use: list[SingleUse] = []
+        """Proofs of the caller that may be used once and are not used up yet."""
         self.findings: list[str] = []
         """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
         self.answer_headers: list[Header] = []

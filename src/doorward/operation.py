@@ -70,6 +70,8 @@ class SecurityScheme:
     """Name of the header, query or cookie parameter that carries an API key."""
     http_scheme: str = ""
     """`bearer` or `basic` (lower case) for kind `http`."""
+    signature: Literal["rfc9421", "hmac", ""] = ""
+    """How requests are signed, where `x-doorward` of the scheme says so; then nothing else of it counts."""
 
 
 SecurityRequirement: TypeAlias = Mapping[SecurityScheme, tuple[str, ...]]

@@ -19,6 +19,7 @@ from doorward.controls.minimise.cors import Cors, is_preflight
 from doorward.controls.transport import WebSocketPolicy
 from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
+from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
 from doorward.modes import NoRelease, ObservedRelease, Release, observed
 from doorward.operation import ApiDescription, Operation
@@ -58,6 +59,8 @@ class Plan:
     """Its place in the queue for the upstream."""
     websocket: WebSocketPlan | None = None
     """Set where the policy lets a WebSocket be opened."""
+    proves_by_body: bool = False
+    """The body is part of the proof of who calls: what asks for a caller runs when it is complete."""
 
 
 STAGES: Final = (
@@ -128,7 +131,13 @@ class Pipeline:
         return plan
 
     def admit_body(self, exchange: Exchange, plan: Plan) -> None:
-        """Nothing, once everything that needs the body has agreed. Errors: Denied."""
+        """Nothing, once everything that needs the body has agreed.
+
+        Errors: Denied. Pending, only where the plan `proves_by_body`: as `admit_head`.
+        """
+        if plan.proves_by_body:
+            _pass(plan.body, exchange, len(self._first) + len(plan.head))
+            return
         for check in plan.body:
             check(exchange)
 
@@ -177,10 +186,15 @@ def _compile_plan(
     public = policy.is_public(operation)
     is_held = modes.get("validate", "enforce") == "enforce"
     bounds, strictness = policy.limits_of(operation), policy.validate_of(operation)
+    signed = not public and authenticate.takes_signatures(operation)
+    proves_by_body = not public and authenticate.proves_by_body(operation)
+    if signed:
+        _require_signatures_can_be_checked(operation, policy)
+    first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)))
     head = _enforced(
         modes,
-        ("limits", limits.shed_check(bounds, counters.pressure)),
         ("authenticate", None if public else authenticate.compile_check(operation, policy.authenticate, credentials)),
+        ("authenticate", authenticate.once_check(lambda: credentials.replays) if signed else None),
         ("limits", limits.caller_check(bounds, counters)),
         ("limits", limits.rules_check(operation, bounds, counters)),
         ("authorize", None if public else authorize.compile_check(operation, policy.authorize)),
@@ -188,6 +202,7 @@ def _compile_plan(
     )
     body = _enforced(
         modes,
+        ("authenticate", authenticate.digest_check(policy.authenticate) if signed else None),
         ("validate", validate.body_check(operation, strictness, description)),
         ("authorize", authorize.compile_property_check(operation, description)),
         ("validate", _graphql(operation, policy)),
@@ -196,9 +211,9 @@ def _compile_plan(
     )
     return Plan(
         operation=operation,
-        head=head,
-        body=body,
-        body_mode=validate.body_mode(operation),
+        head=first if proves_by_body else first + head,
+        body=head + body if proves_by_body else body,
+        body_mode=_body_mode(operation, reads=signed),
         body_bytes=limits.body_bytes(operation, bounds),
         request_head=forward.compile_request_head(operation, policy.forward, signer),
         release=_released(
@@ -208,7 +223,30 @@ def _compile_plan(
         records_intent=operation.changes_state,
         priority=bounds.priority,
         websocket=_websocket(operation, policy, description, None if public else credentials),
+        proves_by_body=proves_by_body,
     )
+
+
+def _body_mode(operation: Operation, *, reads: bool) -> BodyMode:
+    mode = validate.body_mode(operation)
+    return "read" if reads and mode == "stream" else mode
+
+
+def _require_signatures_can_be_checked(operation: Operation, policy: Policy) -> None:
+    """Errors: PolicyError where a signed request would be refused, or could be used twice, although it seems set up."""
+    if policy.operation_policy(operation).websocket is not None:
+        raise PolicyError(
+            f"{operation.id} opens a WebSocket, which outlives a signature",
+            key="operations",
+            hint="let it take a bearer token or an API key",
+        )
+    shared = policy.limits.shared
+    if shared is not None and shared.hosts > 1:
+        raise PolicyError(
+            f"{operation.id} takes signatures, each to be used once, and {shared.hosts} hosts do not tell each other",
+            key="limits.shared.hosts",
+            hint="send this operation's callers to one host, with a policy of its own",
+        )
 
 
 def _graphql(operation: Operation, policy: Policy) -> Check | None:

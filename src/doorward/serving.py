@@ -1,5 +1,6 @@
 """What a worker serves by, made from its snapshot: replaced by a new good one, kept when a bad one comes."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from doorward.pipeline import Pipeline, compile_pipeline
 from doorward.policy.document import Policy
 from doorward.policy.openapi import description_from_document
 from doorward.policy.snapshot import Snapshot
+from doorward.sealing import load_sealer
 
 _log: Final = structlog.get_logger()
 Stamp = tuple[int, int, int]
@@ -35,7 +37,8 @@ class Serving:
         self._keys = path.parent / "keys"
         self._snapshot = Snapshot.read(path)
         self.policy = self._snapshot.parsed_policy()
-        self.credentials = Credentials.from_data(self._snapshot.credentials)
+        self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
+        self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)
         inspect.warm()
@@ -53,17 +56,33 @@ class Serving:
             snapshot = Snapshot.read(self._path)
             policy = snapshot.parsed_policy()
             if snapshot.version == self._snapshot.version:
-                self.credentials.apply(snapshot.credentials)
+                self._apply(snapshot)
                 self._snapshot = snapshot
                 return False
             pipeline = self._compiled(snapshot, policy)
-            self.credentials.apply(snapshot.credentials)
+            self._apply(snapshot)
         except (Fault, PolicyError, OSError, ValueError, KeyError, TypeError) as error:
             _log.error("snapshot refused, the one in force stays", reason=f"{type(error).__name__}: {error}")
             return False
         self._snapshot, self.policy, self.pipeline = snapshot, policy, pipeline
         _log.info("policy in force", version=snapshot.version, number=snapshot.number)
         return True
+
+    def _apply(self, snapshot: Snapshot) -> None:
+        # The key may have been made since: with the first secret that was sealed.
+        self.credentials.unseal = self.credentials.unseal or self._unseal()
+        before = self.credentials.unusable_keys
+        self.credentials.apply(snapshot.credentials)
+        if self.credentials.unusable_keys != before:
+            self._warn_of_unusable_keys()
+
+    def _unseal(self) -> Callable[[str, str], bytes] | None:
+        sealer = load_sealer(self._keys)
+        return None if sealer is None else sealer.open
+
+    def _warn_of_unusable_keys(self) -> None:
+        for reason in self.credentials.unusable_keys:
+            _log.warning("a key is left out", reason=reason)
 
     def _compiled(self, snapshot: Snapshot, policy: Policy) -> Pipeline:
         try:

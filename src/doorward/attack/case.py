@@ -31,12 +31,37 @@ class Ask:
     """For raw asks: time between the first half and the rest (slow clients)."""
     plain: bool = False
     """Over plain TCP instead of TLS."""
+    finish: Callable[["Ask", str], "Ask"] | None = None
+    """What is left to do when the host is known, just before it is sent: signing."""
     lab: str = ""
     """Which stage of the laboratory takes it; only `Samples.lab` sets it. Empty: the target under attack."""
 
     def with_header(self, name: str, value: str) -> "Ask":
         """The same request with one more header field."""
         return replace(self, headers=(*self.headers, (name, value)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """How a request is signed: well, unless something is said."""
+
+    components: tuple[str, ...] = ("@method", "@authority", "@path", "@query")
+    covers_body: bool = True
+    created_ago_s: int | None = 0
+    """None: it does not say when."""
+    expires_in_s: int | None = None
+    has_nonce: bool = True
+    key_id: str = ""
+    """Instead of the signer's own."""
+    algorithm: str = ""
+    """Claimed; the signature is made with the key's own."""
+    spoilt: bool = False
+    """The signature is made up."""
+    doubled: bool = False
+    """There are two of them."""
+    mislabelled: bool = False
+    after: Callable[[Ask], Ask] | None = None
+    """Changes the request after it was signed."""
 
 
 class Samples(Protocol):
@@ -104,6 +129,12 @@ class Samples(Protocol):
 
     def api_key(self, kind: Literal["valid", "expired", "revoked", "unknown"]) -> Ask | None:
         """A request by API key of that kind."""
+
+    def signed(self, signing: Signing, *, has_body: bool) -> Ask | None:
+        """A request to an operation that takes nothing but signatures (RFC 9421), signed like that."""
+
+    def webhook(self, signing: Signing) -> Ask | None:
+        """A request with a body to an operation that takes plain HMAC signatures, signed like that."""
 
     def lab(self, behaviour: str) -> Ask | None:
         """A request to the laboratory's misbehaving upstream; None outside the laboratory. See `attack.lab`."""

@@ -2,19 +2,42 @@
 
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Final
 
+from doorward.attack.case import Who
 from doorward.attack.credentials import MintedTokens
 from doorward.attack.roles import Cast
+from doorward.attack.signing import RequestSigner, WebhookSigner
 from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, make_api_key
 from doorward.identity.api_keys import add_api_key, revoke_api_key
+from doorward.identity.signature_keys import (
+    Grant,
+    add_public_key,
+    add_shared_secret,
+    list_signature_keys,
+    revoke_signature_key,
+)
 from doorward.jose import load_private_keys
 from doorward.policy.document import Policy
+from doorward.sealing import sealer_for
+from doorward.signatures import private_key_from_pem
+from doorward.signatures.keys import generate_ed25519
 from doorward.store import open_store
 
 KEY_NAME: Final = "doorward-attack"
+SIGNERS_ARE: Final[tuple[Who, ...]] = ("reader", "writer")
+"""Whose roles those have who sign."""
 _LIFETIME_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Who signs requests in each of the two ways."""
+
+    request: RequestSigner
+    webhook: WebhookSigner
 
 
 class StateCredentials:
@@ -33,6 +56,30 @@ class StateCredentials:
             roles=cast.roles,
             scopes=scopes,
             claims=cast.claims,
+        )
+
+    def signers(self, cast: Cast) -> "Signers":
+        """Partners that sign: a key of each kind in the store, good for an hour."""
+        policy, now = self._policy, time.time()
+        private, public = generate_ed25519()
+        store = open_store(f"sqlite:///{policy.state / 'store.db'}")
+        try:
+            roles = sorted({role for who in SIGNERS_ARE if (role := cast.roles.get(who))})
+            grant = Grant(roles=roles, claims=cast.claims, lifetime_s=_LIFETIME_S)
+            record = add_public_key(store, KEY_NAME, public, grant, now=now)
+            for earlier in list_signature_keys(store):
+                if earlier.name == KEY_NAME and earlier.purpose == "hmac":
+                    revoke_signature_key(store, earlier.id, now=now)
+            sealer = sealer_for(policy.state / "keys")
+            hook, secret = add_shared_secret(store, sealer, KEY_NAME, grant, now=now, purpose="hmac")
+        finally:
+            store.close()
+        scheme = "http" if policy.tls is None else "https"
+        tag = policy.authenticate.message_signature.tag
+        key = private_key_from_pem(private)
+        return Signers(
+            request=RequestSigner(key_id=record.id, key=key, scheme=scheme, tag=tag),
+            webhook=WebhookSigner(key_id=hook.id, secret=secret),
         )
 
     def api_keys(self, cast: Cast) -> dict[str, str]:

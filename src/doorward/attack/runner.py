@@ -22,6 +22,7 @@ _MOST_ANSWERS: Final = 8
 _PATIENCE: Final = 3
 """How often a request that met somebody else's rate limit is tried again."""
 _LONGEST_WAIT_S: Final = 65.0
+_PASSING: Final = frozenset({"limits.rate", "limits.overload", "authenticate.unavailable"})
 
 
 class Runner:
@@ -75,6 +76,8 @@ class Runner:
                 connection.close()
 
     def _bytes(self, ask: Ask, target: Target) -> bytes:
+        if ask.finish is not None:
+            ask = ask.finish(ask, target.authority)
         token = None if ask.who in {"anonymous", "api_key"} else self._samples.token(ask.who)
         own = any(name.lower() == "authorization" for name, _ in ask.headers)
         authorization = () if token is None or own else (("Authorization", f"Bearer {token}"),)
@@ -105,8 +108,11 @@ def in_order(attacks: Iterable[Attack]) -> list[Attack]:
 
 
 def _wait_s(answers: list[Answer], earns: str) -> float:
-    """Seconds to wait before trying again: 0 unless a rate limit refused what was sent for another reason."""
-    refused = next((answer for answer in answers if answer.denial in {"limits.rate", "limits.overload"}), None)
+    """Seconds to wait before trying again: 0 unless what was sent was refused for a reason that passes.
+
+    Right after its start a gateway cannot tell which signatures were used before.
+    """
+    refused = next((answer for answer in answers if answer.denial in _PASSING), None)
     if refused is None or refused.denial == earns:
         return 0.0
     asked = refused.header("retry-after") or "1"

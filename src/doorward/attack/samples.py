@@ -7,8 +7,9 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from doorward.attack.asking import Draft, draft
-from doorward.attack.case import Ask, Who
+from doorward.attack.case import Ask, Signing, Who
 from doorward.attack.credentials import TokenSource
+from doorward.attack.operator import SIGNERS_ARE, Signers
 from doorward.attack.roles import Cast
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
 from doorward.media_types import is_json
@@ -32,13 +33,14 @@ class DescribedSamples:
         tokens: TokenSource,
         *,
         api_keys: Mapping[str, str] | None = None,
+        signers: Signers | None = None,
         lab: Callable[[str], Ask | None] = lambda _behaviour: None,
     ) -> None:
         self._description, self._policy, self._cast, self._tokens = description, policy, cast, tokens
-        self._api_keys, self._lab = api_keys or {}, lab
-        self._drafts = [
-            made for operation in description.operations if (made := _drafted(operation, description)) is not None
-        ]
+        self._api_keys, self._lab, self._signers = api_keys or {}, lab, signers
+        every = [made for operation in description.operations if (made := _drafted(operation, description)) is not None]
+        self._signed = [made for made in every if _is_signed(made.operation)]
+        self._drafts = [made for made in every if not _is_signed(made.operation)]
 
     def read(self) -> Ask | None:
         """A request that a reader may make and that changes nothing."""
@@ -185,6 +187,29 @@ class DescribedSamples:
                 return replace(ask, target=f"{ask.target}{joint}{scheme.parameter}={quote(key, safe='')}")
         return None
 
+    def signed(self, signing: Signing, *, has_body: bool) -> Ask | None:
+        """A request to an operation that takes nothing but signatures (RFC 9421), signed like that."""
+        for made in self._signed:
+            is_meant = bool(made.media_type) == has_body and _schemes(made.operation) == {"rfc9421"}
+            if self._signers is not None and is_meant and self._may_sign(made.operation):
+                return self._signers.request.signed(self._as_own(made).ask("anonymous"), signing)
+        return None
+
+    def webhook(self, signing: Signing) -> Ask | None:
+        """A request with a body to an operation that takes plain HMAC signatures, signed like that."""
+        for made in self._signed:
+            names = {scheme.name for one in made.operation.security for scheme in one}
+            forms = [self._policy.authenticate.hmac_of(name) for name in names]
+            is_meant = _schemes(made.operation) == {"hmac"} and all(
+                form.form == "doorward" and not form.caller for form in forms
+            )
+            if self._signers is not None and is_meant and made.media_type and self._may_sign(made.operation):
+                return self._signers.webhook.signed(self._as_own(made).ask("anonymous"), signing)
+        return None
+
+    def _may_sign(self, operation: Operation) -> bool:
+        return not _scopes(operation) and any(self._cast.may(who, operation) for who in SIGNERS_ARE)
+
     def lab(self, behaviour: str) -> Ask | None:
         """A request to the laboratory's misbehaving upstream; None outside the laboratory."""
         return self._lab(behaviour)
@@ -243,6 +268,16 @@ def _drafted(operation: Operation, description: ApiDescription) -> Draft | None:
         return draft(operation, description)
     except NoSampleError:
         return None
+
+
+def _is_signed(operation: Operation) -> bool:
+    """Whether there is no way in but a signature."""
+    return bool(operation.security) and all(any(scheme.signature for scheme in one) for one in operation.security)
+
+
+def _schemes(operation: Operation) -> set[str]:
+    """How its requests can be signed; with the empty text among them where something else is needed too."""
+    return {scheme.signature for one in operation.security for scheme in one}
 
 
 def _scopes(operation: Operation) -> bool:

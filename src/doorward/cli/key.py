@@ -1,16 +1,29 @@
-"""`doorward key`: API keys."""
+"""`doorward key`: API keys, and the keys that partners sign requests with."""
 
+import base64
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
+from doorward.errors import PolicyError
 from doorward.identity.api_keys import ApiKey, add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.signature_keys import (
+    Grant,
+    SigningKeyRecord,
+    add_public_key,
+    add_shared_secret,
+    list_signature_keys,
+    revoke_signature_key,
+)
+from doorward.sealing import sealer_for
+from doorward.signatures.webhook import MAC_ALGORITHMS, MacAlgorithm
 
-_COMMANDS: Final = typer.Typer(help="API keys", no_args_is_help=True)
+_COMMANDS: Final = typer.Typer(help="API keys, and keys of signed requests", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -67,16 +80,119 @@ def revoke(
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
-    """Revoke an API key, or all of a name: void within a second."""
+    """Revoke an API key or a signature key, or all of a name: void within a second."""
     with callers.opened(policy) as (_, store):
-        keys = revoke_api_key(store, name, now=time.time())
+        now = time.time()
+        keys: list[ApiKey | SigningKeyRecord] = [*revoke_signature_key(store, name, now=now)]
+        try:
+            keys += revoke_api_key(store, name, now=now)
+        except PolicyError:
+            if not keys:
+                raise
     if as_json:
         callers.show_json([asdict(key) for key in keys])
     else:
         callers.say(f"revoked {callers.words(key.id for key in keys)}")
 
 
-def _row(key: ApiKey) -> dict[str, str]:
+@_COMMANDS.command("add-signature")
+def add_signature(
+    name: Annotated[str, typer.Argument(help="who signs with it; one name may have several keys")],
+    public_key: Annotated[
+        Path | None, typer.Option(help="the partner's public key (PEM); without it a shared secret is made")
+    ] = None,
+    webhook: Annotated[bool, typer.Option(help="for plain HMAC signatures, not for RFC 9421")] = False,
+    algorithm: Annotated[str, typer.Option(help=f"of a shared secret: {', '.join(MAC_ALGORITHMS)}")] = "hmac-sha256",
+    secret_file: Annotated[Path | None, typer.Option(help="a file with the secret that the partner gave you")] = None,
+    base64_secret: Annotated[
+        bool, typer.Option("--base64", help="the secret is base64, perhaps behind `whsec_` (Standard Webhooks)")
+    ] = False,
+    key_id: Annotated[str, typer.Option("--id", help="its `keyid`; by default a random one")] = "",
+    role: RoleOption = None,
+    scope: ScopeOption = None,
+    claim: ClaimOption = None,
+    expires: Annotated[str, typer.Option(help="how long it is good for: 90d, 12h, 30m; at most 366d")] = "90d",
+    network: Annotated[
+        list[str] | None, typer.Option("--network", help="a network it may be used from (CIDR); may be repeated")
+    ] = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the key that a partner signs requests with, or make a shared secret and print it, once."""
+    given = None if secret_file is None else _secret(secret_file, is_base64=base64_secret)
+    if public_key is not None and (webhook or given is not None):
+        raise PolicyError("a public key is not for HMAC", key="public-key", hint="leave --webhook and the secret away")
+    with callers.opened(policy) as (settings, store):
+        grant = Grant(
+            roles=callers.known_roles(settings, role),
+            scopes=scope or (),
+            claims=callers.parse_claims(claim),
+            networks=network or (),
+            lifetime_s=callers.parse_duration_s(expires),
+        )
+        shown = ""
+        if public_key is not None:
+            pem = _read(public_key).decode("utf-8", "replace")
+            record = add_public_key(store, name, pem, grant, now=time.time(), key_id=key_id)
+        else:
+            record, secret = add_shared_secret(
+                store,
+                sealer_for(settings.state / "keys"),
+                name,
+                grant,
+                now=time.time(),
+                purpose="hmac" if webhook else "rfc9421",
+                secret=given,
+                algorithm=_mac_algorithm(algorithm),
+                key_id=key_id,
+            )
+            shown = base64.b64encode(secret).decode("ascii") if given is None else ""
+    if as_json:
+        callers.show_json({**asdict(record), **({"secret": shown} if shown else {})})
+        return
+    callers.say(f"{record.algorithm} key {record.id} for {record.name}, good until {callers.day(record.expires_at)}")
+    if shown:
+        callers.say("the secret in base64, shown only now:")
+        print(shown)
+
+
+@_COMMANDS.command("list-signatures")
+def list_signatures(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
+    """List all keys of signed requests, never a secret."""
+    with callers.opened(policy) as (_, store):
+        keys = list_signature_keys(store)
+    if as_json:
+        callers.show_json([asdict(key) for key in keys])
+    else:
+        rows = [{"algorithm": key.algorithm, "purpose": key.purpose, **_row(key)} for key in keys]
+        callers.show_table(rows, "there are no keys")
+
+
+def _mac_algorithm(text: str) -> MacAlgorithm:
+    for known in MAC_ALGORITHMS:
+        if text == known:
+            return known
+    raise PolicyError(f"{text!r} is not an algorithm", key="algorithm", hint=", ".join(MAC_ALGORITHMS))
+
+
+def _secret(path: Path, *, is_base64: bool) -> bytes:
+    text = _read(path).rstrip(b"\r\n")
+    if not is_base64:
+        return text
+    try:
+        return base64.b64decode(text.removeprefix(b"whsec_"), validate=True)
+    except ValueError as error:
+        raise PolicyError(f"{path} does not hold base64", key="secret-file") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="file") from error
+
+
+def _row(key: ApiKey | SigningKeyRecord) -> dict[str, str]:
     return {
         "id": key.id,
         "name": key.name,

@@ -33,6 +33,8 @@ from doorward.gateway.limit_link import SOCKET_NAME
 from doorward.gateway.limit_service import LimitService, SharedCounts
 from doorward.gateway.liveness import Heartbeat
 from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published, load_checked
+from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
+from doorward.gateway.replay_service import ReplayService
 from doorward.gateway.tls import server_context
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.publishing import published_credentials
@@ -95,6 +97,7 @@ class ControlProcess:
         link = _valkey(self._policy)
         hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
         limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
+        replays = ReplayService(self._state / REPLAY_SOCKET_NAME)
 
         def stop() -> None:
             server.should_exit = True
@@ -113,6 +116,8 @@ class ControlProcess:
                 # Not before: a process that still starts keeps whoever asks waiting.
                 if self._policy.counts_together:
                     limits.start()
+                if self._policy.workers > 1:
+                    replays.start()
                 heart.ready()
 
             if link is not None:
@@ -123,6 +128,7 @@ class ControlProcess:
             for task in beside:
                 task.cancel()
         limits.close()
+        replays.close()
         if link is not None:
             await link.close()
         self._watch.close()

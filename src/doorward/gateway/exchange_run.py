@@ -5,7 +5,9 @@ exchange is left without an answer or a record, and none of another connection i
 """
 
 import time
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -271,7 +273,28 @@ class ExchangeRun:
     # -- towards the upstream -------------------------------------------------------------------------------------
 
     def _admit_body(self, plan: "Plan") -> None:
-        self.pipeline.admit_body(self.exchange, plan)
+        try:
+            self.pipeline.admit_body(self.exchange, plan)
+        except Pending as pending:
+            pending.ask(partial(self._go_on_with_body, plan, self._admit_body))
+            return
+        if plan.proves_by_body and self.exchange.delay_s:
+            self._gateway.deadlines.later(self.exchange.delay_s, partial(self._go_on_with_body, plan, self._admitted))
+            return
+        self._admitted(plan)
+
+    def _go_on_with_body(self, plan: "Plan", step: Callable[["Plan"], None]) -> None:
+        """Take the step that had to wait; meanwhile the client may have gone."""
+        if self._stage is not _Stage.ADMIT or self.is_abandoned:
+            return
+        try:
+            step(plan)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def _admitted(self, plan: "Plan") -> None:
         if plan.records_intent:
             self._stage = _Stage.INTENT
             self._has_intent = True

@@ -54,7 +54,11 @@ _answers: Final = msgspec.msgpack.Decoder(list[Answer])
 
 def pack(batch: list[Entry] | list[Answer]) -> bytes:
     """The batch as it goes over the socket."""
-    body = _encoder.encode(batch)
+    return framed(_encoder.encode(batch))
+
+
+def framed(body: bytes) -> bytes:
+    """A batch behind its length."""
     return _LENGTH.pack(len(body)) + body
 
 

@@ -11,6 +11,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ import uvloop
 
 from doorward import logs
 from doorward.audit.writer import AuditWriter
+from doorward.controls.authenticate import OwnReplays
 from doorward.controls.forward import ForwardPolicy
 from doorward.errors import Fault, PolicyError
 from doorward.gateway.acceptor import Acceptor
@@ -28,6 +30,8 @@ from doorward.gateway.gauges import Gauges, Memory
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
+from doorward.gateway.replay_link import ReplayLink
+from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
 from doorward.gateway.upstream import UpstreamPool
 from doorward.serving import Serving, Stamp, stamp
@@ -48,8 +52,13 @@ class Worker:
         """Errors: SnapshotRefused, PolicyError, OSError (the trail is in use or cannot be read)."""
         self._loop = loop
         self._link = LimitLink(snapshot.parent / SOCKET_NAME, loop)
+        self._replays = ReplayLink(snapshot.parent / REPLAY_SOCKET_NAME, loop)
+        alone = OwnReplays(born_at=time.time())
         self._serving = Serving(snapshot, self._link)
         policy = self._serving.policy
+        if policy.workers > 1:
+            self._replays.start()
+        self._serving.credentials.replays = alone if policy.workers == 1 else self._replays
         if policy.counts_together:
             self._link.start()
         self._upstream_stamps = _upstream_stamps(policy.forward)
@@ -93,6 +102,7 @@ class Worker:
             gateway.tell_counts(self._loop.time() + 1)
         self._gauges.stop()
         self._link.close()
+        self._replays.close()
         self._audit.close()
         heartbeat.stop()
 

@@ -1,4 +1,8 @@
-"""What the workers need to know of callers, as plain data for the snapshot. No secret and no private key is in it."""
+"""What the workers need to know of callers, as plain data for the snapshot.
+
+No private key is in it, and no secret that could be read: those that must be read back are sealed, and the key that
+opens them stands in a file of its own.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,6 +10,7 @@ from typing import Any
 from doorward.controls.authenticate import credentials_data
 from doorward.identity.api_keys import ApiKey, list_hashed_api_keys
 from doorward.identity.revoking import revoked
+from doorward.identity.signature_keys import published_signature_keys
 from doorward.jose import PrivateKey
 from doorward.store import Store
 
@@ -27,6 +32,7 @@ def published_credentials(
         issuers={issuer: [key.public.jwk() for key in keys], **(external or {})},
         api_keys=[_record(key, key_hash) for key, key_hash in list_hashed_api_keys(store) if key.expires_at > now],
         revoked=revoked(store, issuer, now=now),
+        signature_keys=published_signature_keys(store, now=now),
     )
 
 

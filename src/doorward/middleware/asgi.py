@@ -166,6 +166,8 @@ class _Run:
         elif plan.body_mode != "stream":
             request.body = self._body = await self._read_body(plan.body_bytes)
         self.pipeline.admit_body(exchange, plan)
+        if plan.proves_by_body and exchange.delay_s:
+            await asyncio.sleep(exchange.delay_s)
         if plan.records_intent and not await self._append(self.pipeline.recorder.intent(exchange)):
             raise Denied("audit.unavailable", "the intent could not be recorded")
         return plan

@@ -25,6 +25,7 @@ from doorward.policy.dialect import SchemaWalk, modernise, operations_of
 from doorward.policy.messages import did_you_mean
 
 _KINDS: Final = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
+_SIGNATURES: Final = ("rfc9421", "hmac", "")
 _STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|XX)|default")
 _STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "path": ("simple", "label", "matrix"),
@@ -315,6 +316,7 @@ class _Reader:
             location=location if kind == "apiKey" else "",
             parameter=data["name"] if kind == "apiKey" else "",
             http_scheme=str(data.get("scheme", "")).lower() if kind == "http" else "",
+            signature=_signature(data.get("x-doorward", {}), json_pointer.joined(pointer, "x-doorward")),
         )
 
     def _security(self, value: Any, pointer: str) -> tuple[SecurityRequirement, ...]:
@@ -384,3 +386,12 @@ def _base_path(servers: Any, pointer: str) -> str:
             f"the server URL {url!r} has a variable without a default in its path", key=pointer, hint=hint
         )
     return path if path.startswith("/") or not path else f"/{path.removeprefix('./').lstrip('.')}".rstrip("/")
+
+
+def _signature(extension: Any, pointer: str) -> Literal["rfc9421", "hmac", ""]:
+    """How requests are signed, as a scheme's `x-doorward` says. Errors: PolicyError for anything else in there."""
+    said = extension.get("signature", "") if isinstance(extension, Mapping) else None
+    if said is None or said not in _SIGNATURES or not extension.keys() <= {"signature"}:
+        hint = "write x-doorward: {signature: rfc9421} or {signature: hmac}"
+        raise PolicyError("x-doorward of a security scheme says how requests are signed", key=pointer, hint=hint)
+    return cast('Literal["rfc9421", "hmac", ""]', said)

@@ -1,7 +1,8 @@
 """The snapshot: everything a worker needs, as plain data in one authenticated file.
 
 The control process writes it; workers read it, start from it, and go on from the last good one when the control
-process is gone. It must hold no private key: it names the files that do.
+process is gone. It must hold no private key: it names the files that do. Shared secrets in it are sealed; the key that
+opens them stands beside it (`doorward.sealing`).
 """
 
 import hashlib
@@ -40,7 +41,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: dict[str, Any]
     """The bundled OpenAPI document."""
     credentials: dict[str, Any]
-    """Issuers' public keys, API-key records and revocations, as `controls.authenticate.Credentials` reads them."""
+    """Issuers' public keys, API-key records, signature keys (secrets sealed) and revocations, as
+    `controls.authenticate.Credentials` reads them."""
 
     issuer_keys_at: dict[str, int] = {}
     """When the keys of each external issuer were fetched: Unix seconds, to the hour."""

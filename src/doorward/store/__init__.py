@@ -5,6 +5,16 @@ it: workers live from snapshots. Nothing here decides; `identity` does.
 """
 
 from doorward.store.opening import Store, open_store
-from doorward.store.tables import METADATA, api_keys, clients, principals, revocations, users
+from doorward.store.tables import METADATA, api_keys, clients, principals, revocations, signature_keys, users
 
-__all__ = ["METADATA", "Store", "api_keys", "clients", "open_store", "principals", "revocations", "users"]
+__all__ = [
+    "METADATA",
+    "Store",
+    "api_keys",
+    "clients",
+    "open_store",
+    "principals",
+    "revocations",
+    "signature_keys",
+    "users",
+]

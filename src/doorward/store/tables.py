@@ -1,12 +1,12 @@
 """The tables. A change here needs a migration beside it in `migrations/versions`; a test compares the two.
 
-Times are Unix seconds. No column holds a secret: passwords are Argon2id hashes, client secrets and API keys, which
-have 256 random bits, SHA-256 hashes.
+Times are Unix seconds. No column holds a secret that could be read: passwords are Argon2id hashes, client secrets and
+API keys, which have 256 random bits, SHA-256 hashes; shared secrets of signatures are sealed (`doorward.sealing`).
 """
 
 from typing import Final
 
-from sqlalchemy import JSON, CheckConstraint, Column, Float, ForeignKey, MetaData, String, Table
+from sqlalchemy import JSON, CheckConstraint, Column, Float, ForeignKey, MetaData, String, Table, Text
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -63,6 +63,26 @@ api_keys: Final = Table(
     Column("expires_at", Float, nullable=False),
     Column("revoked_at", Float),
 )
+
+signature_keys: Final = Table(
+    "signature_keys",
+    METADATA,
+    Column("id", String(128), primary_key=True),
+    Column("name", String(64), ForeignKey("principals.name"), nullable=False, index=True),
+    Column("algorithm", String(32), nullable=False),
+    Column("purpose", String(16), CheckConstraint("purpose IN ('rfc9421', 'hmac')", name="purpose"), nullable=False),
+    Column("public_key", Text),
+    Column("sealed_secret", Text),
+    Column("roles", JSON, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("claims", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    CheckConstraint("(public_key IS NULL) <> (sealed_secret IS NULL)", name="one_key"),
+)
+"""Keys that partners sign requests with: a public key, or a shared secret sealed with the installation's key."""
 
 revocations: Final = Table(
     "revocations",

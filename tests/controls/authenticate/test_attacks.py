@@ -1,8 +1,10 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.controls.authenticate.partner import Partner
 
-from doorward.attack.case import Ask, Samples, Who
+from doorward.attack.case import Ask, Samples, Signing, Who
 from doorward.controls.authenticate.attacks import ATTACKS
 from doorward.controls.authenticate.key_format import make_api_key
 from doorward.denial import DENIALS
@@ -17,6 +19,14 @@ class DoorSamples:
 
     def __init__(self, door: Any) -> None:
         self.door = door
+        self.partner, self.hooks = Partner("rfc9421"), Partner("hmac")
+
+    def signature_code(self, ask: Ask) -> str | None:
+        partner = self.hooks if ask.lab == "hook" else self.partner
+        sent = ask if ask.finish is None else ask.finish(ask, "api.example")
+        codes = [partner.code(sent) for _ in range(ask.times)]
+        assert not any(codes[:-1])
+        return f"authenticate.{codes[-1]}" if codes[-1] else None
 
     def protected(self) -> Ask:
         return Ask(target="/x", who="reader")
@@ -38,6 +48,13 @@ class DoorSamples:
         other = {"expired": b"expired!", "revoked": b"revoked!", "unknown": b"unknown!"}
         key = self.door.API_KEY if kind == "valid" else make_api_key(other[kind], b"s" * 32)[1]
         return Ask(target="/x", headers=(("x-api-key", key),))
+
+    def signed(self, signing: Signing, *, has_body: bool) -> Ask:
+        body = b'{"a":1}' if has_body else b""
+        return self.partner.signed(signing, Ask(method="POST" if has_body else "GET", target="/x", body=body))
+
+    def webhook(self, signing: Signing) -> Ask:
+        return replace(self.hooks.hooked(signing), lab="hook")
 
     def lab(self, behaviour: str) -> None:
         return None
@@ -68,6 +85,11 @@ def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) ->
     samples: Samples = DoorSamples(door)  # type: ignore[assignment]
     sent, twin = attack.send(samples), attack.twin(samples)
     assert twin is not None
+    if attack.earns.startswith("authenticate.signature_"):
+        signed: DoorSamples = samples  # type: ignore[assignment]
+        assert sent is not None
+        assert (signed.signature_code(twin), signed.signature_code(sent)) == (None, attack.earns)
+        return
     assert _answer(door, twin) is None
     if attack.earns in LABORATORY:
         assert sent is None

@@ -60,6 +60,9 @@ _POLICY: Final[dict[str, Any]] = {
             "POST /orders",
             "POST /transfers",
             "POST /graphql",
+            "GET /signed/notes",
+            "POST /signed/notes",
+            "POST /hooks/partner",
         ],
         "metered": ["GET /notes"],
         "crowd": ["GET /lab/*"],
@@ -71,6 +74,11 @@ _POLICY: Final[dict[str, Any]] = {
         "POST /graphql#account(id)": "caller.account_id",
     },
     "public": ["GET /health"],
+    # One machine, one clock: without a skew signatures are accepted right after the start.
+    "authenticate": {
+        "message_signature": {"clock_skew_s": 0},
+        "hmac_signatures": [{"scheme": "hook", "clock_skew_s": 0}],
+    },
     "operations": {
         "GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}},
         "POST /graphql": {"graphql": {}},
@@ -209,7 +217,15 @@ class Laboratory:
         store = open_store(f"sqlite:///{policy.state / 'store.db'}")
         revoke(store, "token", policy.issuer.url, _REVOKED, now=time.time())
         store.close()
-        return DescribedSamples(description, policy, cast, self._tokens, api_keys=state.api_keys(cast), lab=self.ask)
+        return DescribedSamples(
+            description,
+            policy,
+            cast,
+            self._tokens,
+            api_keys=state.api_keys(cast),
+            signers=state.signers(cast),
+            lab=self.ask,
+        )
 
     def _bearer(self, claims: dict[str, object]) -> str:
         return f"Bearer {self._tokens.forge({}, claims, valid_signature=True)}"

@@ -1,8 +1,8 @@
 """Authenticate: who is calling, and how they prove it.
 
-Threat:   a forged, stolen, expired or foreign token, or a guessed key, passes for a caller
-          (OWASP API2:2023 Broken authentication).
-Standard: RFC 6750, 7515, 7519, 8725, 9068; OWASP ASVS 5.0 V9.1, V9.2.
+Threat:   a forged, stolen, expired or foreign token, a guessed key, a changed or repeated signed request passes for
+          a caller (OWASP API2:2023 Broken authentication).
+Standard: RFC 6750, 7515, 7519, 8725, 9068, 9421, 9530; OWASP ASVS 5.0 V9.1, V9.2.
 Not here: what the caller may do (authorize); how many guesses an address has (limits); logging in and making
           tokens (identity); keeping the credential from the upstream (forward).
 """
@@ -13,9 +13,12 @@ from doorward.controls.authenticate.credentials import (
     Credentials,
     RevokedKind,
     credentials_data,
+    sealed_name,
 )
+from doorward.controls.authenticate.message_signature import digest_check
 from doorward.controls.authenticate.policy import LOCAL_AUDIENCE, AuthenticatePolicy, IssuerPolicy, local_issuer
-from doorward.controls.authenticate.security import compile_check
+from doorward.controls.authenticate.replay import NoReplays, OwnReplays, Replays, once_check
+from doorward.controls.authenticate.security import compile_check, proves_by_body, takes_signatures
 
 __all__ = [
     "API_KEY_ISSUER",
@@ -24,8 +27,16 @@ __all__ = [
     "AuthenticatePolicy",
     "Credentials",
     "IssuerPolicy",
+    "NoReplays",
+    "OwnReplays",
+    "Replays",
     "RevokedKind",
     "compile_check",
     "credentials_data",
+    "digest_check",
     "local_issuer",
+    "once_check",
+    "proves_by_body",
+    "sealed_name",
+    "takes_signatures",
 ]

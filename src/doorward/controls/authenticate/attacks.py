@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
+from doorward.controls.authenticate import signature_attacks
 
 _THREAT: Final = "API2:2023 Broken authentication"
 
@@ -385,5 +386,6 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         lambda samples: samples.lab("issuer_unavailable"),
         _valid,
     ),
+    *signature_attacks.ATTACKS,
 )
 """All attacks on this control."""

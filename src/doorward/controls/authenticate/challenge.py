@@ -15,6 +15,19 @@ def missing(detail: str, realm: str) -> Denied:
     return Denied("authenticate.missing", detail, headers=(_challenge(f'Bearer realm="{realm}"'),))
 
 
+def signature_refusal(reason: str, detail: str, realm: str, accepted: bytes) -> Denied:
+    """The denial of a signature, or of its absence (`missing`).
+
+    `accepted` is what would be accepted, as Accept-Signature (RFC 9421 section 5); empty where there is no such field
+    for it.
+    """
+    error = "" if reason == "missing" else ', error="invalid_signature"'
+    headers = [_challenge(f'Signature realm="{realm}"{error}')]
+    if accepted:
+        headers.append((b"accept-signature", accepted))
+    return Denied(f"authenticate.signature_{reason}", detail, headers=tuple(headers))
+
+
 def unavailable(detail: str) -> Denied:
     """The refusal when nobody can tell: 503, never a pass."""
     return Denied("authenticate.unavailable", detail, headers=((b"retry-after", b"5"),))

@@ -1,21 +1,30 @@
 """What proves a caller, as the control process publishes it: issuers' public keys, API key records, revocations."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from doorward.controls.authenticate.policy import AuthenticatePolicy
-from doorward.exchange import Caller
+from doorward.controls.authenticate.replay import NoReplays, Replays
+from doorward.exchange import Caller, Exchange
 from doorward.jose import JoseError, PublicKey, public_key_from_jwk
+from doorward.signatures import VerifyingKey, public_key_from_pem, shared_secret
+from doorward.signatures.webhook import MacKey, mac_key
 
 RevokedKind = Literal["token", "subject", "client", "key"]
 """By `jti`; everything of a user; everything issued to a client; everything signed with a key id."""
 
 API_KEY_ISSUER: Final = "urn:doorward:api-key"
 """`Caller.issuer` of callers who came with an API key."""
+SIGNATURE_ISSUER: Final = "urn:doorward:signature"
+"""`Caller.issuer` of callers who signed their request."""
+
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
+Unseal: TypeAlias = Callable[[str, str], bytes]
+"""Opens the sealed secret (second) of that name (first). Errors: ValueError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,19 +35,44 @@ class ApiKeyRecord:
     hash: bytes
     """SHA-256 of the whole key. A plain hash suffices for a secret of 256 bits."""
     revoked: bool = False
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    networks: Networks = ()
     """Addresses it may be used from; empty: any."""
 
     def allows_address(self, address: str) -> bool:
         """Whether the key may be used from there. An address that is none (a Unix socket) is in no network."""
-        if not self.networks:
-            return True
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-        return any(parsed in network for network in self.networks)
+        return _is_within(address, self.networks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureKey:
+    """A partner's key for signed requests: of RFC 9421 (`verifying`), or of plain HMAC (`mac`), never both."""
+
+    caller: Caller
+    verifying: VerifyingKey | None = None
+    mac: MacKey | None = None
+    revoked: bool = False
+    networks: Networks = ()
+
+    def refused(self, exchange: Exchange) -> str:
+        """Why the key may not be used for this request; empty when it may."""
+        if self.revoked:
+            return f"key {self.caller.credential_id} is revoked"
+        if exchange.now >= self.caller.expires_at:
+            return f"key {self.caller.credential_id} has expired"
+        if not _is_within(exchange.source.address, self.networks):
+            return f"key {self.caller.credential_id} may not be used from {exchange.source.address}"
+        return ""
+
+
+def _is_within(address: str, networks: Networks) -> bool:
+    if not networks:
+        return True
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +94,31 @@ Oathkeeper CVE-2021-32701, CVE-2026-33496."""
 class Credentials:
     """The keys, API keys and revocations in force. One object a worker; `apply` replaces all of it at once."""
 
-    __slots__ = ("_caches", "_issuers_data", "api_keys", "issuers", "revoked", "unusable_keys")
+    __slots__ = (
+        "_caches",
+        "_issuers_data",
+        "_signature_data",
+        "api_keys",
+        "issuers",
+        "macs_of",
+        "replays",
+        "revoked",
+        "signature_keys",
+        "unseal",
+        "unusable_keys",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, replays: Replays | None = None, unseal: Unseal | None = None) -> None:
+        """`replays` remembers proofs that may be used once; `unseal` opens shared secrets.
+
+        Without them no such proof is accepted, and no shared secret can be used.
+        """
+        self.replays: Replays = replays or NoReplays()
+        self.unseal = unseal
+        self.signature_keys: Mapping[str, SignatureKey] = {}
+        self.macs_of: Mapping[str, tuple[SignatureKey, ...]] = {}
+        """The keys of plain HMAC, by the name of who signs with them."""
+        self._signature_data: Mapping[str, Any] = {}
         self.issuers: Mapping[str, Mapping[str, PublicKey]] = {}
         self.api_keys: Mapping[str, ApiKeyRecord] = {}
         self.revoked: frozenset[str] = frozenset()
@@ -73,9 +129,11 @@ class Credentials:
         self._caches: WeakValueDictionary[AuthenticatePolicy, TokenCache] = WeakValueDictionary()
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> "Credentials":
+    def from_data(
+        cls, data: Mapping[str, Any], *, replays: Replays | None = None, unseal: Unseal | None = None
+    ) -> "Credentials":
         """Credentials from the plain data of a snapshot, in the form of `credentials_data`."""
-        credentials = cls()
+        credentials = cls(replays=replays, unseal=unseal)
         credentials.apply(data)
         return credentials
 
@@ -88,12 +146,28 @@ class Credentials:
         """
         issuers, unusable = _load_issuers(data["issuers"])
         api_keys = {record["id"]: _load_api_key(record) for record in data["api_keys"]}
+        signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
         if data["issuers"] != self._issuers_data:
             for cache in self._caches.values():
                 cache.clear()
         self.issuers, self.api_keys, self.revoked = issuers, api_keys, revoked
-        self.unusable_keys, self._issuers_data = unusable, data["issuers"]
+        self.signature_keys, self._signature_data = signers, by_id
+        self.macs_of = _by_name(signers)
+        useless = [f"signature key {key_id} cannot be used" for key_id in by_id if key_id not in signers]
+        self.unusable_keys, self._issuers_data = (*unusable, *useless), data["issuers"]
+
+    def _load_signers(self, records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, SignatureKey], dict[str, Any]]:
+        """The keys that can be used, and the records of all: what did not change is not read again, for it is dear."""
+        by_id = {record["id"]: record for record in records}
+        signers: dict[str, SignatureKey] = {}
+        for key_id, record in by_id.items():
+            known = self.signature_keys.get(key_id)
+            if known is None or self._signature_data.get(key_id) != record:
+                known = _load_signer(record, self.unseal)
+            if known is not None:
+                signers[key_id] = known
+        return signers, by_id
 
     def cache_for(self, policy: AuthenticatePolicy) -> TokenCache:
         """The tokens accepted under that policy: what one policy accepted says nothing under another."""
@@ -105,17 +179,21 @@ def credentials_data(
     issuers: Mapping[str, Iterable[Mapping[str, Any]]],
     api_keys: Iterable[Mapping[str, Any]] = (),
     revoked: Iterable[tuple[RevokedKind, str, str]] = (),
+    signature_keys: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The plain JSON that `Credentials.from_data` reads.
 
     `issuers` has the public JWKs by issuer; an issuer without any cannot be believed (503 until it has some).
     An API key is `{id, hash, subject, roles, scopes, claims, expires_at, networks, revoked}`: `hash` is the
     hexadecimal SHA-256 of the key, `expires_at` Unix seconds. `revoked` are triples of kind, issuer and name.
+    A signature key has `algorithm`, and `public` (PEM) or `sealed` with the `purpose` of that secret, in place of
+    `hash`.
     """
     return {
         "issuers": {issuer: [dict(jwk) for jwk in jwks] for issuer, jwks in issuers.items()},
         "api_keys": [dict(record) for record in api_keys],
         "revoked": [list(triple) for triple in revoked],
+        "signature_keys": [dict(record) for record in signature_keys],
     }
 
 
@@ -141,19 +219,61 @@ def _load_issuers(data: Mapping[str, Any]) -> tuple[dict[str, dict[str, PublicKe
     return issuers, tuple(unusable)
 
 
-def _load_api_key(record: Mapping[str, Any]) -> ApiKeyRecord:
-    caller = Caller(
+def _by_name(signers: Mapping[str, SignatureKey]) -> dict[str, tuple[SignatureKey, ...]]:
+    found: dict[str, tuple[SignatureKey, ...]] = {}
+    for key in signers.values():
+        if key.mac is not None:
+            found[key.caller.subject] = (*found.get(key.caller.subject, ()), key)
+    return found
+
+
+def _load_signer(record: Mapping[str, Any], unseal: Unseal | None) -> SignatureKey | None:
+    """The key of a record; None for one that cannot be used: it must not lock out the others."""
+    verifying: VerifyingKey | None = None
+    mac: MacKey | None = None
+    try:
+        if record["public"]:
+            verifying = public_key_from_pem(record["public"])
+            if verifying.algorithm != record["algorithm"]:
+                return None
+        elif unseal is None:
+            return None
+        elif record["purpose"] == "hmac":
+            mac = mac_key(unseal(sealed_name(record["id"]), record["sealed"]), record["algorithm"])
+        else:
+            verifying = shared_secret(unseal(sealed_name(record["id"]), record["sealed"]))[1]
+    except ValueError:  # KeyRefused, SealBroken
+        return None
+    return SignatureKey(
+        caller=_caller_of(record, "signature", SIGNATURE_ISSUER),
+        verifying=verifying,
+        mac=mac,
+        revoked=bool(record["revoked"]),
+        networks=tuple(ip_network(network) for network in record["networks"]),
+    )
+
+
+def sealed_name(key_id: str) -> str:
+    """The name under which the secret of a signature key is sealed: table, column and row."""
+    return f"signature_keys/sealed_secret/{key_id}"
+
+
+def _caller_of(record: Mapping[str, Any], kind: Literal["api_key", "signature"], issuer: str) -> Caller:
+    return Caller(
         subject=record["subject"],
-        kind="api_key",
-        issuer=API_KEY_ISSUER,
+        kind=kind,
+        issuer=issuer,
         roles=frozenset(record["roles"]),
         scopes=frozenset(record["scopes"]),
         claims=dict(record["claims"]),
         credential_id=record["id"],
         expires_at=float(record["expires_at"]),
     )
+
+
+def _load_api_key(record: Mapping[str, Any]) -> ApiKeyRecord:
     return ApiKeyRecord(
-        caller=caller,
+        caller=_caller_of(record, "api_key", API_KEY_ISSUER),
         hash=bytes.fromhex(record["hash"]),
         revoked=bool(record["revoked"]),
         networks=tuple(ip_network(network) for network in record["networks"]),

@@ -2,9 +2,12 @@
 
 from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from doorward.jose import ALGORITHMS, Algorithm
+from doorward.signatures import SignatureRefused
+from doorward.signatures.components import component
+from doorward.signatures.webhook import WebhookFormName
 
 LOCAL_AUDIENCE: Final = "urn:doorward:api"
 """`aud` of the tokens of Doorward's own identity provider. Their keys are of one installation, so it need not vary."""
@@ -34,6 +37,61 @@ class IssuerPolicy(BaseModel):
     """How far its clock and ours may be apart, in seconds. More would keep expired tokens alive."""
 
 
+class MessageSignaturePolicy(BaseModel):
+    """What a signed request (RFC 9421) must prove."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    components: tuple[str, ...] = Field(
+        default=("@method", "@authority", "@path", "@query"), min_length=1, max_length=32, strict=False
+    )
+    """What every signature covers. `content-digest` is demanded beside it when there is a body, `authorization` when
+    the request has it. Whatever is not covered, somebody on the way may change."""
+    max_age_s: int = Field(default=60, ge=1, le=300)
+    """How long after `created` a signature is accepted, in seconds. Longer means more proofs to remember."""
+    clock_skew_s: int = Field(default=5, ge=0, le=60)
+    """How far `created` may lie ahead of our clock, in seconds. As long, after a start, no signature is accepted: an
+    earlier run may have seen it."""
+    tag: str = Field(default="", pattern=r"^[A-Za-z0-9._:/-]{0,64}$")
+    """`tag` that the signature meant for us carries. Empty: there must be one signature only."""
+
+    @field_validator("components")
+    @classmethod
+    def _components_exist(cls, components: tuple[str, ...]) -> tuple[str, ...]:
+        for text in components:
+            try:
+                found = component(text)
+            except SignatureRefused as error:
+                raise ValueError(error.problem) from None
+            if found.name == "@status" or {"req", "tr"} & {name for name, _ in found.parameters}:
+                raise ValueError(f"{text} is no component of a request that is read here")
+        return components
+
+
+class HmacSignaturePolicy(BaseModel):
+    """One security scheme of plain HMAC signatures, for webhooks and partners without RFC 9421."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    scheme: str = Field(min_length=1, max_length=256)
+    """The security scheme of the description that this is about."""
+    form: WebhookFormName = "doorward"
+    """Header names and signed bytes: `doorward` covers method, target, time, id and body and names its key; the others
+    are those of the services of that name, and cover time and body only."""
+    caller: str = Field(default="", max_length=64)
+    """Whose keys count, where the form does not name a key: the name given to `doorward key add-signature`."""
+    max_age_s: int = Field(default=60, ge=1, le=300)
+    """How old a signature may be, in seconds; five minutes at most, as the services themselves advise."""
+    clock_skew_s: int = Field(default=5, ge=0, le=60)
+    """How far its time may lie ahead of our clock, in seconds. As long, after a start, no signature is accepted."""
+
+    @model_validator(mode="after")
+    def _somebodys_keys(self) -> Self:
+        if self.form != "doorward" and not self.caller:
+            raise ValueError(f"the form {self.form} names no key: write caller: the name whose keys count")
+        return self
+
+
 class AuthenticatePolicy(BaseModel):
     """How callers prove who they are."""
 
@@ -48,18 +106,30 @@ class AuthenticatePolicy(BaseModel):
     about 1. Roughly 4 KiB of memory each. Expiry and revocation are checked on every use. 0: none."""
     api_key_header: str = Field(default="x-api-key", pattern=r"^[a-z0-9-]{1,64}$")
     """Header (lower case) that carries an API key where the description names no scheme."""
-    combined_caller: Literal["same", "token", "api_key"] = "same"
-    """Who the caller is when an operation demands token *and* API key: both must name the same subject, or the
+    combined_caller: Literal["same", "token", "api_key", "signature"] = "same"
+    """Who the caller is when an operation demands several credentials: all must name the same subject, or the
     subject of the one named here counts."""
+    message_signature: MessageSignaturePolicy = MessageSignaturePolicy()
+    """What signed requests must prove, where the description has a scheme with `x-doorward: {signature: rfc9421}`."""
+    hmac_signatures: tuple[HmacSignaturePolicy, ...] = Field(default=(), strict=False)
+    """The schemes with `x-doorward: {signature: hmac}` that differ from the form `doorward`."""
     realm: str = Field(default="api", pattern=r"^[A-Za-z0-9 ._/:-]{1,64}$")
     """`realm` of the challenge a refused client gets (RFC 9110 section 11.5)."""
 
     @model_validator(mode="after")
-    def _issuers_differ(self) -> Self:
+    def _each_is_listed_once(self) -> Self:
         names = [issuer.issuer for issuer in self.issuers]
         if len(set(names)) != len(names):
             raise ValueError("an issuer is listed twice: it could be judged by two rules")
+        schemes = [each.scheme for each in self.hmac_signatures]
+        if len(set(schemes)) != len(schemes):
+            raise ValueError("a scheme of hmac_signatures is listed twice: it could be judged by two rules")
         return self
+
+    def hmac_of(self, scheme: str) -> HmacSignaturePolicy:
+        """What holds for a security scheme of plain HMAC signatures."""
+        found = [each for each in self.hmac_signatures if each.scheme == scheme]
+        return found[0] if found else HmacSignaturePolicy(scheme=scheme)
 
 
 def local_issuer(url: str) -> IssuerPolicy:

@@ -2,22 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from doorward.controls.authenticate.api_key import ApiKeyMechanism
 from doorward.controls.authenticate.challenge import missing, refusal
 from doorward.controls.authenticate.credentials import Credentials
+from doorward.controls.authenticate.hmac_signature import HmacSignatureMechanism
 from doorward.controls.authenticate.jwt import BearerMechanism
+from doorward.controls.authenticate.message_signature import MessageSignatureMechanism
 from doorward.controls.authenticate.policy import AuthenticatePolicy
 from doorward.errors import PolicyError
 from doorward.exchange import Caller, Check, Exchange
 from doorward.operation import Operation, SecurityRequirement, SecurityScheme
 
 Mechanism: TypeAlias = Callable[[Exchange], Caller | None]
-Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie"], str]
-"""Where a credential travels: two schemes at one place are one credential."""
+Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie", "signature", "hmac"], str]
+"""Where a credential travels: two schemes at one place are one credential. Of `hmac` the name is the scheme's."""
 
 _BEARER: Final[Place] = ("bearer", "")
+_SIGNATURE: Final[Place] = ("signature", "")
+_SIGNED: Final = (MessageSignatureMechanism, HmacSignatureMechanism)
 _BEARER_KINDS: Final = frozenset({"oauth2", "openIdConnect"})
 
 
@@ -43,11 +48,23 @@ def compile_check(operation: Operation, policy: AuthenticatePolicy, credentials:
     return _several(mechanisms, alternatives, policy)
 
 
+def takes_signatures(operation: Operation) -> bool:
+    """Whether a caller may prove who they are by signing the request: then the whole body is read, to check it."""
+    return any(scheme.signature for requirement in operation.security for scheme in requirement)
+
+
+def proves_by_body(operation: Operation) -> bool:
+    """Whether the body is part of a proof: then who calls is known only when it is there."""
+    return any(scheme.signature == "hmac" for requirement in operation.security for scheme in requirement)
+
+
 def _one(mechanism: Mechanism, scopes: tuple[frozenset[str], ...], realm: str) -> Check:
+    refuse = mechanism.missing if isinstance(mechanism, _SIGNED) else partial(missing, realm=realm)
+
     def check(exchange: Exchange) -> None:
         caller = mechanism(exchange)
         if caller is None:
-            raise missing("no credential", realm)
+            raise refuse("no credential")
         exchange.caller = caller
         exchange.scopes_demanded = scopes
 
@@ -81,13 +98,14 @@ def _several(
     return check
 
 
-def _counted(callers: list[Caller], combined: Literal["same", "token", "api_key"], realm: str) -> Caller:
+def _counted(callers: list[Caller], combined: Literal["same", "token", "api_key", "signature"], realm: str) -> Caller:
     if combined == "same":
         if any(caller.subject != callers[0].subject for caller in callers):
             raise refusal("authenticate.token_claims", "the credentials name different subjects", realm)
         return callers[0]
     for caller in callers:
-        if (caller.kind == "api_key") == (combined == "api_key"):
+        kind = caller.kind if caller.kind in {"api_key", "signature"} else "token"
+        if kind == combined:
             return caller
     return callers[0]
 
@@ -96,6 +114,10 @@ def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credential
     location, name = place
     if location == "bearer":
         return BearerMechanism(policy, credentials)
+    if location == "signature":
+        return MessageSignatureMechanism(policy, credentials)
+    if location == "hmac":
+        return HmacSignatureMechanism(name, policy, credentials)
     return ApiKeyMechanism(location, name, credentials, policy.realm)
 
 
@@ -122,7 +144,7 @@ def _alternatives(
         raise PolicyError(
             f"{operation.id} can only be called with {names}, which Doorward cannot check",
             key="authenticate",
-            hint="use a bearer, oauth2, openIdConnect or apiKey scheme, or list the operation under `public`",
+            hint="use a bearer, oauth2, openIdConnect, apiKey or signature scheme, or list it under `public`",
         )
     return tuple(places), tuple(alternatives)
 
@@ -140,6 +162,8 @@ def _places(requirement: SecurityRequirement) -> list[Place] | None:
 
 
 def _place(scheme: SecurityScheme) -> Place | None:
+    if scheme.signature:
+        return _SIGNATURE if scheme.signature == "rfc9421" else ("hmac", scheme.name)
     if scheme.kind in _BEARER_KINDS or (scheme.kind == "http" and scheme.http_scheme == "bearer"):
         return _BEARER
     if scheme.kind == "apiKey" and scheme.location:

@@ -1,0 +1,32 @@
+"""The examples on the control's page load."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from doorward.controls.authenticate import AuthenticatePolicy
+from doorward.policy.openapi import description_from_document
+
+PAGE = Path(__file__).parents[3] / "docs" / "controls" / "authenticate.md"
+
+
+def block(word: str) -> Any:
+    """The first YAML example with that word in it."""
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return yaml.safe_load(next(text for text in blocks if word in text))
+
+
+def test_the_policy_of_webhooks_loads() -> None:
+    policy = AuthenticatePolicy.model_validate_json(orjson.dumps(block("hmac_signatures")["authenticate"]))
+    assert policy.hmac_of("slackHook").form == "slack"
+
+
+def test_the_description_of_signed_operations_loads() -> None:
+    described = block("securitySchemes")
+    described["paths"]["/transfers"]["post"]["responses"] = {"200": {"description": "ok"}}
+    document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, **described}
+    (operation,) = description_from_document(document).operations
+    assert [scheme.signature for one in operation.security for scheme in one] == ["rfc9421"]

@@ -1,0 +1,112 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.controls.authenticate.partner import exchange_of
+
+from doorward.attack.case import Ask
+from doorward.controls.authenticate.replay import OwnReplays, ReplaySet, once_check
+from doorward.denial import Denied
+from doorward.exchange import Exchange, Pending, SingleUse
+
+REFUSAL = Denied("authenticate.signature_replayed", "seen")
+
+
+def proof(name: bytes = b"proof", usable_from: float = 100.0, until: float = 160.0) -> SingleUse:
+    return SingleUse(proof=name, usable_from=usable_from, until=until, refusal=REFUSAL)
+
+
+def claimed(seen: ReplaySet, name: bytes = b"proof", at: float = 100.0, life_s: float = 60.0, now: float = 0.0) -> str:
+    return seen.claim(name, usable_from=at, until=at + life_s, now=now or at)
+
+
+def test_a_proof_is_seen_until_it_is_void() -> None:
+    seen = ReplaySet(born_at=0.0)
+    assert claimed(seen) == "first"
+    assert claimed(seen, now=159.9) == "seen"
+    assert claimed(seen, b"other") == "first"
+
+
+def test_a_proof_that_claims_another_end_is_still_the_same() -> None:
+    seen = ReplaySet(born_at=0.0)
+    assert claimed(seen) == "first"
+    assert claimed(seen, life_s=10.0) == "seen"
+    assert claimed(seen, at=140.0) == "seen"
+
+
+def test_what_could_have_been_accepted_before_the_set_began_is_unknown() -> None:
+    seen = ReplaySet(born_at=100.0)
+    assert claimed(seen, at=100.0) == "unknown"
+    assert claimed(seen, at=100.5) == "first"
+
+
+def test_void_proofs_are_forgotten() -> None:
+    seen = ReplaySet(born_at=0.0)
+    for second in range(1, 1_000):
+        assert claimed(seen, b"%d" % second, at=float(second)) == "first"
+        assert len(seen) <= 60 + 8 + 1
+
+
+def test_a_full_set_takes_no_more_rather_than_forget() -> None:
+    seen = ReplaySet(born_at=0.0, most=2)
+    assert [claimed(seen, name) for name in (b"a", b"b", b"c", b"a")] == ["first", "first", "unknown", "seen"]
+    assert claimed(seen, b"c", at=200.0) == "first"
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=60))
+def test_no_proof_passes_twice_while_it_could_be_accepted(steps: list[tuple[int, int]]) -> None:
+    seen = ReplaySet(born_at=0.0, most=4)
+    now, passed = 1_000.0, dict[int, float]()
+    for name, pause in steps:
+        now += pause
+        if seen.claim(bytes([name]), usable_from=now, until=now + 60, now=now) == "first":
+            assert passed.get(name, 0.0) < now
+            passed[name] = now + 60
+
+
+def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
+    replays = OwnReplays(born_at=0.0)
+    check = once_check(lambda: replays)
+    first, second = exchange_of(Ask(), now=101.0), exchange_of(Ask(), now=102.0)
+    first.single_use.append(proof())
+    second.single_use.append(proof())
+    check(first)
+    assert first.single_use == []
+    with pytest.raises(Denied) as denied:
+        check(second)
+    assert denied.value is REFUSAL
+
+
+def test_the_check_lets_pass_what_has_nothing_to_use_up() -> None:
+    once_check(lambda: OwnReplays(born_at=0.0))(exchange_of(Ask()))
+
+
+def test_when_nobody_can_tell_the_client_is_asked_to_come_again() -> None:
+    exchange = exchange_of(Ask(), now=101.0)
+    exchange.single_use.append(proof())
+    with pytest.raises(Denied) as denied:
+        once_check(lambda: OwnReplays(born_at=100.0))(exchange)
+    assert denied.value.code == "authenticate.unavailable"
+    assert (b"retry-after", b"5") in denied.value.headers
+
+
+def test_a_check_that_had_to_wait_goes_on_with_what_is_left() -> None:
+    class Asking:
+        def __init__(self) -> None:
+            self.asked: list[bytes] = []
+
+        def claim(self, exchange: Exchange, proof: SingleUse) -> str:
+            if proof.proof in self.asked:
+                return "first"
+            self.asked.append(proof.proof)
+            raise Pending(lambda known: known())
+
+    asking = Asking()
+    exchange = exchange_of(Ask())
+    exchange.single_use += [proof(b"a"), proof(b"b")]
+    check = once_check(lambda: asking)  # type: ignore[arg-type, return-value]
+    for left in (2, 1):
+        with pytest.raises(Pending):
+            check(exchange)
+        assert len(exchange.single_use) == left
+    check(exchange)
+    assert asking.asked == [b"a", b"b"]

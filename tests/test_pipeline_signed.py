@@ -1,0 +1,196 @@
+"""Signed operations in the pipeline: what runs when, what is read, what does not load."""
+
+from typing import Any
+
+import orjson
+import pytest
+from tests.controls.authenticate.partner import NOW, Partner, exchange_of
+
+from doorward.attack.case import Ask, Signing
+from doorward.controls.authenticate import Credentials, credentials_data
+from doorward.controls.authenticate.replay import Sight
+from doorward.controls.forward import IdentitySigner
+from doorward.controls.limits import Counters
+from doorward.denial import Denied
+from doorward.errors import PolicyError
+from doorward.exchange import Exchange, Pending, SingleUse
+from doorward.jose import generate_key
+from doorward.pipeline import Pipeline, compile_pipeline
+from doorward.policy.document import Policy
+from doorward.policy.openapi import description_from_document
+
+JSON = {"content": {"application/json": {"schema": {"type": "object"}}}}
+FILE: dict[str, Any] = {"content": {"application/octet-stream": {}}}
+ANSWERS = {"200": {"description": "ok"}}
+
+
+def document(extension: Any = None) -> dict[str, Any]:
+    signed = {
+        "type": "http",
+        "scheme": "signature",
+        "x-doorward": {"signature": "rfc9421"} if extension is None else extension,
+    }
+    hook = {"type": "apiKey", "in": "header", "name": "X-Signature", "x-doorward": {"signature": "hmac"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "orders", "version": "1"},
+        "components": {"securitySchemes": {"signed": signed, "hook": hook}},
+        "paths": {
+            "/orders": {
+                "get": {"security": [{"signed": []}], "responses": ANSWERS},
+                "post": {"security": [{"signed": []}], "requestBody": JSON, "responses": ANSWERS},
+            },
+            "/file": {"put": {"security": [{"signed": []}], "requestBody": FILE, "responses": ANSWERS}},
+            "/hook": {"post": {"security": [{"hook": []}], "requestBody": JSON, "responses": ANSWERS}},
+        },
+    }
+
+
+def pipeline_of(credentials: Credentials, said: dict[str, Any] | None = None, **settings: Any) -> Pipeline:
+    written = {"api": "openapi.yaml", "upstream": "http://127.0.0.1:9", "insecure_plain_http": True}
+    roles = {"writer": ["GET /orders", "POST /orders", "PUT /file", "POST /hook"]}
+    policy = Policy.model_validate_json(orjson.dumps({**written, "roles": roles, **settings}))
+    return compile_pipeline(
+        policy,
+        description_from_document(said or document()),
+        version="v1",
+        credentials=credentials,
+        signer=IdentitySigner(generate_key("ES256")),
+        counters=Counters(),
+        record_key=b"k" * 32,
+    )
+
+
+def admitted(pipeline: Pipeline, ask: Ask) -> tuple[str, Exchange]:
+    """The code of the denial, or nothing; and the exchange."""
+    sent = ask if ask.finish is None else ask.finish(ask, "api.example")
+    exchange = exchange_of(sent, now=NOW)
+    try:
+        pipeline.admit_body(exchange, pipeline.admit_head(exchange))
+    except Denied as denied:
+        return denied.code, exchange
+    return "", exchange
+
+
+@pytest.fixture
+def partner() -> Partner:
+    partner = Partner()
+    partner.credentials.apply(credentials_data(issuers={}, signature_keys=partner.records))
+    return partner
+
+
+def json_ask(target: str, body: bytes = b"{}") -> Ask:
+    return Ask(method="POST", target=target, body=body, headers=(("Content-Type", "application/json"),))
+
+
+def test_a_signed_request_passes_all_controls(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials)
+    code, exchange = admitted(pipeline, partner.signed(ask=Ask(target="/orders")))
+    assert code == ""
+    assert exchange.caller is not None
+    assert exchange.caller.subject == "partner"
+    assert admitted(pipeline, partner.signed(ask=json_ask("/orders")))[0] == ""
+
+
+def test_a_body_that_no_control_reads_is_read_for_its_digest(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials)
+    ask = Ask(method="PUT", target="/file", body=b"\x00data", headers=(("Content-Type", "application/octet-stream"),))
+    code, _ = admitted(pipeline, partner.signed(ask=ask))
+    assert code == ""
+    assert pipeline.admit_head(_again(partner, ask)).body_mode == "read"
+    from dataclasses import replace
+
+    other = Signing(after=lambda sent: replace(sent, body=b"other"))
+    assert admitted(pipeline, partner.signed(other, ask))[0] == "authenticate.signature_digest"
+
+
+def _again(partner: Partner, ask: Ask) -> Exchange:
+    signed = partner.signed(ask=ask)
+    assert signed.finish is not None
+    return exchange_of(signed.finish(signed, "api.example"), now=NOW)
+
+
+def test_a_replay_is_refused_before_anything_else_looks_at_it(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials)
+    ask = partner.signed(ask=json_ask("/orders", b"not json"))
+    assert ask.finish is not None
+    same = ask.finish(ask, "api.example")
+    assert admitted(pipeline, same)[0] == "validate.json_syntax"
+    assert admitted(pipeline, same)[0] == "authenticate.signature_replayed"
+
+
+def test_a_webhook_is_nobodys_until_its_body_is_there(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials)
+    ask = partner.hooked(ask=json_ask("/hook"))
+    assert ask.finish is not None
+    exchange = exchange_of(ask.finish(ask, "api.example"), now=NOW)
+    plan = pipeline.admit_head(exchange)
+    assert exchange.caller is None
+    assert plan.proves_by_body
+    pipeline.admit_body(exchange, plan)
+    assert exchange.caller is not None
+    assert exchange.caller.subject == "partner"
+
+
+def test_a_webhook_by_someone_without_the_role_is_refused(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials, roles={"writer": ["GET /orders"]})
+    assert admitted(pipeline, partner.hooked(ask=json_ask("/hook")))[0] == "authorize.role"
+
+
+def test_a_webhook_goes_through_every_control_once_it_is_proved(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials, limits={"per_caller": "1/minute"})
+    assert admitted(pipeline, partner.hooked(ask=json_ask("/hook", b"[]")))[0] == "validate.schema"
+    assert admitted(pipeline, partner.hooked(ask=json_ask("/hook")))[0] == "limits.rate"
+    assert admitted(pipeline, json_ask("/hook"))[0] == "authenticate.signature_missing"
+
+
+def test_a_webhook_that_must_wait_for_an_answer_goes_on_where_it_stopped(partner: Partner) -> None:
+    class Asking:
+        answer: Sight | None = None
+
+        def claim(self, exchange: Exchange, proof: SingleUse) -> Sight:
+            if self.answer is None:
+                raise Pending(lambda known: known())
+            return self.answer
+
+    asking = partner.credentials.replays = Asking()
+    pipeline = pipeline_of(partner.credentials)
+    ask = partner.hooked(ask=json_ask("/hook"))
+    assert ask.finish is not None
+    exchange = exchange_of(ask.finish(ask, "api.example"), now=NOW)
+    plan = pipeline.admit_head(exchange)
+    with pytest.raises(Pending):
+        pipeline.admit_body(exchange, plan)
+    assert exchange.caller is not None
+    exchange.request.body = b"proved already, and not looked at again"
+    asking.answer = "seen"
+    with pytest.raises(Denied) as denied:
+        pipeline.admit_body(exchange, plan)
+    assert denied.value.code == "authenticate.signature_replayed"
+
+
+def test_an_operation_that_asks_for_no_signature_has_nothing_of_it(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials, public=("GET /orders",))
+    plan = pipeline.admit_head(exchange_of(Ask(target="/orders")))
+    assert not plan.proves_by_body
+    assert admitted(pipeline, Ask(target="/orders"))[0] == ""
+
+
+@pytest.mark.parametrize(
+    "extension", [{"signature": "hmac256"}, {"signatur": "rfc9421"}, "rfc9421", {"signature": []}, []]
+)
+def test_a_scheme_that_says_something_else_does_not_load(extension: Any) -> None:
+    with pytest.raises(PolicyError, match="how requests are signed") as error:
+        description_from_document(document(extension))
+    assert error.value.key == "#/components/securitySchemes/signed/x-doorward"
+
+
+def test_a_websocket_does_not_open_by_a_signature(partner: Partner) -> None:
+    operations = {"GET /orders": {"websocket": {"origins": ["https://app.example"]}}}
+    with pytest.raises(PolicyError, match="outlives"):
+        pipeline_of(partner.credentials, operations=operations)
+
+
+def test_hosts_that_do_not_tell_each_other_take_no_signatures(partner: Partner) -> None:
+    with pytest.raises(PolicyError, match="do not tell each other"):
+        pipeline_of(partner.credentials, limits={"shared": {"url": "redis://127.0.0.1:6379", "hosts": 2}})
