@@ -82,3 +82,16 @@ class NoRelease:
 
     def apply(self, exchange: Exchange) -> None:
         """Nothing."""
+
+
+class WholeRelease:
+    """A release of answers that are signed: whatever it does to them, it is done to the whole answer."""
+
+    __slots__ = ("apply",)
+
+    def __init__(self, release: Release) -> None:
+        self.apply = release.apply
+
+    def reads_body(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
+        """Everything is held until it is signed."""
+        return True

@@ -11,7 +11,7 @@ from typing import Final
 
 from doorward.controls import audit, authenticate, authorize, forward, inspect, limits, minimise, transport, validate
 from doorward.controls.audit import Recorder
-from doorward.controls.authenticate import Credentials
+from doorward.controls.authenticate import AnswerSigner, Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.inspect import MessageCheck
 from doorward.controls.limits import Counters, Priority
@@ -21,7 +21,7 @@ from doorward.controls.validate import BodyMode
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
-from doorward.modes import NoRelease, ObservedRelease, Release, observed
+from doorward.modes import NoRelease, ObservedRelease, Release, WholeRelease, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
 from doorward.policy.routing import Router
@@ -73,7 +73,7 @@ STAGES: Final = (
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_cors", "_first", "_router", "policy", "recorder", "version")
+    __slots__ = ("_address", "_cors", "_first", "_router", "_signed", "_signer", "policy", "recorder", "version")
 
     def __init__(
         self,
@@ -84,9 +84,13 @@ class Pipeline:
         gate: tuple[Check, ...],
         router: Router[Plan],
         recorder: Recorder,
+        signer: AnswerSigner | None = None,
+        signed: frozenset[str] = frozenset(),
     ) -> None:
+        """`signer` signs the answers to the operations whose ids are `signed`."""
         self.policy, self.version, self.recorder = policy, version, recorder
         self._address, self._router = address, router
+        self._signer, self._signed = signer if signed else None, signed
         self._cors = Cors(policy.minimise.cors) if policy.minimise.cors else None
         self._first = address + gate + ((self._cors.check,) if self._cors else ())
 
@@ -141,6 +145,11 @@ class Pipeline:
         for check in plan.body:
             check(exchange)
 
+    def sign_answer(self, exchange: Exchange, response: Response) -> None:
+        """Nothing; the answer, a refusal too, is signed where the policy says so. The last that is done to it."""
+        if self._signer is not None and exchange.operation is not None and exchange.operation.id in self._signed:
+            self._signer.sign(exchange, response)
+
 
 def _pass(checks: tuple[Check, ...], exchange: Exchange, before: int) -> None:
     """Run those of the checks that are not behind the exchange yet; `before` others come before them."""
@@ -159,8 +168,12 @@ def compile_pipeline(
     signer: IdentitySigner,
     counters: Counters,
     record_key: bytes,
+    answers: AnswerSigner | None = None,
 ) -> Pipeline:
-    """Policy and description as plans. Errors: PolicyError, naming the key that does not fit the description."""
+    """Policy and description as plans; `answers` signs those that the policy wants signed.
+
+    Errors: PolicyError, naming the key that does not fit the description.
+    """
     modes = policy.modes
     address = _enforced(modes, ("limits", limits.address_check(policy.limits, counters)))
     gate = _enforced(modes, ("transport", transport.compile_check(policy.transport)))
@@ -170,7 +183,21 @@ def compile_pipeline(
         plan = _compile_plan(operation, policy, description, credentials, signer, counters, mask_key)
         plans.append((operation.method, operation.path, plan))
     recorder = audit.Recorder(policy.audit, record_key)
-    return Pipeline(policy=policy, version=version, address=address, gate=gate, router=Router(plans), recorder=recorder)
+    signed = frozenset(each.id for each in description.operations if policy.operation_policy(each).sign_answers)
+    if signed and answers is None:
+        raise PolicyError(
+            "there is no key to sign answers with", key="operations", hint="`doorward key answers` makes it"
+        )
+    return Pipeline(
+        policy=policy,
+        version=version,
+        address=address,
+        gate=gate,
+        router=Router(plans),
+        recorder=recorder,
+        signer=answers,
+        signed=signed,
+    )
 
 
 def _compile_plan(
@@ -219,6 +246,7 @@ def _compile_plan(
         release=_released(
             modes.get("minimise", "enforce"),
             minimise.compile_release(operation, policy.minimise, description, mask_key),
+            is_signed=bool(policy.operation_policy(operation).sign_answers),
         ),
         records_intent=operation.changes_state,
         priority=bounds.priority,
@@ -286,7 +314,7 @@ def _enforced(modes: Mapping[ControlName, Mode], *steps: tuple[ControlName, Chec
     return tuple(checks)
 
 
-def _released(mode: Mode, release: Release) -> Release:
-    if mode == "enforce":
-        return release
-    return ObservedRelease(release) if mode == "observe" else NoRelease()
+def _released(mode: Mode, release: Release, *, is_signed: bool) -> Release:
+    if mode != "enforce":
+        release = ObservedRelease(release) if mode == "observe" else NoRelease()
+    return WholeRelease(release) if is_signed else release

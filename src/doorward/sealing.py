@@ -5,10 +5,7 @@ backup of them, gives a secret away.
 """
 
 import base64
-import contextlib
-import os
 import secrets
-import stat
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from doorward.errors import PolicyError
+from doorward.private_file import made_once, read_private
 
 KEY_NAME: Final = "sealing.key"
 """Beside the other keys, in `keys/` of the state directory."""
@@ -62,38 +60,17 @@ def load_sealer(keys: Path) -> Sealer | None:
 
     Errors: PolicyError for a key that others may read, or that is none.
     """
-    path = keys / KEY_NAME
-    try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise PolicyError(f"{path} can be read by others", key="state", hint=f"chmod 600 {path}")
-            return Sealer(file.read(_KEY_BYTES + 1))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="state") from error
-    except ValueError as error:
-        raise PolicyError(f"{path}: {error}", key="state", hint="restore the file") from error
+    key = read_private(keys / KEY_NAME)
+    return None if key is None else _sealer(key, keys / KEY_NAME)
 
 
 def sealer_for(keys: Path) -> Sealer:
     """The sealer of a `keys/` directory; its key is made on first use, with mode 0600. Errors: PolicyError, OSError."""
-    found = load_sealer(keys)
-    if found is not None:
-        return found
-    # Written whole under another name first: a reader never sees half a key, and of two makers the first one wins.
-    temporary = keys / f".{KEY_NAME}.{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return load_sealer(keys) or _sealer(made_once(keys / KEY_NAME, secrets.token_bytes(_KEY_BYTES)), keys / KEY_NAME)
+
+
+def _sealer(key: bytes, path: Path) -> Sealer:
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            (keys / KEY_NAME).hardlink_to(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)
-    made = load_sealer(keys)
-    if made is None:
-        raise PolicyError(f"{keys / KEY_NAME} vanished", key="state")
-    return made
+        return Sealer(key)
+    except ValueError as error:
+        raise PolicyError(f"{path}: {error}", key="state", hint="restore the file") from error

@@ -6,9 +6,10 @@ from typing import Final
 
 import structlog
 
+from doorward.answer_key import load_answer_key
 from doorward.automata import keep_in
 from doorward.controls import inspect
-from doorward.controls.authenticate import Credentials
+from doorward.controls.authenticate import AnswerSigner, Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters, Link
 from doorward.errors import Fault, PolicyError
@@ -89,6 +90,7 @@ class Serving:
             keys = load_private_keys(self._keys / "upstream.json")
         except JoseError as error:
             raise PolicyError(error.problem, key="state", hint="restore the file that init wrote") from error
+        answers = load_answer_key(self._keys)
         return compile_pipeline(
             policy,
             description_from_document(snapshot.description),
@@ -97,6 +99,7 @@ class Serving:
             signer=IdentitySigner(keys[0], policy.forward),
             counters=self.counters,
             record_key=(self._keys / "record.key").read_bytes(),
+            answers=None if answers is None else AnswerSigner(answers.id, answers.key),
         )
 
 

@@ -249,6 +249,9 @@ class StubPipeline:
             raise Denied("transport.unexpected_body", "no body declared")
         return plan
 
+    def sign_answer(self, exchange: Exchange, response: Response) -> None:
+        """Nothing is signed here."""
+
     def admit_body(self, exchange: Exchange, plan: Any) -> None:
         if b"forbidden" in exchange.request.body:
             raise Denied("inspect.sql", "forbidden")

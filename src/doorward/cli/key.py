@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from doorward.answer_key import answer_key_for
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
 from doorward.errors import PolicyError
@@ -166,6 +167,15 @@ def list_signatures(policy: PolicyOption = POLICY, as_json: JsonOption = False) 
     else:
         rows = [{"algorithm": key.algorithm, "purpose": key.purpose, **_row(key)} for key in keys]
         callers.show_table(rows, "there are no keys")
+
+
+@_COMMANDS.command("answers")
+def answers(policy: PolicyOption = POLICY) -> None:
+    """Print the public key of signed answers (PEM), for clients to check them with; made on first use."""
+    with callers.opened(policy) as (settings, _):
+        found = answer_key_for(settings.state / "keys")
+    callers.say(f"answers are signed with key {found.id}")
+    print(found.public, end="")
 
 
 def _mac_algorithm(text: str) -> MacAlgorithm:

@@ -26,6 +26,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from doorward import logs
+from doorward.answer_key import answer_key_for
 from doorward.controls.authenticate import IssuerPolicy
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
@@ -81,6 +82,8 @@ class ControlProcess:
             self._issuer_keys = load_private_keys(state / "keys" / "issuer.json")
         except (JoseError, OSError) as error:
             raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
+        # Before the first snapshot: a policy that wants answers signed must find the key there.
+        answer_key_for(state / "keys")
         self._store = open_store(f"sqlite:///{state / 'store.db'}")
         self._watch = StoreWatch(state / "store.db")
         self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})

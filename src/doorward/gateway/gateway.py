@@ -51,7 +51,10 @@ class Decides(Protocol):
         """The plan, once everything that needs only the head agreed. Errors: Denied."""
 
     def admit_body(self, exchange: Exchange, plan: "Plan") -> None:
-        """Nothing, once everything that needs the body agreed. Errors: Denied."""
+        """Nothing, once everything that needs the body agreed. Errors: Denied. Pending, as `Pipeline.admit_body`."""
+
+    def sign_answer(self, exchange: Exchange, response: Response) -> None:
+        """Nothing; a whole answer is signed where the policy says so."""
 
 
 class Gateway:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import structlog
 
-from doorward.controls.authenticate import Credentials, credentials_data
+from doorward.answer_key import new_answer_key
+from doorward.controls.authenticate import AnswerSigner, Credentials, credentials_data
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
 from doorward.errors import PolicyError
@@ -26,6 +27,11 @@ NEEDS_RESTART: Final = ("listen", "plain_redirect", "workers", "state", "insecur
 """Settings that are read once, when `doorward run` starts."""
 
 _log = structlog.get_logger()
+
+
+def _trial_signer() -> AnswerSigner:
+    key = new_answer_key()
+    return AnswerSigner(key.id, key.key)
 
 
 def _require_extras(policy: Policy) -> None:
@@ -63,6 +69,7 @@ def load_checked(policy_file: Path) -> Checked:
             signer=IdentitySigner(generate_key("ES256"), policy.forward),
             counters=Counters(),
             record_key=bytes(32),
+            answers=_trial_signer(),
         )
     except PolicyError as error:
         raise in_description(error, policy.api).at(file=str(policy_file)) from None

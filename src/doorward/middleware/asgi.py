@@ -318,6 +318,7 @@ class _Run:
     async def _answer(self, response: Response) -> None:
         exchange = self.exchange
         self._is_answered = True
+        self.pipeline.sign_answer(exchange, response)
         exchange.response = response
         is_bodiless = exchange.request.method == "HEAD" or response.status in BODILESS
         exchange.bytes_out = 0 if is_bodiless else len(response.body or b"")

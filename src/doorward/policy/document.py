@@ -174,6 +174,9 @@ class OperationPolicy(BaseModel):
     """Says that the operation takes GraphQL requests, and what one of them may ask for."""
     websocket: WebSocketPolicy | None = None
     """Lets a WebSocket be opened with this operation (a GET), and says what it may do."""
+    sign_answers: bool | None = None
+    """True: the gateway signs each answer (RFC 9421), refusals too, so that a client knows it is whole and to its own
+    question. Its body is held whole, so it must not be a stream without an end."""
 
     @field_validator("limits")
     @classmethod
@@ -312,6 +315,7 @@ class Policy(BaseModel):
                 "validate": _merged(described.validate_, written.validate_),
                 "graphql": written.graphql or described.graphql,
                 "websocket": written.websocket or described.websocket,
+                "sign_answers": described.sign_answers if written.sign_answers is None else written.sign_answers,
             },
         )
 

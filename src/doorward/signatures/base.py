@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from doorward.signatures.components import Component, Message, component_value
 from doorward.signatures.errors import SignatureRefused
-from doorward.signatures.structured_fields import BareItem, FieldError, InnerList, serialize_member
+from doorward.signatures.structured_fields import BareItem, FieldError, serialize_parameters
 
 
 def signature_params(components: Iterable[Component], parameters: Mapping[str, BareItem]) -> str:
@@ -13,7 +13,7 @@ def signature_params(components: Iterable[Component], parameters: Mapping[str, B
     Errors: SignatureRefused `invalid` for parameters that cannot be written.
     """
     try:
-        return serialize_member(InnerList(tuple(each.item for each in components), parameters))
+        return f"({' '.join(each.text for each in components)}){serialize_parameters(parameters)}"
     except FieldError as error:
         raise SignatureRefused("invalid", f"the signature parameters cannot be written: {error}") from None
 
@@ -27,6 +27,6 @@ def signature_base(components: Iterable[Component], parameters: Mapping[str, Bar
         if each.key in seen:
             raise SignatureRefused("invalid", f"{each} is covered twice")
         seen.add(each.key)
-        lines.append(f"{each}: {component_value(each, message)}")
+        lines.append(f"{each.text}: {component_value(each, message)}")
     lines.append(f'"@signature-params": {signature_params(covered, parameters)}')
     return "\n".join(lines).encode("ascii")

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote, unquote_plus
 
@@ -26,6 +27,8 @@ _DERIVED: Final = frozenset(
     {"@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query", "@query-param", "@status"}
 )
 _PORTS: Final = {"http": ":80", "https": ":443"}
+_NO_PARAMETERS: Final[Mapping[str, BareItem]] = {}
+_PLAIN_MOST: Final = 256
 _QUERY_PARAMETERS: Final = 1_024
 """Most parameters of a query looked through for one name."""
 STRUCTURED: Final[Mapping[str, Literal["item", "list", "dictionary"]]] = {
@@ -78,19 +81,19 @@ class Component:
 
     name: str
     parameters: tuple[tuple[str, BareItem], ...] = ()
+    text: str = field(init=False, repr=False, compare=False)
+    """How it is written. Kept, because each one is written twice into every signature base."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", serialize_member(Item(self.name, dict(self.parameters))))
 
     @property
     def key(self) -> tuple[str, frozenset[tuple[str, BareItem]]]:
         """What makes two identifiers the same: the order of parameters does not (RFC 9421 section 2)."""
         return self.name, frozenset(self.parameters)
 
-    @property
-    def item(self) -> Item:
-        """As a structured item."""
-        return Item(self.name, dict(self.parameters))
-
     def __str__(self) -> str:
-        return serialize_member(self.item)
+        return self.text
 
 
 def component(text: str) -> Component:
@@ -110,7 +113,17 @@ def component_from_item(item: Item) -> Component:
     name = item.value
     if type(name) is not str:
         raise SignatureRefused("invalid", "a component is not named by a string")
-    found = Component(name, tuple(item.parameters.items()))
+    return _component(name, tuple(item.parameters.items())) if item.parameters else _plain(name)
+
+
+@lru_cache(_PLAIN_MOST)
+def _plain(name: str) -> Component:
+    """Most components have no parameters, and are the same in every request."""
+    return _component(name, ())
+
+
+def _component(name: str, parameters: tuple[tuple[str, BareItem], ...]) -> Component:
+    found = Component(name, parameters)
     for parameter, value in found.parameters:
         if parameter in _FLAGS:
             if value is not True:
@@ -142,7 +155,7 @@ def component_value(found: Component, message: Message) -> str:
 
     Errors: SignatureRefused `invalid` when the message has no such component, or more than one reading of it.
     """
-    parameters = dict(found.parameters)
+    parameters = dict(found.parameters) if found.parameters else _NO_PARAMETERS
     if "req" in parameters:
         if message.request is None:
             raise SignatureRefused("invalid", f"{found} is of a request, and this is no answer to one")

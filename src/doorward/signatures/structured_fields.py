@@ -282,8 +282,8 @@ def serialize_member(member: Member) -> str:
     """The one spelling of an item or an inner list. Errors: FieldError."""
     if isinstance(member, InnerList):
         inside = " ".join(serialize_member(item) for item in member.items)
-        return f"({inside}){_serialize_parameters(member.parameters)}"
-    return serialize_bare(member.value) + _serialize_parameters(member.parameters)
+        return f"({inside}){serialize_parameters(member.parameters)}"
+    return serialize_bare(member.value) + serialize_parameters(member.parameters)
 
 
 def serialize_bare(value: BareItem) -> str:
@@ -333,7 +333,8 @@ def _decimal(value: Decimal) -> str:
     return f"{whole}.{fraction.rstrip('0') or '0'}"
 
 
-def _serialize_parameters(parameters: Parameters) -> str:
+def serialize_parameters(parameters: Parameters) -> str:
+    """Parameters as they follow an item or a list. Errors: FieldError."""
     return "".join(
         f";{_checked_key(key)}" if value is True else f";{_checked_key(key)}={serialize_bare(value)}"
         for key, value in parameters.items()
@@ -342,7 +343,7 @@ def _serialize_parameters(parameters: Parameters) -> str:
 
 def _entry(key: str, member: Member) -> str:
     if isinstance(member, Item) and member.value is True:
-        return _checked_key(key) + _serialize_parameters(member.parameters)
+        return _checked_key(key) + serialize_parameters(member.parameters)
     return f"{_checked_key(key)}={serialize_member(member)}"
 
 

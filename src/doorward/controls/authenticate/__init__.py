@@ -7,6 +7,7 @@ Not here: what the caller may do (authorize); how many guesses an address has (l
           tokens (identity); keeping the credential from the upstream (forward).
 """
 
+from doorward.controls.authenticate.answer_signature import AnswerSigner
 from doorward.controls.authenticate.credentials import (
     API_KEY_ISSUER,
     ApiKeyRecord,
@@ -23,6 +24,7 @@ from doorward.controls.authenticate.security import compile_check, proves_by_bod
 __all__ = [
     "API_KEY_ISSUER",
     "LOCAL_AUDIENCE",
+    "AnswerSigner",
     "ApiKeyRecord",
     "AuthenticatePolicy",
     "Credentials",

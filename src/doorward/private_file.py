@@ -1,0 +1,42 @@
+"""Files of secrets: readable by their owner alone, written whole, made once."""
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from doorward.errors import PolicyError
+
+
+def read_private(path: Path) -> bytes | None:
+    """What the file holds; None when there is none. Errors: PolicyError when others may read it, or we cannot."""
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise PolicyError(f"{path} can be read by others", key="state", hint=f"chmod 600 {path}")
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="state") from error
+
+
+def made_once(path: Path, data: bytes) -> bytes:
+    """What the file holds from now on: `data`, unless somebody made it first. Errors: PolicyError, OSError."""
+    # Written whole under another name first: a reader never sees half of it, and of two makers the first one wins.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
+    found = read_private(path)
+    if found is None:
+        raise PolicyError(f"{path} vanished", key="state")
+    return found
