@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -137,7 +138,12 @@ def exchange_of(method: str, path: str, fields: dict[str, str]) -> Exchange:
     return Exchange(id="0" * 32, now=NOW, ticks=1.0, source=Source(address="192.0.2.1"), request=request)
 
 
-def signed(method: str, key_id: str, key: SigningKey) -> Exchange:
+def keyed(method: str, _number: int) -> Exchange:
+    """A request with an API key."""
+    return exchange_of(method, "/key", {"x-api-key": API_KEY})
+
+
+def signed(method: str, key_id: str, key: SigningKey, _number: int = 0) -> Exchange:
     """A request signed by RFC 9421, unlike all others."""
     signer = MessageSigner(key_id=key_id, key=key, clock=lambda: NOW)
     body = BODY if method == "POST" else b""
@@ -188,19 +194,14 @@ def measure(say: Callable[[str], None]) -> list[Row]:
     known = credentials()
     pipeline = pipeline_of(known)
     rows: list[Row] = []
-    with_key = {
-        method: admitted_us(
-            pipeline, known, lambda _, m=method: exchange_of(m, "/key", {"x-api-key": API_KEY}), REQUESTS
-        )
-        for method in ("GET", "POST")
-    }
+    with_key = {method: admitted_us(pipeline, known, partial(keyed, method), REQUESTS) for method in ("GET", "POST")}
     rows += [("API key", method, us, 0.0) for method, us in with_key.items()]
     keys = {name: private_key_from_pem(pem) for name, pem in PRIVATE.items()}
     keys["hmac-sha256"] = shared_secret(SECRET)[0]
     for name, key in keys.items():
         for method in ("GET", "POST"):
             say(f"{name} {method}")
-            us = admitted_us(pipeline, known, lambda _, m=method, n=name, k=key: signed(m, n, k), REQUESTS)
+            us = admitted_us(pipeline, known, partial(signed, method, name, key), REQUESTS)
             rows.append((f"RFC 9421, {name}", method, us, us - with_key[method]))
     us = admitted_us(pipeline, known, hooked, 60)
     rows.append(("webhook, HMAC-SHA256", "POST", us, us - with_key["POST"]))

@@ -79,6 +79,22 @@ def test_what_the_grammar_does_not_allow_is_no_list(text: str) -> None:
         parse_list(text)
 
 
+@pytest.mark.parametrize(
+    "text", ['("a" "b")', '( "a" "b")', '("a"  "b" )', '("a";x=1 "b")', '("a b" "b")', '("" "b")', '("b")']
+)
+def test_a_list_of_strings_is_read_the_same_however_it_is_spelled(text: str) -> None:
+    (found,) = parse_list(text)
+    assert isinstance(found, InnerList)
+    assert [item.value for item in found.items][-1] == "b"
+    assert serialize_list(parse_list(serialize_list([found]))) == serialize_list([found])
+
+
+@pytest.mark.parametrize("text", ['("a""b")', '("a" "b"', '("a",)', '("a"b)', '("a"\t"b")'])
+def test_what_is_nearly_a_list_of_strings_is_none(text: str) -> None:
+    with pytest.raises(FieldError):
+        parse_list(text)
+
+
 def test_lists_and_dictionaries_may_be_empty() -> None:
     assert parse_list("") == []
     assert parse_dictionary("") == {}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 INTEGER_MOST: Final = 999_999_999_999_999
@@ -20,6 +21,9 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 _TOKEN: Final = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*+")
 _BYTES: Final = re.compile(r":([A-Za-z0-9+/]*+={0,2}):")
 _DISPLAY: Final = re.compile(r'%"((?:[ !#$&-~]++|%[0-9a-f]{2})*+)"')
+_STRINGS: Final = re.compile(r'\(("[!#-\[\]-~]++"(?: "[!#-\[\]-~]++")*+)\)')
+"""A list of strings without spaces, escapes and parameters: what nearly every signature covers."""
+_LISTS_MOST: Final = 256
 _SPACES: Final = re.compile(r" *+")
 _BLANKS: Final = re.compile(r"[ \t]*+")
 
@@ -124,6 +128,12 @@ def parse_item(text: str) -> Item:
     return item
 
 
+@lru_cache(_LISTS_MOST)
+def _strings(inside: str) -> tuple[Item, ...]:
+    """The items of a list of plain strings. Clients sign the same components again and again."""
+    return tuple(Item(value) for value in inside[1:-1].split('" "'))
+
+
 class _Reader:
     """A place in a text. Every method takes what it names and moves on. Errors: FieldError."""
 
@@ -186,6 +196,10 @@ class _Reader:
         return found
 
     def _inner_list(self) -> InnerList:
+        plain = _STRINGS.match(self._text, self._position)
+        if plain is not None:
+            self._position = plain.end()
+            return InnerList(_strings(plain[1]), self.parameters())
         self._position += 1
         items: list[Item] = []
         while True:
