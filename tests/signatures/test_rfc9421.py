@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey, RSAKey
 from tests.signatures.messages import REQUEST, RESPONSE_DIGEST, read, response
 
 from doorward.signatures import (
@@ -103,3 +104,29 @@ def test_all_shared_vectors_are_judged_as_they_should_be() -> None:
     wrong = [f"{row['source']}: {row['payload']}" for row in rows if _verdict(row) != row["expect"]]
     assert wrong == []
     assert len(rows) == 84
+
+
+WYCHEPROOF = CORPORA / "wycheproof_jose.jsonl"
+ALGORITHMS = {"ES256": "ecdsa-p256-sha256", "PS512": "rsa-pss-sha512"}
+"""Of JOSE, whose signatures are those of RFC 9421 byte for byte."""
+
+
+@pytest.mark.skipif(not WYCHEPROOF.exists(), reason="the shared vectors are not here")
+def test_signatures_of_wycheproof_are_judged_as_they_should_be() -> None:
+    rows = [json.loads(line) for line in WYCHEPROOF.read_text(encoding="utf-8").splitlines()]
+    judged, wrong = 0, []
+    for row in rows:
+        jwk = row["jwk"].get("public") or row["jwk"].get("private") or {}
+        parts = row["payload"].split(".")
+        if row["class"] != "jws" or jwk.get("alg") not in ALGORITHMS or len(parts) != 3:
+            continue
+        kind = ECKey if jwk["kty"] == "EC" else RSAKey
+        public = {name: value for name, value in jwk.items() if name in {"kty", "crv", "x", "y", "n", "e"}}
+        key = public_key_from_pem(kind.import_key(public).as_pem(private=False).decode())
+        assert key.algorithm == ALGORITHMS[jwk["alg"]]
+        signature = base64.urlsafe_b64decode(parts[2] + "===")
+        judged += 1
+        if key.verify(".".join(parts[:2]).encode(), signature) != (row["expect"] == "pass"):
+            wrong.append(row["id"])
+    assert wrong == []
+    assert judged == 54
