@@ -95,3 +95,7 @@ class WholeRelease:
     def reads_body(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
         """Everything is held until it is signed."""
         return True
+
+    def streams(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
+        """Nothing leaves in pieces."""
+        return False

@@ -5,7 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision: Final = "0004"
+revision: Final = "0002"
 down_revision: Final = "0001"
 
 
