@@ -8,6 +8,7 @@ import pytest
 from doorward.controls.authenticate import Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
+from doorward.controls.validate.learning import noted_shape
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.jose import generate_key
@@ -233,3 +234,38 @@ def test_the_stages_that_people_are_shown_are_those_of_the_plans() -> None:
         if found[-1:] != [control]:
             found.append(control)
     assert found == [stage for stage in STAGES if stage not in {"audit", "forward", "minimise"}]
+
+
+def unknown(method: str, path: bytes, query: bytes = b"", body: bytes = b"") -> Exchange:
+    return exchange_of(method, path, query=query, body=body)
+
+
+def test_what_the_description_lacks_passes_only_where_the_policy_says_so_and_is_noted_without_its_values() -> None:
+    assert refusal(pipeline_of(), unknown("GET", b"/nothing")) == "validate.path_unknown"
+    pipeline = pipeline_of(insecure_undescribed=True, public=("GET /orders",))
+    made = unknown("POST", b"/tickets/7", b"notify=true&a%20b=secret", b'{"title":"my secret","tags":["x"],"n":1.5}')
+    plan = pipeline.admit_head(made)
+    pipeline.admit_body(made, plan)
+    assert plan.operation.id == "undescribed"
+    assert plan.records_intent
+    note = noted_shape(made.findings)
+    assert orjson.loads(note) == {
+        "query": {"notify": "boolean"},
+        "type": "application/json",
+        "body": {"title": "string", "tags": ["string"], "n": "number"},
+    }
+    assert "secret" not in note
+    assert refusal(pipeline, unknown("GET", b"/nothing", b"q=1'+OR+'a'='a")) == "inspect.sql"
+    # what is described is held to its description as ever
+    assert refusal(pipeline, exchange_of("GET", b"/orders", query=b"debug=1")) == "validate.parameter"
+    # a method that a described path lacks is undescribed too
+    assert pipeline.admit_head(unknown("DELETE", b"/orders")).operation.id == "undescribed"
+
+
+def test_what_the_description_lacks_asks_for_the_credential_that_the_document_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DOCUMENT, "security", [{"bearer": []}])
+    monkeypatch.setitem(DOCUMENT, "components", {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}})
+    pipeline = pipeline_of(insecure_undescribed=True)
+    assert refusal(pipeline, unknown("GET", b"/nothing")) == "authenticate.missing"

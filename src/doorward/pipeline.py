@@ -7,6 +7,7 @@ API description into one plan an operation: a tuple of ready-to-call checks, hol
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from doorward.controls import audit, authenticate, authorize, forward, inspect, limits, minimise, transport, validate
@@ -24,6 +25,7 @@ from doorward.exchange import Check, Exchange, Pending, Response
 from doorward.modes import NoRelease, ObservedRelease, Release, WholeRelease, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
+from doorward.policy.openapi import undescribed
 from doorward.policy.routing import Router
 
 
@@ -73,7 +75,8 @@ STAGES: Final = (
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_cors", "_first", "_router", "_signed", "_signer", "policy", "recorder", "version")
+    __slots__ = ("_address", "_cors", "_first", "_router", "_signed", "_signer", "_undescribed", "policy",
+                 "recorder", "version")  # fmt: skip
 
     def __init__(
         self,
@@ -86,10 +89,15 @@ class Pipeline:
         recorder: Recorder,
         signer: AnswerSigner | None = None,
         signed: frozenset[str] = frozenset(),
+        undescribed: Mapping[str, Plan] = MappingProxyType({}),
     ) -> None:
-        """`signer` signs the answers to the operations whose ids are `signed`."""
+        """`signer` signs the answers to the operations whose ids are `signed`.
+
+        `undescribed`: plans by method, where what the description lacks may pass.
+        """
         self.policy, self.version, self.recorder = policy, version, recorder
         self._address, self._router = address, router
+        self._undescribed = undescribed
         self._signer, self._signed = signer if signed else None, signed
         self._cors = Cors(policy.minimise.cors) if policy.minimise.cors else None
         self._first = address + gate + ((self._cors.check,) if self._cors else ())
@@ -127,7 +135,13 @@ class Pipeline:
         exchange.policy_version = self.version
         _pass(self._first, exchange, 0)
         request = exchange.request
-        plan, exchange.path_values = self._router.find(request.method, request.path)
+        try:
+            plan, exchange.path_values = self._router.find(request.method, request.path)
+        except Denied as denied:
+            fallback = self._undescribed.get(request.method)
+            if fallback is None or denied.code not in {"validate.path_unknown", "validate.method"}:
+                raise
+            plan = fallback
         exchange.operation = plan.operation
         if request.has_body and plan.body_mode == "none":
             raise Denied("transport.unexpected_body", f"{plan.operation.id} declares no body")
@@ -182,6 +196,13 @@ def compile_pipeline(
     for operation in description.operations:
         plan = _compile_plan(operation, policy, description, credentials, signer, counters, mask_key)
         plans.append((operation.method, operation.path, plan))
+    learning: dict[str, Plan] = {}
+    if policy.insecure_undescribed:
+        for method in sorted(each.decode() for each in transport.METHODS):
+            lacking = undescribed(description, method)
+            learning[method] = _compile_plan(
+                lacking, policy, description, credentials, signer, counters, mask_key, learns=True
+            )
     recorder = audit.Recorder(policy.audit, record_key)
     signed = frozenset(each.id for each in description.operations if policy.operation_policy(each).sign_answers)
     if signed and answers is None:
@@ -197,6 +218,7 @@ def compile_pipeline(
         recorder=recorder,
         signer=answers,
         signed=signed,
+        undescribed=learning,
     )
 
 
@@ -208,9 +230,14 @@ def _compile_plan(
     signer: IdentitySigner,
     counters: Counters,
     mask_key: bytes,
+    *,
+    learns: bool = False,
 ) -> Plan:
+    """`learns`: nothing is known about the operation, so nothing is validated; what requests look like is noted."""
     modes = policy.modes_of(operation)
-    public = policy.is_public(operation)
+    if learns:
+        modes["validate"] = "off"
+    public = policy.is_public(operation) or (learns and not operation.security)
     is_held = modes.get("validate", "enforce") == "enforce"
     bounds, strictness = policy.limits_of(operation), policy.validate_of(operation)
     signed = not public and authenticate.takes_signatures(operation)
@@ -236,6 +263,8 @@ def _compile_plan(
         ("authorize", None if public else authorize.compile_place_check(operation, policy.authorize)),
         ("inspect", inspect.compile_check(operation, policy.inspect, description, pins=is_held)),
     )
+    if learns:
+        body += (validate.note_shape,)
     return Plan(
         operation=operation,
         head=first if proves_by_body else first + head,

@@ -13,11 +13,12 @@ from typer.testing import CliRunner, Result
 from doorward.cli import app
 from doorward.cli.drift import templated
 from doorward.controls.audit import AuditPolicy, Record, Recorder
+from doorward.controls.validate.learning import notes_of
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, Headers, Request, Response, Source
 from doorward.modes import observed
 from doorward.operation import Operation
-from doorward.policy.openapi import description_from_document
+from doorward.policy.openapi import description_from_document, undescribed
 
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -148,6 +149,43 @@ def test_learn_drafts_paths_that_load(site: Path) -> None:
         ("GET", "/users/{user_id}"),
         ("PUT", "/files/{file_id}"),
     ]
+
+
+NOTES: list[tuple[str, bytes, dict[str, object]]] = [
+    ("POST", b"/tickets", {"query": {"notify": "boolean"}, "type": "application/json",
+     "body": {"title": "string", "tags": ["string"], "at": "date", "priority": "integer"}}),
+    ("POST", b"/tickets", {"type": "application/json",
+     "body": {"title": "string", "tags": [], "at": "date", "priority": "number", "owner": {"id": "uuid"}}}),
+    ("POST", b"/tickets", {"type": "application/json", "body": {"title": "null", "at": "date"}}),
+    ("POST", b"/login", {"type": "application/x-www-form-urlencoded", "body": {"user": "string"}}),
+    ("GET", b"/tickets/7", {"query": {"full": "boolean"}}),
+]  # fmt: skip
+
+
+def test_learn_drafts_parameters_and_bodies_of_what_was_let_pass(site: Path) -> None:
+    lacking = undescribed(description_from_document(DOCUMENT), "POST")
+    recorder, records = Recorder(AuditPolicy(), b"k" * 32), []
+    for number, (method, path, note) in enumerate(NOTES):
+        made = exchange(100 + number, method, path, lacking)
+        made.findings.extend(notes_of(note))
+        records.append(recorder.outcome(made))
+    asyncio.run(_write(site.parent, records))
+    paths = yaml.safe_load(on(site, "learn").stdout)["paths"]
+    post = paths["/tickets"]["post"]
+    assert post["parameters"] == [{"name": "notify", "in": "query", "schema": {"type": "boolean"}}]
+    schema = post["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["required"] == ["at", "title"]
+    assert schema["properties"] == {
+        "at": {"type": "string", "format": "date"},
+        "owner": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "format": "uuid"}}},
+        "priority": {"type": "number"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "title": {"type": ["string", "null"]},
+    }
+    assert paths["/tickets/{ticket_id}"]["get"]["parameters"][0]["required"] is True
+    form = paths["/login"]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]
+    assert form == {"schema": {"type": "object", "properties": {"user": {"type": "string"}}}}
+    assert description_from_document({**DOCUMENT, "paths": paths}).operations
 
 
 @pytest.mark.parametrize(

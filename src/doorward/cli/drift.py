@@ -20,6 +20,9 @@ from doorward.audit.describing import describe
 from doorward.audit.reading import read_trail
 from doorward.cli.audit import AsJson, Directory, PolicyFile, Since, find_trail, since_time
 from doorward.cli.operations import described
+from doorward.cli.shapes import Shapes, form_schema, json_schema, query_parameters
+from doorward.controls.validate.learning import noted_shape
+from doorward.policy.openapi import UNDESCRIBED
 
 _UNDESCRIBED: Final = frozenset({"validate.path_unknown", "validate.method"})
 _KINDS: Final = (
@@ -43,6 +46,12 @@ class Shadow:
     first: str = ""
     last: str = ""
     has_body: bool = False
+    shapes: Shapes = field(default_factory=Shapes)
+    """What requests carried, where they were let pass and noted."""
+
+    def facts(self) -> dict[str, Any]:
+        """All but the shapes, as data."""
+        return {name: value for name, value in asdict(self).items() if name != "shapes"}
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +75,7 @@ def drift(
     used = {str(record["operation"]) for record in records if record.get("operation")}
     unused = [f"{one.method} {one.template}" for one in described(policy) if one.id not in used]
     if as_json:
-        data = [{**asdict(one), "callers": len(one.callers)} for one in shadows]
+        data = [{**one.facts(), "callers": len(one.callers)} for one in shadows]
         print(json.dumps({"undescribed": data, "unused": unused}))
     else:
         _print(shadows, unused)
@@ -80,7 +89,8 @@ def learn(
 ) -> None:
     """Draft OpenAPI paths (YAML) for what was asked for and is not described: to be read, completed and merged.
 
-    The record holds no bodies: schemas stay open, and are for you to close.
+    With `insecure_undescribed` the record holds names and types of what such requests carried, and the draft has them;
+    else schemas stay open, and are for you to close.
     """
     paths = draft(shadows_in(_records(since, directory, policy)))
     print(yaml.safe_dump({"paths": paths}, sort_keys=False), end="")
@@ -90,13 +100,14 @@ def shadows_in(records: Iterable[dict[str, Any]]) -> list[Shadow]:
     """What was asked for and is not described, the most frequent first."""
     found: dict[tuple[str, str], Shadow] = {}
     for record in records:
-        if record.get("code") not in _UNDESCRIBED:
+        if record.get("code") not in _UNDESCRIBED and record.get("operation") != UNDESCRIBED:
             continue
         method, path = str(record["method"]), templated(str(record["path"]))
         row = found.setdefault((method, path), Shadow(method=method, path=path, first=record["time"]))
         row.count += 1
         row.last = record["time"]
         row.callers.add(str(record.get("caller") or record.get("address", "")))
+        row.shapes.add(noted_shape(record.get("findings", ())))
         row.has_body = row.has_body or bool(record.get("bytes_in")) or method in {"POST", "PUT", "PATCH"}
     return sorted(found.values(), key=lambda row: (-row.count, row.path, row.method))
 
@@ -123,7 +134,17 @@ def draft(shadows: list[Shadow]) -> dict[str, Any]:
             "summary": f"asked for {shadow.count} times, last {shadow.last}: describe or remove",
             "responses": {"200": {"description": "to be described"}},
         }
-        if shadow.has_body:
+        if shadow.shapes.query:
+            operation["parameters"] = query_parameters(shadow.shapes)
+        bodies = shadow.shapes.bodies
+        if bodies:
+            operation["requestBody"] = {
+                "content": {
+                    media_type: {"schema": form_schema(body) if "form" in media_type else json_schema(body)}
+                    for media_type, body in bodies.items()
+                }
+            }
+        elif shadow.has_body:
             operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
         item = paths.setdefault(template, {"parameters": parameters} if parameters else {})
         item[shadow.method.lower()] = operation
@@ -173,7 +194,7 @@ def _print(shadows: list[Shadow], unused: list[str]) -> None:
         console.print(table)
         if len(shadows) > _SHOWN:
             console.print(f"and {len(shadows) - _SHOWN} more (--json prints all)")
-        console.print("they were refused. Yours? `doorward learn` drafts their description")
+        console.print("Yours? `doorward learn` drafts their description")
     if unused:
         console.print("\ndescribed, and asked for by nobody:")
         for name in unused:

@@ -194,7 +194,7 @@ class Policy(BaseModel):
     model_config = _CONFIG
 
     api: PolicyPath
-    """The API description: an OpenAPI 3.0 or 3.1 document, JSON or YAML."""
+    """The API description: an OpenAPI 3.0, 3.1 or 3.2 document, JSON or YAML."""
     upstream: HttpUrl
     """Where the guarded API runs: `http://127.0.0.1:8000`."""
     listen: Address = "127.0.0.1:8443"
@@ -222,6 +222,10 @@ class Policy(BaseModel):
     owners: dict[str, str | OwnerRule] = {}
     """Where an id of an object stands to the caller's claim that must equal it: `/accounts/{id}: caller.account_id`,
     `GET /statements?account: caller.account_id`, `POST /transfers#/from: caller.account_id`."""
+    insecure_undescribed: bool = False
+    """Lets requests pass that the API description lacks, while it is being written: inspected, limited, and recorded
+    with the names and types of what they carry, for `doorward learn`. Callers need what the description's own
+    `security` asks for and a role that grants all paths (`"*"`, `GET *`); where it asks for nothing, anybody may."""
     public: tuple[OperationKey, ...] = ()
     """Operations that need no credential."""
     limits: LimitsPolicy = LimitsPolicy()

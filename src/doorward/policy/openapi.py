@@ -33,6 +33,8 @@ _STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "header": ("simple",),
     "cookie": ("form", "cookie"),
 }
+UNDESCRIBED: Final = "undescribed"
+"""The id of the operation that stands for all that are not described."""
 _QUERY_STRING: Final = "querystring"
 _FORM: Final = "application/x-www-form-urlencoded"
 _IGNORED_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
@@ -50,6 +52,22 @@ def load_description(path: Path) -> ApiDescription:
         return description_from_document(bundle.document)
     except PolicyError as error:
         raise bundle.located(error) from None
+
+
+def undescribed(description: ApiDescription, method: str) -> Operation:
+    """An operation for what the description lacks, of that method: any body, any answer, the document's security."""
+    anything = {"*/*": MediaType(name="*/*", schema=None)}
+    reader = _Reader(dict(description.document), description.version)
+    return Operation(
+        id=UNDESCRIBED,
+        method=method,
+        path="/{undescribed}",
+        template="/{undescribed}",
+        request_body=None if method in {"GET", "HEAD", "OPTIONS"} else RequestBody(required=False, content=anything),
+        responses={"default": ResponseDescription(status="default", content=anything)},
+        security=reader.security(),
+        pointer="#/paths",
+    )
 
 
 def in_description(error: PolicyError, path: Path) -> PolicyError:
@@ -123,6 +141,10 @@ class _Reader:
             document=self.document,
             resolve=_resolver(self.document),
         )
+
+    def security(self) -> tuple[SecurityRequirement, ...]:
+        """What the document asks of every operation that says nothing itself."""
+        return self._security(self.document.get("security", []), "#/security")
 
     def _path(self, template: str, value: Any, pointer: str) -> list[Operation]:
         if not template.startswith("/"):

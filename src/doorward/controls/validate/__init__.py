@@ -8,7 +8,8 @@ Not here: whether a well-formed value means harm (inspect); how large a body may
 """
 
 from doorward.controls.validate.body import BodyMode, body_check, body_mode
+from doorward.controls.validate.learning import note_shape
 from doorward.controls.validate.parameters import parameters_check
 from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
 
-__all__ = ["BodyMode", "GraphqlPolicy", "ValidatePolicy", "body_check", "body_mode", "parameters_check"]
+__all__ = ["BodyMode", "GraphqlPolicy", "ValidatePolicy", "body_check", "body_mode", "note_shape", "parameters_check"]
