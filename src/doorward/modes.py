@@ -43,12 +43,15 @@ def observed(check: Check) -> Check:
 class ObservedRelease:
     """A release that records what it would change or refuse, and changes nothing."""
 
-    __slots__ = ("_release", "reads_body", "streams")
+    __slots__ = ("_release", "reads_body")
 
     def __init__(self, release: Release) -> None:
         self._release = release
         self.reads_body = release.reads_body
-        self.streams = release.streams
+
+    def streams(self, exchange: Exchange, response: Response) -> bool:  # noqa: ARG002 - the protocol's shape
+        """What would be done can only be told of a whole answer."""
+        return False
 
     def apply(self, exchange: Exchange) -> None:
         """Nothing, with what the release would have done among the findings."""

@@ -274,7 +274,7 @@ def _compile_plan(
         request_head=forward.compile_request_head(operation, policy.forward, signer),
         release=_released(
             modes.get("minimise", "enforce"),
-            minimise.compile_release(operation, policy.minimise, description, mask_key),
+            minimise.compile_release(operation, policy.minimise, description, mask_key, policy.forward.response_bytes),
             is_signed=bool(policy.operation_policy(operation).sign_answers),
         ),
         records_intent=operation.changes_state,

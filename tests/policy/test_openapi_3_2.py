@@ -90,3 +90,17 @@ def test_cookies_have_a_style_of_their_own() -> None:
     send = sender(document({"get": {"parameters": [parameter], "responses": {}}}))
     assert code_of(lambda: send("GET", b"/things", [(b"cookie", b"theme=dark; other=1")])) == ""
     assert code_of(lambda: send("GET", b"/things", [(b"cookie", b"theme=pink")])) == "validate.parameter"
+
+
+def test_media_types_of_parameters_are_found_by_reference_too() -> None:
+    limit = {"type": "object", "properties": {"limit": {"type": "integer", "maximum": 10}}}
+    media = {"Q": {"schema": limit}, "F": {"schema": limit}}
+    parameter = {"name": "q", "in": "query", "content": {"application/json": {"$ref": "#/components/mediaTypes/Q"}}}
+    send = sender(document({"get": {"parameters": [parameter], "responses": {}}}, mediaTypes=media))
+    assert code_of(lambda: send("GET", b'/things?q={"limit":5}')) == ""
+    assert code_of(lambda: send("GET", b'/things?q={"limit":5000}')) == "validate.parameter"
+    assert code_of(lambda: send("GET", b'/things?q={"admin":true}')) == "validate.parameter"
+    whole = {"name": "q", "in": "querystring", "content": {FORM: {"$ref": "#/components/mediaTypes/F"}}}
+    send = sender(document({"get": {"parameters": [whole], "responses": {}}}, mediaTypes=media))
+    assert code_of(lambda: send("GET", b"/things?limit=5")) == ""
+    assert code_of(lambda: send("GET", b"/things?limit=50")) == "validate.parameter"

@@ -79,6 +79,7 @@ class ExchangeRun:
         "_collected",
         "_collected_bytes",
         "_connection",
+        "_filtered",
         "_gateway",
         "_has_intent",
         "_held_bytes",
@@ -129,6 +130,8 @@ class ExchangeRun:
         self._upload_ended = False
         self._has_intent = False
         self._sent_at = 0.0
+        self._filtered = b""
+        """The beginning of a streamed response, as it may leave."""
 
     @property
     def is_done(self) -> bool:
@@ -392,8 +395,13 @@ class ExchangeRun:
 
     def _stream(self, plan: "Plan") -> None:
         """Let the response leave while it comes. Errors: Denied."""
-        self._streams_response = True
         plan.release.apply(self.exchange)
+        body_filter = self.exchange.body_filter
+        if body_filter is not None and self._collected:
+            # Before the head leaves: what is wrong so early can still be refused.
+            self._filtered = body_filter.feed(b"".join(self._collected))
+            self._collected = []
+        self._streams_response = True
         self._note_time()
         self._record()
 
@@ -540,6 +548,10 @@ class ExchangeRun:
         client = self._client
         self.begin_stream()
         client.begin_answer(self.exchange, response)
+        if self._filtered:
+            self.exchange.bytes_out += len(self._filtered)
+            client.answer_data(self._filtered)
+            self._filtered = b""
         collected, self._collected = self._collected, []
         for piece in collected:
             self._send_piece(piece)

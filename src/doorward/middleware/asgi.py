@@ -104,8 +104,10 @@ class DoorwardMiddleware:
 class _Run:
     """One exchange under way."""
 
-    __slots__ = ("_body", "_collected", "_guard", "_held", "_is_answered", "_is_streaming", "_plan", "_receive",
-                 "_refusal", "_response_bytes", "_scope", "_send", "exchange", "pipeline", "policy")  # fmt: skip
+    __slots__ = (
+        *("_body", "_collected", "_filtered", "_guard", "_held", "_is_answered", "_is_streaming", "_plan", "_receive"),
+        *("_refusal", "_response_bytes", "_scope", "_send", "exchange", "pipeline", "policy"),
+    )
 
     def __init__(self, guard: DoorwardMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self._guard, self._scope, self._receive, self._send = guard, scope, receive, send
@@ -117,6 +119,7 @@ class _Run:
         self._held = 0
         self._collected: list[bytes] = []
         self._response_bytes = 0
+        self._filtered = b""
         self._refusal: Denied | None = None
         self._is_streaming = False
         self._is_answered = False
@@ -263,6 +266,10 @@ class _Run:
     async def _stream(self, plan: Plan, response: Response) -> None:
         exchange = self.exchange
         plan.release.apply(exchange)
+        if exchange.body_filter is not None and self._collected:
+            # Before the head leaves: what is wrong so early can still be refused.
+            self._filtered = exchange.body_filter.feed(b"".join(self._collected))
+            self._collected = []
         if not await self._append(self.pipeline.recorder.outcome(exchange)):
             raise Denied("audit.unavailable", "the outcome could not be recorded")
         self._is_streaming = True
@@ -279,8 +286,10 @@ class _Run:
         self._response_bytes += len(data)
         if self._response_bytes > LONG_BYTES and plan.release.streams(exchange, response):
             await self._stream(plan, response)
-            collected, self._collected = b"".join(self._collected), []
-            await self._send_piece(collected, more=more)
+            filtered, self._filtered = self._filtered, b""
+            exchange.bytes_out += len(filtered)
+            await self._send({"type": "http.response.body", "body": filtered, "more_body": True})
+            await self._send_piece(b"", more=more)
             return
         if self._response_bytes > self.policy.forward.response_bytes:
             raise Denied("forward.upstream_framing", f"response above {self.policy.forward.response_bytes} bytes")

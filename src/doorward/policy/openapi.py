@@ -236,7 +236,7 @@ class _Reader:
         content = self._mapping(data.get("content") or {}, pointer)
         if content and schema is None:
             media_type, media = next(iter(content.items()))
-            schema = self._mapping(media, pointer).get("schema")
+            schema = self._followed(media, json_pointer.joined(pointer, "content", media_type))[0].get("schema")
         style = data.get("style") or _STYLES[location][0]
         if style not in _STYLES[location]:
             hint = did_you_mean(str(style), _STYLES[location])
@@ -264,7 +264,7 @@ class _Reader:
             name=name,
             location="query",
             required=data.get("required") is True,
-            schema=self._schema(self._mapping(media, pointer).get("schema"), pointer) or {"type": "object"},
+            schema=self._schema(self._followed(media, pointer)[0].get("schema"), pointer) or {"type": "object"},
             style="form",
             explode=True,
             pointer=pointer,

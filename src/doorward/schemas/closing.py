@@ -37,14 +37,22 @@ class Closer:
     """Builds one self-contained schema out of a description's document."""
 
     def __init__(
-        self, document: Mapping[str, Any], *, closes: bool, excused: OneWay | None = None, refuses_excused: bool = False
+        self,
+        document: Mapping[str, Any],
+        *,
+        closes: bool,
+        excused: OneWay | None = None,
+        refuses_excused: bool = False,
+        loosens: bool = False,
     ) -> None:
         """`closes`: members that nothing declares are refused.
 
+        `loosens`: one of a `oneOf` must fit, and others may: where members are not refused that nothing declares, what
+        tells the alternatives apart is often just that.
         `excused`: members so marked need not be there, although required; `refuses_excused`: they may not be there.
         """
         self._document, self._closes = document, closes
-        self._excused, self._refuses = excused, refuses_excused
+        self._excused, self._refuses, self._loosens = excused, refuses_excused, loosens
         self._names: dict[tuple[str, _Mode, frozenset[str]], str] = {}
         self._waiting: list[tuple[str, _Mode, frozenset[str], str]] = []
         self.pointers: dict[str, str] = {}
@@ -100,6 +108,8 @@ class Closer:
         for key in ("allOf", "anyOf", "oneOf"):
             if key in schema:
                 built[key] = self._list(schema[key], mode, excused, f"{pointer}/{key}")
+        if self._loosens and mode != "raw" and "oneOf" in built:
+            built.setdefault("allOf", []).append({"anyOf": built.pop("oneOf")})
         for key in ("then", "else"):
             if key in schema:
                 built[key] = self._schema(schema[key], mode, excused, f"{pointer}/{key}")

@@ -10,6 +10,7 @@ from doorward.errors import PolicyError
 from doorward.operation import Schema
 from doorward.schemas.closing import Closer, OneWay
 from doorward.schemas.pattern import LINEAR
+from doorward.schemas.recursion import explains_exponentially
 
 FAILURES: Final = 8
 """Most failures told at once."""
@@ -30,7 +31,7 @@ class Failure(NamedTuple):
 class Judge:
     """Says whether a value fits a schema of the description."""
 
-    __slots__ = ("_validator", "fits")
+    __slots__ = ("_explains", "_validator", "fits")
 
     def __init__(
         self,
@@ -41,12 +42,13 @@ class Judge:
         closes: bool,
         excused: OneWay | None = None,
         refuses_excused: bool = False,
+        loosens: bool = False,
     ) -> None:
-        """A judge of values; see `Closer` for what the last three say.
+        """A judge of values; see `Closer` for what the named ones say.
 
         Errors: PolicyError, its key the JSON pointer of what does not compile.
         """
-        closer = Closer(document, closes=closes, excused=excused, refuses_excused=refuses_excused)
+        closer = Closer(document, closes=closes, excused=excused, refuses_excused=refuses_excused, loosens=loosens)
         built = closer.build(schema, pointer)
         try:
             self._validator = jsonschema_rs.Draft202012Validator(
@@ -54,14 +56,18 @@ class Judge:
             )
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             raise _not_a_schema(error, closer, pointer) from None
+        self._explains = not explains_exponentially(built)
         self.fits = self._validator.is_valid
         """Whether the value fits."""
 
     def failures(self, value: object, *, is_small: bool) -> list[Failure]:
         """What does not fit: up to `FAILURES` places of a small value, of a large one the first.
 
-        Collecting every error of a large value would cost far more than reading it.
+        Collecting every error of a large value would cost far more than reading it. Of a schema whose unions lead back
+        to themselves only the value as a whole is told.
         """
+        if not self._explains:
+            return [Failure("#", "does not fit the declared schema", False)]
         if is_small:
             found = [_failure(error) for error in self._validator.iter_errors(value)]
             return sorted(set(found))[:FAILURES]

@@ -25,6 +25,16 @@ COMPONENTS = {
     "LoneCat": LONE_CAT,
     "LoneDog": LONE_DOG,
     "Free": FREE,
+    "Puppy": {"allOf": [{"$ref": "#/components/schemas/Dog"}, {"properties": {"age": {}}}]},
+    "Same": {"allOf": [{"$ref": "#/components/schemas/Pet"}]},
+    "Hiding": {
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string"},
+            "pin": {"writeOnly": True},
+            "ssn": {"x-doorward-roles": ["clerk"]},
+        },
+    },
     "Other": {"type": "object", "properties": {"secret": {}}},
 }
 
@@ -64,6 +74,22 @@ def either(*names: str, **discriminator: Any) -> dict[str, Any]:
         (reference("Pet"), {"kind": "Other", "secret": 1}, {"kind": "Other"}),
         (reference("Pet"), {"kind": "nothing", "x": 1}, {"kind": "nothing"}),
         (reference("Dog"), {"kind": "Cat", "meow": 1, "bark": 2}, {"kind": "Cat", "bark": 2}),
+        (reference("Pet"), {"kind": "Puppy", "bark": 1, "age": 2, "meow": 3}, {"kind": "Puppy", "bark": 1, "age": 2}),
+        # Wrappers say nothing themselves: a description beside a reference, a reference or null.
+        ({"allOf": [reference("Pet")]}, {"kind": "Dog", "bark": 1, "meow": 2}, {"kind": "Dog", "bark": 1}),
+        (
+            {"anyOf": [reference("Pet"), {"type": "null"}]},
+            {"kind": "Dog", "bark": 1, "meow": 2},
+            {"kind": "Dog", "bark": 1},
+        ),
+        (
+            {"anyOf": [either("LoneCat", "LoneDog"), {"type": "null"}]},
+            {"kind": "LoneCat", "meow": 1, "bark": 2},
+            {"kind": "LoneCat", "meow": 1},
+        ),
+        (reference("Same"), {"kind": "Same", "name": "n", "x": 1}, {"kind": "Same", "name": "n"}),
+        # What one alternative hides leaves with none, however free the one is that the object names.
+        (either("Hiding", "Free"), {"kind": "Free", "pin": 1, "ssn": 2, "x": 3}, {"kind": "Free", "x": 3}),
     ],
 )
 def test_only_the_members_of_the_named_alternative_leave(schema: dict[str, Any], value: Any, left: Any) -> None:

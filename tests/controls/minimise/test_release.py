@@ -5,6 +5,7 @@ from doorward.controls.minimise import MinimisePolicy, Release, compile_release
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Caller, Exchange, Header, Headers, Request, Response, Source
+from doorward.modes import ObservedRelease
 from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription, Schema
 
 ITEM = {
@@ -515,3 +516,97 @@ def test_a_schema_no_linear_engine_takes_is_not_judged_and_does_not_load_where_m
     assert made.findings == ["minimise.undeclared_field:1"]
     with pytest.raises(PolicyError):
         release(MinimisePolicy(values="refuse"), declared)
+
+
+ROWS = {"type": "array", "items": {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "integer"}, "mail": {"type": "string", "format": "email"}, "note": {"type": "string"}},
+}}  # fmt: skip
+ROW = {"id": 1, "mail": "alice@example.com", "note": "to bob@example.com, 4111 1111 1111 1111", "hash": "x"}
+
+
+def streamed(raw: bytes, policy: MinimisePolicy, schema: Schema, size: int = 1000) -> tuple[bytes, list[str]]:
+    """The body in pieces, and what the closing record would say."""
+    made = exchange(raw)
+    assert made.response is not None
+    made.response.body = None
+    compiled = release(policy, {"200": answer("200", {JSON: schema})})
+    assert compiled.streams(made, made.response)
+    compiled.apply(made)
+    body_filter = made.body_filter
+    assert body_filter is not None
+    pieces = [body_filter.feed(raw[start : start + size]) for start in range(0, len(raw), size)]
+    return b"".join([*pieces, body_filter.end()]), body_filter.findings()
+
+
+def test_an_array_leaves_in_pieces_as_it_leaves_whole() -> None:
+    policy = MinimisePolicy(mask=["email"])
+    raw = orjson.dumps([ROW] * 300)
+    made = exchange(raw)
+    release(policy, {"200": answer("200", {JSON: ROWS})}).apply(made)
+    assert made.response is not None
+    left, findings = streamed(raw, policy, ROWS)
+    assert left == made.response.body
+    assert b'"alice@example.com"' in left, "the description declares it"
+    assert b"b***@example.com, **** **** **** 1111" in left
+    assert findings == made.findings == ["minimise.undeclared_field:300", "minimise.masked:300"]
+
+
+def test_a_value_that_does_not_fit_is_noted_or_breaks_the_answer_off_in_pieces_too() -> None:
+    raw = orjson.dumps([ROW] * 3000 + [{"id": "x"}])
+    _, findings = streamed(raw, MinimisePolicy(), ROWS)
+    assert "minimise.unfit_value:#/id" in findings
+    with pytest.raises(Denied):
+        streamed(raw, MinimisePolicy(values="refuse"), ROWS)
+
+
+def test_an_array_that_is_held_to_keywords_of_the_whole_is_not_cut_where_misfits_are_refused() -> None:
+    schema = {**ROWS, "minItems": 2000}
+    made = exchange(b"[]")
+    assert made.response is not None
+    declared = {"200": answer("200", {JSON: schema})}
+    assert not release(MinimisePolicy(values="refuse"), declared).streams(made, made.response)
+    assert streamed(orjson.dumps([ROW] * 3000), MinimisePolicy(), schema)[1][0].startswith("minimise.undeclared")
+
+
+def test_nothing_is_filtered_in_pieces_for_http_1_0_nor_where_the_control_only_observes() -> None:
+    made = exchange(b"[]")
+    assert made.response is not None
+    compiled = release(None, {"200": answer("200", {JSON: ROWS})})
+    assert not ObservedRelease(compiled).streams(made, made.response)
+    made.request.http_version = "1.0"
+    assert not compiled.streams(made, made.response)
+
+
+def test_characters_that_a_serialiser_escapes_hide_nothing() -> None:
+    raw = b'{"note":"call \\u002B49 30 5550101 or \\u0034111 1111 1111 1111"}'
+    assert orjson.loads(released(exchange(raw), MinimisePolicy(mask=["phone"])).body or b"") == {
+        "note": "call +** ** ***0101 or **** **** **** 1111"
+    }
+
+
+def test_numbers_keep_their_digits_beside_large_integers() -> None:
+    raw = b'{"amount":1.10,"note":"4111111111111111","id":"a","child":{"amount":123456789012345678901234567890}}'
+    left = released(exchange(raw)).body or b""
+    assert b'"amount":1.10' in left
+    assert b"123456789012345678901234567890" in left
+    assert b"4111" not in left
+
+
+def test_a_content_type_is_compiled_once_however_it_is_written() -> None:
+    compiled = release()
+    for number in range(200):
+        compiled.apply(exchange(b'{"id":"1"}', media=b"application/json; charset=utf-%d" % number))
+    assert len(compiled._plans) == 1
+    assert len(compiled._known) == 64
+
+
+def test_names_that_nobody_declared_do_not_stand_in_the_record() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"people": {"additionalProperties": {"properties": {"n": {"type": "integer"}}}}},
+    }
+    made = exchange(b'{"people":{"alice@example.com":{"n":"x"}}}')
+    release(None, {"200": answer("200", {JSON: schema})}).apply(made)
+    assert made.findings == ["minimise.unfit_value:#/people/*/*"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorward.controls.minimise.shape import Shape
 from doorward.controls.minimise.splitting import ArraySplitter, LineSplitter
 from doorward.controls.minimise.stream import ArrayFilter, JsonLinesFilter, TextFilter
 from doorward.controls.minimise.texts import CARDS, INTERNALS, SECRETS, Cleaning
@@ -23,11 +24,15 @@ VALUES = st.recursive(
 
 
 class DropSecret:
-    """Drops the member `secret` of each object."""
+    """Drops the member `secret` of an object."""
+
+    shape: Shape | None = None
 
     def keep(self, value: Any) -> int:
-        found = value if isinstance(value, list) else [value]
-        return sum("secret" in each and each.pop("secret") is not Ellipsis for each in found if isinstance(each, dict))
+        return int(isinstance(value, dict) and value.pop("secret", ...) is not ...)
+
+    def findings(self) -> list[str]:
+        return []
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
@@ -128,15 +133,51 @@ KEY = b"-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAbCd\n-----END RSA PRIVATE KEY-
 @pytest.mark.parametrize("size", [1, 13, 1000])
 def test_texts_are_cleaned_line_by_line_and_keys_from_first_line_to_last(size: int) -> None:
     body_filter = TextFilter(CLEANING)
-    data = b"a,4111111111111111\r\n" + KEY + b"after \xff\nTraceback (most recent call last):\nend"
+    data = (
+        b"a,4111111111111111\r\n"
+        + KEY
+        + b"after \xff\nTraceback (most recent call last):\n  x(password='p')\nKeyError\n\nend"
+    )
     left = through(body_filter, data, size)
-    assert left == b"a,************1111\r\n[removed]\nafter \xff\n[removed]\nend"
+    assert left == b"a,************1111\r\n[removed]\nafter \xff\n[removed]\n\nend"
     assert body_filter.findings() == ["minimise.masked:1", "minimise.internals:2"]
 
 
-def test_a_line_without_an_end_is_cut_at_a_blank() -> None:
+def test_a_mention_of_a_key_does_not_swallow_the_rest_of_a_text() -> None:
+    text = b"write -----BEGIN PRIVATE KEY----- first\n" + b"line\n" * 1000
+    left = through(TextFilter(CLEANING), text, 4096)
+    assert left.startswith(b"[removed]\n")
+    assert left.count(b"line\n") == 800
+
+
+def test_two_keys_on_each_others_heels_are_both_left_out() -> None:
+    text = KEY.rstrip(b"\n") + KEY + b"after\n"
+    assert through(TextFilter(CLEANING), text, 7) == b"[removed]\nafter\n"
+
+
+def test_a_line_without_an_end_is_cut_where_no_number_can_stand() -> None:
     splitter = LineSplitter(100)
-    lines = [*splitter.feed(b"word " * 60), *splitter.end()]
-    assert b"".join(lines) == b"word " * 60
-    assert all(len(line) <= 100 and line.endswith(b" ") for line in lines)
-    assert [len(line) for line in LineSplitter(100).feed(b"x" * 250)] == [100, 100]
+    lines = [*splitter.feed(b"<a>4111 1111 1111 1111</a>" * 60), *splitter.end()]
+    assert b"".join(lines) == b"<a>4111 1111 1111 1111</a>" * 60
+    assert all(line.endswith(b">") for line in lines)
+    held = LineSplitter(100)
+    assert held.feed(b"4111 1111 1111 1111 " * 60) == [], "nothing tells where a number ends"
+    assert held.feed(b"x" * 500) == [b"4111 1111 1111 1111 " * 60 + b"x" * 500]
+
+
+def test_cards_in_one_long_line_are_all_masked() -> None:
+    text = b"<r>" + b"<c>4111 1111 1111 1111</c>" * 20_000 + b"</r>"
+    assert b"4111" not in through(TextFilter(CLEANING), text, 50_000)
+
+
+def test_many_small_pieces_cost_no_more_than_few_large_ones() -> None:
+    copied = 0
+
+    class Counted(bytes):
+        def __radd__(self, other: bytes) -> bytes:
+            raise AssertionError("pieces are not joined one by one")
+
+    for splitter in (LineSplitter(1 << 20), ArraySplitter(1 << 20)):
+        for _ in range(5000):
+            splitter.feed(Counted(b"[" if copied == 0 else b"1,"))
+            copied += 1

@@ -223,3 +223,7 @@ def test_a_kind_is_named_or_hashed_where_the_policy_says_so() -> None:
     assert len(other) == len("[iban ]") + 16
     assert cleaner(kinds, styles).clean("GB82WEST12345698765432") != other
     assert Cleaning(kinds, styles, b"another key").cleaner(kinds).clean("DE89370400440532013000") != other
+
+
+def test_a_number_that_the_library_stumbles_over_is_masked() -> None:
+    assert cleaner(NATIONAL_IDS).clean("order 46762843360902258X") == "order **************258X"

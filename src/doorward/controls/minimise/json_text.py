@@ -1,6 +1,5 @@
 """JSON of an answer as data and back, number for number."""
 
-import json
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,8 +26,17 @@ def written(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_number)
     except TypeError:
-        # An integer beyond 64 bits; the standard library writes those, digit for digit.
-        return json.dumps(value, default=float, ensure_ascii=False, separators=(",", ":")).encode()
+        return orjson.dumps(_with_large_integers(value), default=_number)
+
+
+def _with_large_integers(value: Any) -> Any:
+    """The data, in which integers beyond 64 bits stand as their digits."""
+    if isinstance(value, dict):
+        return {name: _with_large_integers(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_with_large_integers(item) for item in value]
+    is_large = type(value) is int and not -(2**63) <= value < 2**64
+    return orjson.Fragment(str(value)) if is_large else value
 
 
 def _number(value: Decimal) -> orjson.Fragment:

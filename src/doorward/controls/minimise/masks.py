@@ -19,7 +19,9 @@ _CARD: Final = re.compile(
     r"(?<![\w.-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-])(?!\.\d)", re.ASCII
 )
 _IBAN: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
-_EMAIL: Final = re.compile(r"([A-Za-z0-9._%+-]{1,64})@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4})", re.ASCII)
+_EMAIL: Final = re.compile(
+    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]++)@([A-Za-z0-9-]{1,63}+(?:\.[A-Za-z0-9-]{1,63}+){1,4})", re.ASCII
+)
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{0,2}(?:[ ().-]{0,2}[0-9]{1,5}){2,6}", re.ASCII)
 
 

@@ -15,7 +15,7 @@ from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Exchange, Response
 from doorward.media_types import is_json, is_xml
-from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription
+from doorward.operation import ApiDescription, MediaType, Operation, ResponseDescription, Schema
 from doorward.schemas.judge import Judge
 
 _MISFIT: Final = "minimise.unfit_value:"
@@ -36,18 +36,26 @@ _CODE_TEXTS: Final = frozenset({"text/event-stream", "text/javascript", "text/cs
 """Never read as text: a stream without an end, and code, whose texts are nobody's data."""
 LONG_BYTES: Final = 1_048_576
 """Longest body read whole where it could be read in pieces: texts by line, arrays by element."""
-_ELEMENT_BYTES: Final = 1_048_576
-"""Largest element of an array, or line, of an answer that is filtered in pieces."""
+_OF_WHOLE_ARRAYS: Final = frozenset({"minItems", "maxItems", "uniqueItems", "contains", "prefixItems"})
+"""Keywords that a part of an array cannot be held to."""
+_PLANS: Final = 64
+"""Most plans kept: an upstream that invents media types must not fill the memory."""
 
 
 def compile_release(
-    operation: Operation, policy: MinimisePolicy, description: ApiDescription, mask_key: bytes = b""
+    operation: Operation,
+    policy: MinimisePolicy,
+    description: ApiDescription,
+    mask_key: bytes = b"",
+    element_bytes: int = 10 * LONG_BYTES,
 ) -> "Release":
     """What the answers to this operation go through. `mask_key` keeps what is masked by a hash from being tried out.
 
+    `element_bytes`: the largest element of an array, or line, of an answer that is filtered in pieces.
+
     Errors: PolicyError where `values: refuse` stands and a declared schema does not compile.
     """
-    release = Release(operation, policy, description, mask_key)
+    release = Release(operation, policy, description, mask_key, element_bytes)
     if policy.values == "refuse":
         for response in operation.responses.values():
             for content in response.content.values():
@@ -60,7 +68,11 @@ def _judge_of(content: MediaType, description: ApiDescription) -> Judge | None:
     """The judge of values as the upstream sends them: with undeclared members, which are removed, not refused."""
     if content.schema is None:
         return None
-    return Judge(content.schema, description.document, f"{content.pointer}/schema", closes=False, excused="writeOnly")
+    return _judge_of_schema(content.schema, f"{content.pointer}/schema", description)
+
+
+def _judge_of_schema(schema: Schema, pointer: str, description: ApiDescription) -> Judge:
+    return Judge(schema, description.document, pointer, closes=False, excused="writeOnly", loosens=True)
 
 
 def _cleaning(policy: MinimisePolicy, mask_key: bytes) -> Cleaning:
@@ -79,18 +91,36 @@ class Release:
     When `reads_body` says no, `apply` is called with `response.body` None, and the body is streamed after it.
     """
 
-    __slots__ = ("_cleaning", "_declared", "_description", "_header_rules", "_plans", "compiler", "policy")
+    __slots__ = (
+        "_cleaning",
+        "_declared",
+        "_description",
+        "_element_bytes",
+        "_header_rules",
+        "_known",
+        "_plans",
+        "compiler",
+        "policy",
+    )
 
     def __init__(
-        self, operation: Operation, policy: MinimisePolicy, description: ApiDescription, mask_key: bytes
+        self,
+        operation: Operation,
+        policy: MinimisePolicy,
+        description: ApiDescription,
+        mask_key: bytes,
+        element_bytes: int,
     ) -> None:
+        self._element_bytes = element_bytes
         self.policy = policy
         self._declared = operation.responses
         self._description = description
         self.compiler = ShapeCompiler(description)
         self._header_rules = HeaderRules(policy)
         self._cleaning = _cleaning(policy, mask_key)
-        self._plans: dict[tuple[int, bytes], _Plan] = {}
+        self._plans: dict[tuple[int, str], _Plan] = {}
+        self._known: dict[tuple[int, bytes], _Plan] = {}
+        """The same by the Content-Type as it came: an upstream writes it in few ways."""
 
     def reads_body(self, exchange: Exchange, response: Response) -> bool:
         """Whether `apply` needs the whole body; else it may be streamed."""
@@ -100,8 +130,13 @@ class Release:
         return plan.reads_body or (plan.is_text and _is_short(response))
 
     def streams(self, exchange: Exchange, response: Response) -> bool:
-        """Whether a long body that `apply` would need whole can be filtered in pieces as well."""
-        return _has_body(exchange, response) and self._plan(response).is_cut
+        """Whether a long body that `apply` would need whole can be filtered in pieces as well.
+
+        Not for HTTP/1.0: its clients could not tell an answer that was broken off from a whole one.
+        """
+        if exchange.request.http_version == "1.0" or not _has_body(exchange, response):
+            return False
+        return self._plan(response).is_cut
 
     def apply(self, exchange: Exchange) -> None:
         """Nothing; `exchange.response` holds what may leave, and the findings say what was taken out.
@@ -129,9 +164,9 @@ class Release:
         elif plan.is_cut and response.body is None:
             if _is_compressed(response):
                 raise Denied(CODE, "the answer is compressed although none was asked for")
-            values = _Values(self, plan, exchange)
+            values = _Values(self, plan.each, plan.judge_of_each, exchange)
             make = JsonLinesFilter if plan.is_lines else ArrayFilter
-            exchange.body_filter = make(values, self._cleaning, _ELEMENT_BYTES)
+            exchange.body_filter = make(values, self._cleaning, self._element_bytes)
             response.headers = without_body_fields(response)
         elif plan.is_text:
             self._text(exchange, response, plan)
@@ -158,10 +193,10 @@ class Release:
         if _is_compressed(response):
             raise Denied(CODE, "the answer is compressed although none was asked for")
         pieces = body.split(b"\n") if plan.is_lines else [body]
-        kinds = self._cleaning.scanner.kinds(body)
+        kinds = self._cleaning.kinds_in_json(body)
         cleaner = self._cleaning.cleaner(kinds) if kinds else None
         dropped = changed = 0
-        values = _Values(self, plan, exchange)
+        values = _Values(self, plan.shape, plan.judge, exchange)
         for place, piece in enumerate(pieces):
             if plan.is_lines and not piece.strip(b" \t\r"):
                 continue
@@ -173,6 +208,7 @@ class Release:
                 total += cleaner.masked_count + cleaner.replaced_count
             if total != changed:
                 pieces[place], changed = written(value), total
+        exchange.findings.extend(values.findings())
         if dropped:
             exchange.findings.append(f"minimise.undeclared_field:{dropped}")
         if cleaner is not None:
@@ -187,15 +223,22 @@ class Release:
                 media_type = value
                 break
         key = (response.status, media_type)
-        plan = self._plans.get(key)
+        plan = self._known.get(key)
         if plan is None:
-            plan = self._compiled(response.status, media_type)
-            if len(self._plans) < 64:  # an upstream that invents media types must not fill the memory
-                self._plans[key] = plan
+            plan = self._plan_of(response.status, media_type.partition(b";")[0].strip(b" \t").lower().decode("latin-1"))
+            if len(self._known) < _PLANS:
+                self._known[key] = plan
         return plan
 
-    def _compiled(self, status: int, content_type: bytes) -> "_Plan":
-        media_type = content_type.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
+    def _plan_of(self, status: int, media_type: str) -> "_Plan":
+        plan = self._plans.get((status, media_type))
+        if plan is None:
+            plan = self._compiled(status, media_type)
+            if len(self._plans) < _PLANS:
+                self._plans[status, media_type] = plan
+        return plan
+
+    def _compiled(self, status: int, media_type: str) -> "_Plan":
         declared = declared_response(self._declared, status)
         if status >= 500 and not (self.policy.insecure_upstream_errors and declared):
             return _Plan(media_type, declared, refusal="an error of the upstream")
@@ -207,11 +250,29 @@ class Release:
             return self._undeclared(media_type, declared, what)
         shape = self.compiler.shape((content.schema,)) if content.schema is not None else None
         if is_json(media_type):
-            return _Plan(media_type, declared, shape=shape, judge=self._judge(content))
+            each, judge_of_each = self._elements(content, shape)
+            judge = self._judge(content)
+            return _Plan(media_type, declared, shape=shape, judge=judge, each=each, judge_of_each=judge_of_each)
         each = shape.of_each() if shape is not None else None
         if each is not None and media_type.endswith(("/json-seq", "+json-seq")):
             return self._undeclared(media_type, declared, f"{media_type[:64]} cannot be filtered by its schema")
-        return _Plan(media_type, declared, shape=each, is_lines=each is not None and media_type in _LINES)
+        is_lines = each is not None and media_type in _LINES
+        return _Plan(media_type, declared, shape=each, each=each, is_lines=is_lines)
+
+    def _elements(self, content: MediaType, shape: Shape | None) -> tuple[Shape | None, Judge | None]:
+        """The shape and judge of the elements of an array that can be cut between them; None where it cannot."""
+        if content.schema is None or shape is None or shape.takes != {list} or shape.is_free:
+            return None, None
+        schema = self._description.resolve(content.schema)
+        if self.policy.values == "refuse" and schema.keys() & _OF_WHOLE_ARRAYS:
+            return None, None
+        items = schema.get("items")
+        if self.policy.values == "pass" or not isinstance(items, dict):
+            return shape.element(), None
+        try:
+            return shape.element(), _judge_of_schema(items, f"{content.pointer}/schema/items", self._description)
+        except PolicyError:
+            return shape.element(), None
 
     def _judge(self, content: MediaType) -> Judge | None:
         if self.policy.values == "pass":
@@ -229,30 +290,43 @@ class Release:
 class _Values:
     """The data of one answer, kept to what is declared for this caller."""
 
-    __slots__ = ("_compiler", "_exchange", "_is_refused", "_plan", "_roles")
+    __slots__ = ("_compiler", "_is_refused", "_judge", "_misfit", "_roles", "shape")
 
-    def __init__(self, release: Release, plan: "_Plan", exchange: Exchange) -> None:
-        self._plan, self._exchange, self._compiler = plan, exchange, release.compiler
+    def __init__(self, release: Release, shape: Shape | None, judge: Judge | None, exchange: Exchange) -> None:
+        self.shape, self._judge, self._compiler = shape, judge, release.compiler
         self._is_refused = release.policy.values == "refuse"
         self._roles = exchange.caller.roles if exchange.caller is not None else frozenset[str]()
+        self._misfit = ""
 
     def keep(self, value: Any) -> int:
         """How many undeclared members were dropped. Errors: Denied."""
-        judge, shape = self._plan.judge, self._plan.shape
-        if judge is not None and not judge.fits(value):
-            self._misfit(judge, value)
+        judge, shape = self._judge, self.shape
+        if judge is not None and not self._misfit and not judge.fits(value):
+            misfit = judge.failures(value, is_small=False)[0]
+            self._misfit = declared_pointer(misfit.pointer, shape)
+            if self._is_refused:
+                raise Denied(CODE, f"{self._misfit}: {misfit.detail}")
         if shape is None:
             return 0
         self._compiler.roles = self._roles
         return shape.keep(value)
 
-    def _misfit(self, judge: Judge, value: Any) -> None:
-        misfit = judge.failures(value, is_small=False)[0]
-        if self._is_refused:
-            raise Denied(CODE, f"{misfit.pointer}: {misfit.detail}")
-        findings = self._exchange.findings
-        if not any(finding.startswith(_MISFIT) for finding in findings):
-            findings.append(f"{_MISFIT}{misfit.pointer}")
+    def findings(self) -> list[str]:
+        """The first place that did not fit."""
+        return [f"{_MISFIT}{self._misfit}"] if self._misfit else []
+
+
+def declared_pointer(pointer: str, shape: Shape | None) -> str:
+    """The pointer, in which names that nobody declared are `*`: they are data of the answer."""
+    shown: list[str] = []
+    for part in pointer.split("/")[1:]:
+        if part.isdigit() and (shape is None or list in shape.takes):
+            shape = shape.element() if shape is not None else None
+            shown.append(part)
+            continue
+        shape = shape.member(part.replace("~1", "/").replace("~0", "~")) if shape is not None else None
+        shown.append(part if shape is not None else "*")
+    return "/".join(["#", *shown])
 
 
 class _Plan:
@@ -260,12 +334,14 @@ class _Plan:
 
     __slots__ = (
         "caching_is_declared",
+        "each",
         "is_cut",
         "is_json",
         "is_lines",
         "is_table",
         "is_text",
         "judge",
+        "judge_of_each",
         "reads_body",
         "refusal",
         "shape",
@@ -279,6 +355,8 @@ class _Plan:
         is_lines: bool = False,
         shape: Shape | None = None,
         judge: Judge | None = None,
+        each: Shape | None = None,
+        judge_of_each: Judge | None = None,
         refusal: str = "",
     ) -> None:
         self.is_lines, self.shape, self.judge, self.refusal = is_lines, shape, judge, refusal
@@ -286,8 +364,8 @@ class _Plan:
         """What leaves is JSON: a refusal is, too."""
         self.is_text = not (self.is_json or is_lines) and _is_text(media_type)
         self.is_table = media_type in _TABLES
-        is_array = self.is_json and shape is not None and shape.takes == {list} and not shape.is_free
-        self.is_cut = not refusal and (is_lines or is_array)
+        self.each, self.judge_of_each = each, judge_of_each
+        self.is_cut = not refusal and each is not None and (is_lines or self.is_json)
         """It can be filtered in pieces: by element, or by line."""
         self.reads_body = self.is_json or is_lines
         self.caching_is_declared = declared is not None and "cache-control" in declared.headers

@@ -39,7 +39,8 @@ class Shape:
         "takes",
     )
 
-    def __init__(self, schemas: tuple[Schema, ...], compiler: "ShapeCompiler") -> None:
+    def __init__(self, schemas: tuple[Schema, ...], compiler: "ShapeCompiler", *, is_chosen: bool = False) -> None:
+        """`is_chosen`: a discriminator has led here already."""
         self._schemas, self._compiler = schemas, compiler
         branches = list(compiler.branches(schemas))
         names = {name for branch in branches for name in branch.get("properties", ())}
@@ -51,7 +52,7 @@ class Shape:
         """The members that only some roles may see, with those roles."""
         self._is_open = any(compiler.is_free(schema) for schema in schemas)
         """One of the schemas says nothing about members: all but the hidden ones may stand there."""
-        self._discriminator = discriminator_of(schemas, compiler)
+        self._discriminator = None if is_chosen else discriminator_of(schemas, compiler)
         self.is_free = self._is_open and not self._hidden and not self._guarded and self._discriminator is None
         """Everything may stand there."""
         self._known: frozenset[str] = frozenset(names) - self._hidden
@@ -81,7 +82,9 @@ class Shape:
         if self._discriminator is not None and kind is dict:
             chosen = self._discriminator.shape(value)
             if chosen is not None:
-                return chosen.keep(value, depth)
+                # What any alternative hides stays hidden, whichever one the object says it is.
+                hidden = self._drop(value, self._hidden & value.keys())
+                return hidden + (self._guard(value) if self._guarded else 0) + chosen.keep(value, depth)
         if self._is_open:
             return self._drop(value, self._hidden & value.keys()) + self._guard(value) if kind is dict else 0
         if kind not in self.takes:
@@ -201,18 +204,18 @@ class ShapeCompiler:
     def __init__(self, description: ApiDescription) -> None:
         self.resolve = description.resolve
         """Follows a schema's references."""
-        self._made: dict[tuple[int, ...], Shape] = {}
+        self._made: dict[tuple[bool, tuple[int, ...]], Shape] = {}
         self.roles: frozenset[str] = frozenset()
         """Of the caller whose answer is being filtered."""
 
-    def shape(self, schemas: tuple[Schema, ...]) -> Shape:
+    def shape(self, schemas: tuple[Schema, ...], *, is_chosen: bool = False) -> Shape:
         """The shape of a place that any of the schemas may describe."""
         resolved = tuple(self.resolve(_as_schema(schema)) for schema in schemas)
-        key = tuple(sorted({id(schema) for schema in resolved}))
+        key = is_chosen, tuple(sorted({id(schema) for schema in resolved}))
         found = self._made.get(key)
         if found is None:
             # The shape holds the schemas, so their ids stay theirs.
-            found = self._made[key] = Shape(resolved, self)
+            found = self._made[key] = Shape(resolved, self, is_chosen=is_chosen)
         return found
 
     def branches(self, schemas: Iterable[Schema]) -> Iterator[Schema]:

@@ -23,12 +23,15 @@ class ArraySplitter:
     unfinished is looked at again only when as much has come again.
     """
 
-    __slots__ = ("_buffer", "_depth", "_ended", "_limit", "_looked", "_needs", "_owes")
+    __slots__ = ("_buffer", "_depth", "_ended", "_limit", "_looked", "_needs", "_owes", "_waiting", "_waiting_bytes")
 
     def __init__(self, limit: int) -> None:
         """`limit`: most bytes that an element may have."""
         self._limit = limit
         self._buffer = b""
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        """What came since the buffer was looked at."""
         self._depth = 0
         self._looked = 0
         """How much of the buffer the depth speaks of."""
@@ -39,8 +42,9 @@ class ArraySplitter:
 
     def feed(self, data: bytes) -> bytes:
         """The elements that are complete now; empty when none is. Errors: Denied `minimise.response_schema`."""
-        self._buffer += data
-        if len(self._buffer) < self._needs:
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if len(self._buffer) + self._waiting_bytes < min(self._needs, self._limit):
             return b""
         elements = self._cut()
         rest = len(self._buffer)
@@ -57,6 +61,8 @@ class ArraySplitter:
         return elements
 
     def _cut(self) -> bytes:
+        self._buffer = b"".join([self._buffer, *self._waiting])
+        self._waiting, self._waiting_bytes = [], 0
         if self._ended:
             return b""
         if self._depth == 0:
@@ -116,24 +122,56 @@ class ArraySplitter:
 
 
 class LineSplitter:
-    """Cuts text into whole lines. A line longer than the limit is cut at a blank near its end, or else there."""
+    """Cuts text into whole lines. A line longer than the limit is cut where nothing that is masked can stand."""
 
-    __slots__ = ("_buffer", "_limit")
+    __slots__ = ("_held", "_held_bytes", "_limit")
 
     def __init__(self, limit: int) -> None:
-        self._buffer, self._limit = b"", limit
+        self._held: list[bytes] = []
+        self._held_bytes, self._limit = 0, limit
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that are complete now, each with its end."""
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        lines = [line + b"\n" for line in lines]
-        while len(self._buffer) > self._limit:
-            cut = self._buffer.rfind(b" ", self._limit // 2, self._limit) + 1 or self._limit
-            lines.append(self._buffer[:cut])
-            self._buffer = self._buffer[cut:]
+        end = data.rfind(b"\n") + 1
+        lines = self._whole(data[:end]) if end else []
+        rest = data[end:]
+        if rest:
+            self._held.append(rest)
+            self._held_bytes += len(rest)
+        if self._held_bytes > self._limit:
+            lines += self._cut()
         return lines
 
     def end(self) -> list[bytes]:
         """What is left."""
-        rest, self._buffer = self._buffer, b""
+        rest = b"".join(self._held)
+        self._held, self._held_bytes = [], 0
         return [rest] if rest else []
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of a line is held that has not ended yet."""
+        return self._held_bytes
+
+    def _whole(self, text: bytes) -> list[bytes]:
+        whole = b"".join([*self._held, text])
+        self._held, self._held_bytes = [], 0
+        return [line + b"\n" for line in whole[:-1].split(b"\n")]
+
+    def _cut(self) -> list[bytes]:
+        text = b"".join(self._held)
+        cut = max(text.rfind(character) for character in _BORDERS) + 1
+        if cut < len(text) // 2:
+            if len(text) <= _BORDERLESS * self._limit:
+                self._held = [text]
+                return []
+            cut = len(text)
+        self._held = [text[cut:]] if cut < len(text) else []
+        self._held_bytes = len(text) - cut
+        return [text[:cut]]
+
+
+_BORDERS: Final = (b"<", b">", b"|", b"{", b"}", b"\t", b";")
+"""No number, address or key of those that are masked goes on behind one of these."""
+_BORDERLESS: Final = 16
+"""So many limits of text without any of them are held: then it is cut as it comes."""

@@ -1,5 +1,6 @@
 """What must not leave in a text: card numbers, stack traces, database errors, keys; and what a policy has masked."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
@@ -36,6 +37,8 @@ _OF_FORMAT: Final = {
     "ssn": NATIONAL_IDS,
 }
 """What the description's `format` says a text is. A card number is none of these: it is masked wherever it stands."""
+_ESCAPED: Final = re.compile(rb"\\(?:u00[2-7]|/)")
+"""What some serialisers make of plain characters: a plus sign as u002B behind a backslash."""
 REPLACEMENT: Final = "[removed]"
 _PATTERNS: Final[tuple[tuple[int, str], ...]] = (
     # Issuers' ranges start with 2 to 6; three to four groups with a blank or hyphen, or none.
@@ -133,13 +136,20 @@ def scanner(kinds: int) -> Scanner:
 class Cleaning:
     """What is cleaned out of the texts of one operation's answers, and how."""
 
-    __slots__ = ("masks", "scanner")
+    __slots__ = ("_kinds", "masks", "scanner")
 
     def __init__(self, kinds: int, styles: Mapping[Kind, Style] = MappingProxyType({}), key: bytes = b"") -> None:
         """`kinds`: what is looked for. `styles`: how one is masked, else in part; `key`: of the digests of `hash`."""
+        self._kinds = kinds
         self.scanner = scanner(kinds)
         wanted: dict[Kind, Style] = {kind: styles.get(kind, "partial") for kind, bit in BIT_OF.items() if bit & kinds}
         self.masks: tuple[tuple[int, Mask], ...] = tuple((BIT_OF[kind], mask) for kind, mask in masks(wanted, key))
+
+    def kinds_in_json(self, text: bytes) -> int:
+        """The kinds that may stand in the strings of a JSON text; all of them where it spells ASCII in escapes."""
+        if b"\\" in text and _ESCAPED.search(text) is not None:
+            return self._kinds
+        return self.scanner.kinds(text)
 
     def cleaner(self, found: int) -> "Cleaner":
         """For one answer, in which the scanner has found these kinds."""
