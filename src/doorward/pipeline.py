@@ -18,7 +18,7 @@ from doorward.controls.inspect import MessageCheck
 from doorward.controls.limits import Counters, Priority
 from doorward.controls.minimise.cors import Cors, is_preflight
 from doorward.controls.transport import WebSocketPolicy
-from doorward.controls.validate import BodyMode
+from doorward.controls.validate import BodyMode, ValidatePolicy
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
@@ -269,7 +269,7 @@ def _compile_plan(
         operation=operation,
         head=first if proves_by_body else first + head,
         body=head + body if proves_by_body else body,
-        body_mode=_body_mode(operation, reads=signed),
+        body_mode=_body_mode(operation, strictness, reads=signed),
         body_bytes=limits.body_bytes(operation, bounds),
         request_head=forward.compile_request_head(operation, policy.forward, signer),
         release=_released(
@@ -284,8 +284,8 @@ def _compile_plan(
     )
 
 
-def _body_mode(operation: Operation, *, reads: bool) -> BodyMode:
-    mode = validate.body_mode(operation)
+def _body_mode(operation: Operation, policy: ValidatePolicy, *, reads: bool) -> BodyMode:
+    mode = validate.body_mode(operation, policy)
     return "read" if reads and mode == "stream" else mode
 
 

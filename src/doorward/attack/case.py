@@ -118,6 +118,14 @@ class Samples(Protocol):
     def body_of(self, media_type: str) -> Ask | None:
         """A valid request whose body is of this type (`multipart/form-data`, `application/xml`)."""
 
+    def upload(
+        self, media_type: str, content: bytes, *, looked_into: Literal["", "archives", "antivirus"] = ""
+    ) -> Ask | None:
+        """A valid upload but for one file, which is of this type and has this content.
+
+        `looked_into`: only to an operation whose policy opens archives, or has files scanned.
+        """
+
     def token(self, who: Who) -> str | None:
         """A valid compact JWT of that caller."""
 

@@ -1,5 +1,6 @@
 """A valid `multipart/form-data` body for a schema: fields as text, files as small as files of their type can be."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,19 +17,29 @@ _FILES: Final[Mapping[str, tuple[str, bytes]]] = {
     "application/zip": ("sample.zip", b"PK\x05\x06" + bytes(18)),
     "text/csv": ("sample.csv", b"a,b\n"),
     "text/plain": ("sample.txt", b"a\n"),
+    "application/gzip": ("sample.gz", gzip.compress(b"", mtime=0)),
+    "image/svg+xml": ("sample.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
     "application/octet-stream": ("sample.bin", b"\x00\x01"),
 }
+_NAMES: Final = {media_type: name for media_type, (name, _) in _FILES.items()}
 
 
-def multipart(media: MediaType, description: ApiDescription) -> bytes:
-    """The body. Errors: NoSampleError when a part cannot be made."""
+def multipart(media: MediaType, description: ApiDescription, replaced: tuple[str, bytes] | None = None) -> bytes:
+    """The body. `replaced`: media type and content of the first file that may be of this type.
+
+    Errors: NoSampleError when a part cannot be made, or no file may be of that type.
+    """
     schema = description.resolve(media.schema) if media.schema is not None else {}
     made: list[bytes] = []
     properties: Mapping[str, Schema] = schema.get("properties", {})
     for name in schema.get("required", properties):
         part = description.resolve(properties.get(name, {}))
         if _is_file(part, description):
-            media_type, (file_name, data) = _file(media.encoding.get(name, ("application/octet-stream",)))
+            types = media.encoding.get(name, ("application/octet-stream",))
+            media_type, (file_name, data) = _file(types)
+            if replaced is not None and replaced[0] in types:
+                media_type, data = replaced
+                file_name, replaced = _NAMES.get(media_type, "sample.bin"), None
             head = f'form-data; name="{name}"; filename="{file_name}"\r\nContent-Type: {media_type}'
         else:
             value: Any = sample(part, description.resolve)
@@ -38,6 +49,8 @@ def multipart(media: MediaType, description: ApiDescription) -> bytes:
             if isinstance(value, (dict, list)):
                 head += "\r\nContent-Type: application/json"
         made.append(f"--{BOUNDARY}\r\nContent-Disposition: {head}\r\n\r\n".encode() + data + b"\r\n")
+    if replaced is not None:
+        raise NoSampleError(f"no file of type {replaced[0]}")
     return b"".join(made) + f"--{BOUNDARY}--\r\n".encode()
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from doorward.attack.asking import Draft, draft
 from doorward.attack.case import Ask, Signing, Who
 from doorward.attack.credentials import TokenSource
+from doorward.attack.multipart import BOUNDARY, multipart
 from doorward.attack.operator import SIGNERS_ARE, Signers
 from doorward.attack.roles import Cast
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
@@ -164,6 +165,26 @@ class DescribedSamples:
             if made.media_type.partition(";")[0] == media_type and not _scopes(made.operation):
                 return made.ask("writer")
         return None
+
+    def upload(
+        self, media_type: str, content: bytes, *, looked_into: Literal["", "archives", "antivirus"] = ""
+    ) -> Ask | None:
+        """A valid upload but for one file, which is of this type and has this content."""
+        for made in self._allowed("writer"):
+            body = made.operation.request_body
+            media = body.content.get("multipart/form-data") if body else None
+            if media is None or not self._looks_into(made.operation, looked_into) or _scopes(made.operation):
+                continue
+            try:
+                content_type = f"multipart/form-data; boundary={BOUNDARY}"
+                changed = multipart(media, self._description, replaced=(media_type, content))
+                return replace(made, body=changed, media_type=content_type).ask("writer")
+            except NoSampleError:
+                continue
+        return None
+
+    def _looks_into(self, operation: Operation, what: str) -> bool:
+        return not what or getattr(self._policy.validate_of(operation), what) is not None
 
     def token(self, who: Who) -> str | None:
         """A valid compact JWT of that caller."""

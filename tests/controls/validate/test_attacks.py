@@ -7,7 +7,7 @@ import pytest
 from tests.controls.validate.carrying import code_of, document_of, sender
 
 from doorward.attack.case import Ask, Samples
-from doorward.controls.validate import GraphqlPolicy
+from doorward.controls.validate import ArchivesPolicy, GraphqlPolicy
 from doorward.controls.validate.attacks import ATTACKS
 from doorward.controls.validate.graphql import compile_graphql_check
 from doorward.denial import DENIALS
@@ -15,6 +15,10 @@ from doorward.denial import DENIALS
 BODY = {"amount": 1, "note": "n"}
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}}
 GRAPHQL = compile_graphql_check(GraphqlPolicy())
+DOCUMENT = {
+    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
+    "encoding": {"file": {"contentType": "application/zip, application/gzip, image/svg+xml, text/plain"}},
+}
 SEND = sender(
     document_of(
         {
@@ -54,12 +58,14 @@ SEND = sender(
                     "responses": {},
                 }
             },
+            "/documents": {"post": {"requestBody": {"content": {"multipart/form-data": DOCUMENT}}, "responses": {}}},
             "/graphql": {
                 "post": {"requestBody": {"content": {"application/json": {"schema": QUERY}}}, "responses": {}}
             },
             "/xml": {"post": {"requestBody": {"content": {"application/xml": {}}}, "responses": {}}},
         }
-    )
+    ),
+    archives=ArchivesPolicy(),
 )
 AVATAR = (
     b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nme\r\n--b\r\n'
@@ -86,6 +92,14 @@ class OrderSamples:
             return Ask(method="POST", target="/xml", headers=(("Content-Type", media_type),), body=b"<a>b</a>")
         headers = (("Content-Type", f"{media_type}; boundary=b"),)
         return Ask(method="POST", target="/avatars", headers=headers, body=AVATAR)
+
+    def upload(self, media_type: str, content: bytes, *, looked_into: str = "") -> Ask:
+        head = (
+            f'Content-Disposition: form-data; name="file"; filename="a.{media_type[-3:]}"\r\nContent-Type: {media_type}'
+        )
+        body = b"--b\r\n" + head.replace("xml", "svg", 1).encode() + b"\r\n\r\n" + content + b"\r\n--b--\r\n"
+        headers = (("Content-Type", "multipart/form-data; boundary=b"),)
+        return Ask(method="POST", target="/documents", headers=headers, body=body)
 
     def graphql(self, query: str) -> Ask:
         body = json.dumps({"query": query}).encode()

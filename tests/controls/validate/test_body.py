@@ -4,7 +4,7 @@ import pytest
 from tests.controls.validate.carrying import body_document, code_of, denial_of, document_of, posting, sender
 
 from doorward.controls.validate import body_check, body_mode
-from doorward.controls.validate.policy import ValidatePolicy
+from doorward.controls.validate.policy import ArchivesPolicy, ValidatePolicy
 from doorward.exchange import UNPARSED
 from doorward.operation import MediaType, Operation, RequestBody
 from doorward.policy.openapi import description_from_document
@@ -121,7 +121,10 @@ def test_json_that_a_media_range_lets_in_is_judged_too() -> None:
 def test_only_content_that_no_control_reads_is_streamed(names: tuple[str, ...], mode: str) -> None:
     content = {name: MediaType(name=name, schema=None) for name in names}
     body = RequestBody(required=False, content=content) if names else None
-    assert body_mode(Operation(id="x", method="POST", path="/x", template="/x", request_body=body)) == mode
+    operation = Operation(id="x", method="POST", path="/x", template="/x", request_body=body)
+    assert body_mode(operation, ValidatePolicy()) == mode
+    looking = body_mode(operation, ValidatePolicy(archives=ArchivesPolicy()))
+    assert looking == ("none" if mode == "none" else "read")
 
 
 def test_streamed_content_has_no_body_check_and_still_a_judged_head() -> None:

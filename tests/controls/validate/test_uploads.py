@@ -2,6 +2,7 @@
 
 import pytest
 
+from doorward.controls.validate import ValidatePolicy
 from doorward.controls.validate.multipart import Part
 from doorward.controls.validate.uploads import check_upload
 from doorward.denial import Denied
@@ -12,7 +13,7 @@ PDF = b"%PDF-1.7\n" + bytes(64)
 
 def code(name: str, media_type: str, data: bytes, *declared: str) -> str:
     try:
-        check_upload(Part("f", name, media_type, data), declared)
+        check_upload(Part("f", name, media_type, data), declared, ValidatePolicy())
     except Denied as denied:
         return denied.code
     return ""
@@ -77,11 +78,47 @@ def test_content_of_another_type_is_refused(media_type: str, data: bytes) -> Non
         ("application/octet-stream", b"MZ\x90\0"),
         ("application/octet-stream", b"\x7fELF"),
         ("text/plain", b"#!/bin/sh\nid"),
+        ("text/plain", b"hello <img src=x onerror=alert(1)>"),
+        ("text/plain", b"<a href=' javascript:alert(1)'>"),
+        ("text/plain", b" \t\n<h1>welcome</h1>"),
+        ("text/csv", b"a,<iframe src=x>"),
+        ("application/json", b"<body>"),
+        ("application/octet-stream", b"\xef\xbb\xbf<title>a</title>"),
+        ("text/plain", "<script>alert(1)</script>".encode("utf-16")),
+        ("text/plain", "<body onload=alert(1)>".encode("utf-16-le")),
+        ("application/octet-stream", "<svg onload=alert(1)>".encode("utf-16-be").join([b"\xfe\xff", b""])),
+        ("text/plain", b"<x:a xmlns:x='http://www.w3.org/1999/xhtml'><x:b/></x:a>"),
+        ("text/plain", b"<%= 1 %>"),
+        ("image/png", PNG + b"<?=`$_GET[1]`?>"),
+        ("image/png", PNG + b"<%@page import='java.io'%>"),
+        ("image/png", PNG + b"<svg onload=alert(1)>"),
+        ("application/octet-stream", b"L\0\0\0\x01\x14\x02\0" + bytes(16)),
         ("application/octet-stream", bytes(1 << 21) + b"<?php id"),
     ],
 )
 def test_content_that_is_run_where_it_is_opened_is_refused(media_type: str, data: bytes) -> None:
     assert code("a.bin", media_type, data) == "validate.upload"
+
+
+@pytest.mark.parametrize("sign", [b"<?=", b"<%=", b"<%@", b"<svg "])
+def test_signs_that_stand_in_pixels_by_chance_refuse_no_image(sign: bytes) -> None:
+    """Three given bytes stand in every sixth random megabyte: only with text behind them are they code."""
+    assert code("cat.png", "image/png", PNG + sign + bytes(range(128, 192))) == ""
+    assert code("cat.png", "image/png", PNG + sign + b"ab\x80") == ""
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data"),
+    [
+        ("text/plain", b"if a <b> c: <object object at 0x7f> on = 1"),
+        ("text/markdown", b"<h1 align=center>Doorward</h1>\n<a href='https://example.com'>docs</a>"),
+        ("text/plain", "<notes> über </notes>".encode("utf-16")),
+        ("application/json", b'{"a": "<b>bold</b>"}'),
+        ("text/csv", b"name,on=1\n<a b,c"),
+    ],
+)
+def test_text_about_markup_is_no_markup(media_type: str, data: bytes) -> None:
+    assert code("a.txt", media_type, data) == ""
 
 
 def test_b15_an_archive_stays_closed_and_passes_as_what_it_is() -> None:
@@ -97,6 +134,6 @@ def test_only_declared_types_are_taken_where_some_are_declared() -> None:
 
 
 def test_a_declared_type_may_be_one_that_is_run() -> None:
-    assert code("logo.svg", "image/svg+xml", b"<svg xmlns='a'/>", "image/svg+xml") == ""
+    assert code("logo.svg", "image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml") == ""
     assert code("page.html", "text/html", b"<html>", "text/html") == ""
     assert code("page.html", "text/html", b"<html>", "*/*") == ""

@@ -57,6 +57,7 @@ _POLICY: Final[dict[str, Any]] = {
             "POST /notes",
             "PUT /files/*",
             "POST /avatars",
+            "POST /documents",
             "POST /orders",
             "POST /transfers",
             "POST /graphql",
@@ -82,6 +83,7 @@ _POLICY: Final[dict[str, Any]] = {
     "operations": {
         "GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}},
         "POST /graphql": {"graphql": {}},
+        "POST /documents": {"validate": {"archives": {}}},
     },
     # Fast enough that a slow attack takes a second, slow enough that a busy machine passes the twin.
     "limits": {

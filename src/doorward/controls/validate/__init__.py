@@ -10,6 +10,15 @@ Not here: whether a well-formed value means harm (inspect); how large a body may
 from doorward.controls.validate.body import BodyMode, body_check, body_mode
 from doorward.controls.validate.learning import note_shape
 from doorward.controls.validate.parameters import parameters_check
-from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
+from doorward.controls.validate.policy import ArchivesPolicy, GraphqlPolicy, ValidatePolicy
 
-__all__ = ["BodyMode", "GraphqlPolicy", "ValidatePolicy", "body_check", "body_mode", "note_shape", "parameters_check"]
+__all__ = [
+    "ArchivesPolicy",
+    "BodyMode",
+    "GraphqlPolicy",
+    "ValidatePolicy",
+    "body_check",
+    "body_mode",
+    "note_shape",
+    "parameters_check",
+]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
+from doorward.controls.validate.upload_attacks import UPLOAD_ATTACKS
 
 _INVENTORY: Final = "API9:2023 Improper inventory management"
 _MISCONFIGURED: Final = "API8:2023 Security misconfiguration"
@@ -361,4 +362,5 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         ),
         twin=_valid_body_of("application/xml"),
     ),
+    *UPLOAD_ATTACKS,
 )

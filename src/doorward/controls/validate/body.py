@@ -8,7 +8,7 @@ from doorward.controls.validate.json_text import JsonReader
 from doorward.controls.validate.judging import request_judge, unfit
 from doorward.controls.validate.media import BYTES, FORM, JSON, LINES, MULTIPART, XML, DeclaredContent, reader_of
 from doorward.controls.validate.policy import ValidatePolicy
-from doorward.controls.validate.readers import FormBody, JsonBody, LinesBody, MultipartBody, Reader, XmlBody
+from doorward.controls.validate.readers import FileBody, FormBody, JsonBody, LinesBody, MultipartBody, Reader, XmlBody
 from doorward.controls.validate.xml_text import XmlReader
 from doorward.exchange import Check, Exchange
 from doorward.operation import ApiDescription, MediaType, Operation
@@ -20,14 +20,17 @@ _BINARY: Final = ("image/", "audio/", "video/", "font/", "multipart/")
 _BINARY_TYPES: Final = frozenset({"application/octet-stream", "application/pdf", "application/zip", "application/gzip"})
 
 
-def body_mode(operation: Operation) -> BodyMode:
+def body_mode(operation: Operation, policy: ValidatePolicy) -> BodyMode:
     """`none`: no body is declared; `stream`: only content that no control reads; `read`: whole before it is forwarded.
 
-    One representation that is read makes all of them read: which one comes is the client's choice.
+    One representation that is read makes all of them read: which one comes is the client's choice. A policy that looks
+    into files makes them read too.
     """
     body = operation.request_body
     if body is None or not body.content:
         return "none"
+    if policy.archives is not None:
+        return "read"
     return "stream" if all(_is_binary(media) for media in body.content.values()) else "read"
 
 
@@ -46,7 +49,7 @@ def body_check(operation: Operation, policy: ValidatePolicy, description: ApiDes
     Errors: PolicyError for a schema that does not compile. The check: Denied `validate.*`.
     """
     body = operation.request_body
-    if body is None or body_mode(operation) != "read":
+    if body is None or body_mode(operation, policy) != "read":
         return None
     return _BodyCheck(body.content, policy, description, required=body.required)
 
@@ -73,6 +76,8 @@ class _BodyCheck:
                 MULTIPART: partial(MultipartBody, media, policy, description, judge),
                 XML: partial(XmlBody, XmlReader(policy)),
             }
+            if policy.archives is not None and (_is_binary(media) or "*" in media.name):
+                makers[BYTES] = partial(FileBody, policy)
             for kind, make in makers.items():
                 if reader_of(media.name) == kind or "*" in media.name:
                     self._readers[media.name, kind] = make()

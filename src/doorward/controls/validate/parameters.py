@@ -42,7 +42,8 @@ class _HeadCheck:
         self._cookies = by_location["cookie"]
         self._query = _Query(by_location["query"], operation, policy)
         body = operation.request_body
-        self._declared = DeclaredContent(body.content) if body is not None and body_mode(operation) != "none" else None
+        is_declared = body is not None and body_mode(operation, policy) != "none"
+        self._declared = DeclaredContent(body.content) if body is not None and is_declared else None
         self._body_required = body is not None and body.required
 
     def __call__(self, exchange: Exchange) -> None:

@@ -30,6 +30,23 @@ class GraphqlPolicy(BaseModel):
     """Names of the operations that clients may run; empty: any."""
 
 
+class ArchivesPolicy(BaseModel):
+    """How far archives among the uploads are opened: ZIP (office files too), tar and gzip. Others are refused then."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    entries: int = Field(default=1_000, ge=1, le=100_000)
+    """Most entries of one upload, those of archives in it included."""
+    inflated_bytes: int = Field(default=32 * 1024 * 1024, ge=1_024, le=1024 * 1024 * 1024)
+    """Most bytes that one upload unpacks to, archives in archives counted at each level. Unpacking 32 MiB and looking
+    through it takes a worker about a quarter of a second."""
+    ratio: int = Field(default=100, ge=1, le=2_000)
+    """Most bytes that one byte of an upload unpacks to, beyond the first MiB. Texts reach 20, spreadsheets 50, deflate
+    1030."""
+    depth: int = Field(default=2, ge=1, le=8)
+    """How many archives may lie in each other: 1 opens one and refuses those in it. A `tar.gz` is one."""
+
+
 class ValidatePolicy(BaseModel):
     """How strictly a request must fit the API description."""
 
@@ -51,3 +68,8 @@ class ValidatePolicy(BaseModel):
     """Lets body members pass that the description does not declare: an open door for mass assignment (API3:2023)."""
     read_only_properties: Literal["refuse", "allow"] = "refuse"
     """What becomes of a body member that the description declares `readOnly`."""
+    archives: ArchivesPolicy | None = None
+    """Opens archives among the uploads. None: they stay closed, and pass as what they are."""
+    insecure_active_svg: bool = False
+    """Lets SVG images with scripts, event handlers and outside references pass where the description names SVG for a
+    field. A browser that opens such an image from the API's own address runs what the uploader wrote."""

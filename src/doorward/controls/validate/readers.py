@@ -6,6 +6,7 @@ Errors: Denied `validate.*`.
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from doorward.controls.validate.archive import check_archive
 from doorward.controls.validate.form import TooMany, ascii_text, pairs
 from doorward.controls.validate.json_text import JsonReader
 from doorward.controls.validate.judging import request_judge, unfit
@@ -125,12 +126,13 @@ class LinesBody:
 class MultipartBody:
     """A `multipart/form-data` body: fields as in a form, files held to their type."""
 
-    __slots__ = ("_encoding", "_files", "_judge", "_limit", "_read", "_shape", "_takes_any")
+    __slots__ = ("_encoding", "_files", "_judge", "_limit", "_policy", "_read", "_shape", "_takes_any")
 
     def __init__(
         self, media: MediaType, policy: ValidatePolicy, description: ApiDescription, judge: Judge | None
     ) -> None:
         self._judge, self._limit, self._encoding = judge, policy.multipart_parts, media.encoding
+        self._policy = policy
         self._read = JsonReader(policy).read
         self._shape = Shape(media.schema or _ANY, description.resolve)
         declared = properties_of(media.schema or {}, description.resolve)
@@ -163,7 +165,7 @@ class MultipartBody:
     def _value(self, part: Part) -> object:
         """What a part is in the data: a file is an empty text, because its content is no text of the description."""
         if part.name in self._files or (part.filename is not None and self._takes_any):
-            check_upload(part, self._encoding.get(part.name, ()))
+            check_upload(part, self._encoding.get(part.name, ()), self._policy)
             return ""
         if part.filename is not None:
             raise Denied("validate.upload", f"{part.name[:64]}: a file where a field is declared")
@@ -197,6 +199,22 @@ class XmlBody:
     def __call__(self, exchange: Exchange, _: Mapping[str, str]) -> None:
         """Read it. Errors: Denied."""
         exchange.json_body = self._read(exchange.request.body)
+
+
+class FileBody:
+    """A body that is one file, where the policy looks into files."""
+
+    __slots__ = ("_policy",)
+
+    def __init__(self, policy: ValidatePolicy) -> None:
+        self._policy = policy
+
+    def __call__(self, exchange: Exchange, _: Mapping[str, str]) -> None:
+        """Look into it. Errors: Denied."""
+        if self._policy.archives is not None:
+            check_archive(
+                exchange.request.body, "body", self._policy.archives, takes_programs=False, takes_macros=False
+            )
 
 
 def _is_file(schema: Schema, description: ApiDescription) -> bool:

@@ -1,14 +1,18 @@
 """Uploaded files: a name that is only a name, and content that is what it says and nothing else besides.
 
-Threat: CWE-434, CWE-22, CWE-646; OWASP WSTG-BUSL-08, -09; catalogue row B14. Archives stay closed: their content is the
-API's to judge.
+Threat: CWE-434, CWE-22, CWE-646; OWASP WSTG-BUSL-08, -09; catalogue row B14. Archives stay closed unless the policy
+opens them (`archive`): their content is the API's to judge.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
+from doorward.controls.validate.active_content import ACTIVE, PROGRAMS, RUN_BY_SERVERS, looks_like_text, runs
+from doorward.controls.validate.archive import check_archive
 from doorward.controls.validate.multipart import Part
+from doorward.controls.validate.policy import ValidatePolicy
+from doorward.controls.validate.svg import check_svg
 from doorward.denial import Denied
 
 _MAGIC: Final[Mapping[str, tuple[bytes, ...]]] = {
@@ -48,31 +52,10 @@ _MAGIC: Final[Mapping[str, tuple[bytes, ...]]] = {
 """How files of a type begin."""
 _RIFF: Final[Mapping[str, bytes]] = {"image/webp": b"WEBP", "audio/wav": b"WAVE", "audio/x-wav": b"WAVE"}
 _BRANDED: Final = frozenset({"video/mp4", "audio/mp4", "image/avif", "image/heic", "image/heif", "video/quicktime"})
-ACTIVE: Final = frozenset(
-    {
-        "text/html", "application/xhtml+xml", "image/svg+xml", "text/javascript", "application/javascript", "text/xml",
-        "application/xml", "application/x-httpd-php", "application/x-sh", "application/x-msdownload", "text/x-php",
-        "application/x-msdos-program", "application/x-executable", "application/wasm", "application/hta",
-        "text/vbscript",
-    }
-)  # fmt: skip
-"""Types that a browser or server runs: taken only where the description names them for the field."""
-_PROGRAMS: Final = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\x00asm", b"dex\n")
-_SCRIPTED: Final = re.compile(
-    rb"<\?php|<\?=|<script[\s>/]|<svg[\s>/]|<html[\s>/]|<!doctype html|<%@|<%=", re.IGNORECASE
-)
-_SCRIPT_REACH: Final = 1 << 20
-_IN_HEADER: Final = (b"GIF87a/*", b"GIF89a/*", b"GIF87a=", b"GIF89a=", b"\xff\xd8\xff\xe0/*", b"BM/*", b"BM=")
-"""The beginning of an image whose size, read as a script, opens a comment or an assignment."""
 _NAME: Final = re.compile(r"[^/\\:*?\"<>|\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069%;]{1,255}")
-_RUN_BY_SERVERS: Final = re.compile(
-    r"\.(?:php[0-9]?|phtml|phar|pht|jspx?|jspf|asp|aspx|ashx|asmx|cer|cgi|pl|py|rb|sh|bash|bat|cmd|ps1|exe|dll|so|war|jar|htaccess|htpasswd"
-    r"|shtml|svg|html?|xhtml|hta|js|mjs|vbs|wsf|scr|com|msi|lnk)(?=\.|$)",
-    re.IGNORECASE,
-)
 
 
-def check_upload(part: Part, declared: tuple[str, ...]) -> None:
+def check_upload(part: Part, declared: tuple[str, ...], policy: ValidatePolicy) -> None:
     """Nothing, when the file is what it says. Errors: Denied `validate.upload`, `validate.upload_type`.
 
     `declared`: the media types that the description names for the field; empty: any that nobody runs.
@@ -85,14 +68,31 @@ def check_upload(part: Part, declared: tuple[str, ...]) -> None:
     if declared and not is_named:
         raise Denied("validate.upload_type", f"{place}: {part.media_type[:80]!r} is not declared for this field")
     takes_programs = is_named and part.media_type in ACTIVE
+    is_image = takes_programs and part.media_type == "image/svg+xml" and not policy.insecure_active_svg
     if part.media_type in ACTIVE and not takes_programs:
         raise Denied("validate.upload_type", f"{place}: files of type {part.media_type!r} run where they are opened")
-    if not takes_programs and _RUN_BY_SERVERS.search(name):
+    if not takes_programs and RUN_BY_SERVERS.search(name):
         raise Denied("validate.upload", f"{place}: the file name has an extension that servers or systems run")
     if not begins_as(part.media_type, part.data):
         raise Denied("validate.upload_type", f"{place}: the content is not what {part.media_type!r} begins with")
-    if not takes_programs and (reason := _runs(part.data)):
+    if policy.archives is not None:
+        check_archive(
+            part.data,
+            place,
+            policy.archives,
+            takes_programs=not PROGRAMS.isdisjoint(declared),
+            takes_macros=is_named and "macroenabled" in part.media_type,
+        )
+    if is_image:
+        check_svg(part.data, place)
+    elif not takes_programs and (reason := _runs(part)):
         raise Denied("validate.upload", f"{place}: {reason}")
+
+
+def _runs(part: Part) -> str:
+    media_type = part.media_type
+    is_text = media_type.startswith("text/") or (not _begins_somehow(media_type) and looks_like_text(part.data))
+    return runs(part.data, is_text=is_text, may_hold_markup=media_type == "text/markdown")
 
 
 def begins_as(media_type: str, data: bytes) -> bool:
@@ -101,6 +101,8 @@ def begins_as(media_type: str, data: bytes) -> bool:
     >>> begins_as("image/png", b"GIF89a"), begins_as("text/csv", b"a,b")
     (False, True)
     """
+    if media_type == "application/x-tar":
+        return data[257:262] == b"ustar"
     if media_type in _RIFF:
         return data.startswith(b"RIFF") and data[8:12] == _RIFF[media_type]
     if media_type in _BRANDED:
@@ -108,16 +110,9 @@ def begins_as(media_type: str, data: bytes) -> bool:
     return data.startswith(_MAGIC.get(media_type, b""))
 
 
+def _begins_somehow(media_type: str) -> bool:
+    return media_type in _MAGIC or media_type in _RIFF or media_type in _BRANDED or media_type == "application/x-tar"
+
+
 def _covers(pattern: str, media_type: str) -> bool:
     return pattern in {media_type, "*/*"} or (pattern.endswith("/*") and media_type.startswith(pattern[:-1]))
-
-
-def _runs(data: bytes) -> str:
-    """Why the content would be run somewhere; empty when it would not."""
-    if data.startswith(_PROGRAMS):
-        return "the content is a program"
-    if data.startswith(_IN_HEADER):
-        return "the content is an image and a script at once"
-    if _SCRIPTED.search(data, 0, _SCRIPT_REACH) or _SCRIPTED.search(data, max(0, len(data) - _SCRIPT_REACH)):
-        return "the content holds markup or code that is run where it is opened"
-    return ""
