@@ -1,5 +1,7 @@
 """One set of cases through every mount: the same verdict, the same words to the client, the same record."""
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from tests.gateway.lab import Answer, Client, request
 from tests.middleware.mounts import OTHER_KEY, Mounts, token
 
 from doorward.controls.audit.records import Closed, Outcome
+from doorward.controls.validate.upload_attacks import EICAR
 
 TOLD = (b"allow", b"cache-control", b"content-type", b"ratelimit-policy", b"retry-after", b"www-authenticate")
 MAY_DIFFER = {"request_id", "at_ms", "port", "upstream_us", "bytes_out"}
@@ -42,6 +45,20 @@ def by(*fields: Callable[[], str], target: str = "/orders") -> Callable[[], byte
     return lambda: request("GET", target, *(field() for field in fields))
 
 
+def document(content: bytes) -> Callable[[], bytes]:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\nContent-Type: application/octet-stream'
+    body = head + b"\r\n\r\n" + content + b"\r\n--b--\r\n"
+    return post(body, "Content-Type: multipart/form-data; boundary=b", target="/documents")
+
+
+def climbing() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("../a.txt", "a")
+    return stream.getvalue()
+
+
+CLIMBING = climbing()
 CASES = [
     Case("a read", get("/orders?limit=5"), 200),
     Case("a write", post(b'{"note":"hello"}'), 200),
@@ -86,6 +103,10 @@ CASES = [
     Case("an undeclared member", post(b'{"note":"a","admin":true}'), 400, "validate.unknown_property"),
     Case("SQL", post(b'{"note":"x\' OR 1=1 UNION SELECT password FROM users --"}'), 403, "inspect.sql"),
     Case("script", post(b'{"note":"<script>alert(1)</script>"}'), 403, "inspect.xss"),
+    Case("a clean file", document(b"clean"), 200),
+    Case("malware", document(EICAR), 403, "validate.malware"),
+    Case("a file whose scan fails", document(b"unscannable"), 503, "validate.unscanned"),
+    Case("an archive that climbs", document(CLIMBING), 400, "validate.archive"),
     Case("an undeclared answer", get("/page"), 502, "minimise.response_schema"),
 ]  # fmt: skip
 

@@ -144,6 +144,8 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "validate.upload": Denial(400, "A file is not accepted", "high", "API8:2023"),
         "validate.upload_type": Denial(415, "A file is of another type than accepted", "high", "API8:2023"),
         "validate.archive": Denial(400, "An archive is not accepted", "high", "API8:2023"),
+        "validate.malware": Denial(403, "A file holds malware", "high", "API8:2023"),
+        "validate.unscanned": Denial(503, "Files cannot be scanned right now", "high", "API8:2023"),
         "validate.xml": Denial(400, "The body is not acceptable XML", "medium", "API8:2023"),
         "validate.schema": Denial(400, "The body does not fit the API description", "low", "API8:2023"),
         "validate.unknown_property": Denial(400, "The body has an undeclared member", "medium", "API3:2023"),

@@ -232,6 +232,7 @@ class Exchange:
         "single_use",
         "source",
         "ticks",
+        "uploads",
         "upstream_ms",
     )
 
@@ -267,6 +268,8 @@ class Exchange:
         """What the body of a streamed answer goes through on its way out."""
         self.file_names: tuple[tuple[str, str], ...] = ()
         """Names of uploaded files, each after the name of its field."""
+        self.uploads: tuple[tuple[str, bytes], ...] = ()
+        """Uploaded files, each after the name of its field, until they are scanned; empty where no scanner is named."""
         self.json_body: Any = UNPARSED
         self.graphql: list[tuple[str, dict[str, Any]]] | None = None
         """The fields that a GraphQL request asks for, each with its arguments; None: no such request was read."""

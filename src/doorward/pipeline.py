@@ -18,7 +18,7 @@ from doorward.controls.inspect import MessageCheck
 from doorward.controls.limits import Counters, Priority
 from doorward.controls.minimise.cors import Cors, is_preflight
 from doorward.controls.transport import WebSocketPolicy
-from doorward.controls.validate import BodyMode, ValidatePolicy
+from doorward.controls.validate import AntivirusPolicy, BodyMode, Settle, ValidatePolicy
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
@@ -41,6 +41,15 @@ class WebSocketPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScanPlan:
+    """How the files of an operation are scanned, between `admit_body` and the upstream."""
+
+    policy: AntivirusPolicy
+    settle: Settle
+    """Called with the verdict; raises Denied when the exchange may not go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Policy and API description compiled for one operation."""
 
@@ -59,6 +68,8 @@ class Plan:
     records_intent: bool
     priority: Priority = "normal"
     """Its place in the queue for the upstream."""
+    scan: ScanPlan | None = None
+    """Set where the policy names a virus scanner: what the body's check put among the uploads waits for it."""
     websocket: WebSocketPlan | None = None
     """Set where the policy lets a WebSocket be opened."""
     proves_by_body: bool = False
@@ -279,6 +290,7 @@ def _compile_plan(
         ),
         records_intent=operation.changes_state,
         priority=bounds.priority,
+        scan=_scan(operation, strictness, modes.get("validate", "enforce")),
         websocket=_websocket(operation, policy, description, None if public else credentials),
         proves_by_body=proves_by_body,
     )
@@ -304,6 +316,20 @@ def _require_signatures_can_be_checked(operation: Operation, policy: Policy) -> 
             key="limits.shared.hosts",
             hint="send this operation's callers to one host, with a policy of its own",
         )
+
+
+def _scan(operation: Operation, policy: ValidatePolicy, mode: Mode) -> ScanPlan | None:
+    compiled = None if mode == "off" else validate.compile_scan(operation, policy)
+    if compiled is None:
+        return None
+    settings, settle = compiled
+    if mode == "enforce":
+        return ScanPlan(policy=settings, settle=settle)
+
+    def observe(exchange: Exchange, denied: Denied | None) -> None:
+        observed(lambda each: settle(each, denied))(exchange)
+
+    return ScanPlan(policy=settings, settle=observe)
 
 
 def _graphql(operation: Operation, policy: Policy) -> Check | None:

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from tests.gateway.fake_clamd import FakeClamd
 from tests.gateway.lab import PATIENCE_S, Answer, Client, MemoryAudit
 
 from doorward.controls import inspect
@@ -56,6 +57,7 @@ _NEW_ORDER: Final = {
     "required": ["note"],
     "properties": {"note": {"type": "string", "maxLength": 200}, "count": {"type": "integer", "maximum": 9}},
 }
+_DOCUMENT: Final = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
 _ANY: Final = {"type": "object", "additionalProperties": True}
 DOCUMENT: Final[dict[str, Any]] = {
     "openapi": "3.1.0",
@@ -75,6 +77,12 @@ DOCUMENT: Final[dict[str, Any]] = {
         "/uploads": {
             "post": {
                 "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+                "responses": _json(_ANY),
+            }
+        },
+        "/documents": {
+            "post": {
+                "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _DOCUMENT}}},
                 "responses": _json(_ANY),
             }
         },
@@ -145,8 +153,11 @@ def token(subject: str = "alice", *roles: str, key: Any = KEY, **changed: Any) -
 class FixedServing:
     """A policy in force that never changes."""
 
-    def __init__(self, upstream_port: int) -> None:
-        written = orjson.dumps({**POLICY, "upstream": f"http://127.0.0.1:{upstream_port}"})
+    def __init__(self, upstream_port: int, scanner: str = "/nobody/clamd.ctl") -> None:
+        looked_into = {"archives": {}, "antivirus": {"address": scanner}}
+        operations = {**POLICY["operations"], "POST /documents": {"validate": looked_into}}
+        upstream = f"http://127.0.0.1:{upstream_port}"
+        written = orjson.dumps({**POLICY, "upstream": upstream, "operations": operations})
         self.policy = Policy.model_validate_json(written)
         self.pipeline: Pipeline = compile_pipeline(
             self.policy,
@@ -176,6 +187,7 @@ class Mounts:
 
     def __enter__(self) -> Self:
         inspect.warm()  # as a worker does before it serves
+        self.clamd = FakeClamd().__enter__()
         self._ready: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=uvloop.run, args=(self._main(),), daemon=True)
         self._thread.start()
@@ -187,6 +199,7 @@ class Mounts:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(PATIENCE_S)
+        self.clamd.__exit__()
         assert not self._thread.is_alive()
 
     def ask(self, mount: str, raw: bytes) -> Answer:
@@ -205,9 +218,9 @@ class Mounts:
             api_port, asgi_port, gateway_port = (one.getsockname()[1] for one in sockets)
             self.ports = {"gateway": gateway_port, "asgi": asgi_port}
             self.audits = {"gateway": AsgiAudit(self._loop), "asgi": AsgiAudit(self._loop)}
-            serving = FixedServing(api_port)
+            serving = FixedServing(api_port, self.clamd.address)
             guarded = DoorwardMiddleware(
-                make_api(), serving=FixedServing(api_port), open_audit=lambda _: self.audits["asgi"]
+                make_api(), serving=FixedServing(api_port, self.clamd.address), open_audit=lambda _: self.audits["asgi"]
             )
             servers = [_Server(make_api()), _Server(guarded)]
             tasks = [
@@ -266,6 +279,7 @@ def make_api() -> Starlette:
             Route("/orders", _orders, methods=["GET", "POST"]),
             Route("/accounts/{account_id}", _order),
             Route("/uploads", _uploads, methods=["POST"]),
+            Route("/documents", _uploads, methods=["POST"]),
             Route("/file", _file),
             Route("/health", _order),
             Route("/page", _page),

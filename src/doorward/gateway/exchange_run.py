@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from doorward.controls.minimise import LONG_BYTES
+from doorward.controls.validate.antivirus import total_bytes
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Pending, Response
 from doorward.gateway.answer import LAST_CHUNK, chunk
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from doorward.controls.limits import Priority
     from doorward.gateway.gateway import Gateway
     from doorward.gateway.upstream_connection import UpstreamConnection
-    from doorward.pipeline import Plan
+    from doorward.pipeline import Plan, ScanPlan
 
 SMALL_BYTES: Final = 64 * 1024
 """A response up to this size is held whole even if no control reads it: then a broken one never reaches the client."""
@@ -69,6 +70,7 @@ class _Stage(Enum):
     RECORD = 4
     STREAM = 5
     DONE = 6
+    SCAN = 7
 
 
 class ExchangeRun:
@@ -86,8 +88,10 @@ class ExchangeRun:
         "_pieces",
         "_pool",
         "_response_ended",
+        "_scan_bytes",
         "_sent_at",
         "_stage",
+        "_stop_scan",
         "_streams_response",
         "_upload_ended",
         "body",
@@ -132,6 +136,8 @@ class ExchangeRun:
         self._sent_at = 0.0
         self._filtered = b""
         """The beginning of a streamed response, as it may leave."""
+        self._scan_bytes = 0
+        self._stop_scan: Callable[[], object] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -243,7 +249,7 @@ class ExchangeRun:
         self._drop_upstream()
         if self._stage is _Stage.STREAM:
             self._close_stream(complete=False)
-        elif self._stage in {_Stage.ADMIT, _Stage.UPSTREAM}:
+        elif self._stage in {_Stage.ADMIT, _Stage.SCAN, _Stage.UPSTREAM}:
             self.exchange.response = None
             self._record()
         # INTENT: its callback is under way and records the outcome. RECORD: the outcome is on its way already.
@@ -298,6 +304,50 @@ class ExchangeRun:
             self.fail(error)
 
     def _admitted(self, plan: "Plan") -> None:
+        if plan.scan is not None and self.exchange.uploads:
+            self._begin_scan(plan.scan)
+        else:
+            self._go_to_upstream(plan)
+
+    def _begin_scan(self, scan: "ScanPlan") -> None:
+        """Ask the scanner: the one step that waits in a task, since it takes longer than all the others together."""
+        uploads, self.exchange.uploads = self.exchange.uploads, ()
+        size = total_bytes(uploads)
+        self._gateway.load.hold(size)
+        self._scan_bytes = size
+        self._stage = _Stage.SCAN
+        self._stop_scan = self._gateway.scanner.begin(scan.policy, uploads, self._scanned)
+
+    def _scanned(self, verdict: Exception | None) -> None:
+        plan = self.plan
+        self._stop_scan = None
+        self._release_scan()
+        if self._stage is not _Stage.SCAN or plan is None or plan.scan is None:
+            return
+        self._stage = _Stage.ADMIT
+        if verdict is not None and not isinstance(verdict, Denied):
+            self.fail(verdict)
+            return
+        try:
+            plan.scan.settle(self.exchange, verdict)
+            self._go_to_upstream(plan)
+        except Denied as denied:
+            self.refuse(denied)
+        except Exception as error:  # noqa: BLE001 - containment, as above
+            self.fail(error)
+
+    def _drop_scan(self) -> None:
+        stop, self._stop_scan = self._stop_scan, None
+        if stop is not None:
+            stop()
+            self._release_scan()
+
+    def _release_scan(self) -> None:
+        if self._scan_bytes:
+            self._gateway.load.release(self._scan_bytes)
+            self._scan_bytes = 0
+
+    def _go_to_upstream(self, plan: "Plan") -> None:
         if plan.records_intent:
             self._stage = _Stage.INTENT
             self._has_intent = True
@@ -351,6 +401,7 @@ class ExchangeRun:
             connection.finish_request()
 
     def _drop_upstream(self) -> None:
+        self._drop_scan()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import structlog
 
+from doorward.antivirus import Scanner
 from doorward.controls.audit import Coalescing, Record, Recorder
 from doorward.controls.forward import ForwardPolicy, with_framing
 from doorward.controls.limits import LimitsPolicy, Load, Pressure
@@ -92,6 +93,7 @@ class Gateway:
         self.turned_away_count = 0
         """Connections refused because too many were open."""
         self.coalescing = Coalescing()
+        self.scanner = Scanner()
         self._is_counting = False
         self._ids = _request_ids()
         self._empty = asyncio.Event()

@@ -8,14 +8,16 @@ from typing import Final, Protocol
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from doorward.antivirus import Scanner
 from doorward.controls.audit import Record
 from doorward.controls.limits import Load, Pressure, check_head_size
 from doorward.controls.minimise import LONG_BYTES
+from doorward.controls.validate.antivirus import total_bytes
 from doorward.denial import Denied
 from doorward.errors import Fault
 from doorward.exchange import Response
 from doorward.middleware.scope import BODILESS, answer_headers, exchange_from, head_bytes, scope_for_app
-from doorward.pipeline import Pipeline, Plan
+from doorward.pipeline import Pipeline, Plan, ScanPlan
 from doorward.policy.document import Policy
 from doorward.problem import denial_response, fault_response
 
@@ -65,6 +67,7 @@ class DoorwardMiddleware:
         self._open_audit = open_audit
         self._audit: Audit | None = None
         self._look_at = 0.0
+        self.scanner = Scanner()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection scope, as ASGI has it."""
@@ -171,9 +174,21 @@ class _Run:
         self.pipeline.admit_body(exchange, plan)
         if plan.proves_by_body and exchange.delay_s:
             await asyncio.sleep(exchange.delay_s)
+        if plan.scan is not None and exchange.uploads:
+            await self._scan(plan.scan)
         if plan.records_intent and not await self._append(self.pipeline.recorder.intent(exchange)):
             raise Denied("audit.unavailable", "the intent could not be recorded")
         return plan
+
+    async def _scan(self, scan: ScanPlan) -> None:
+        uploads, self.exchange.uploads = self.exchange.uploads, ()
+        size = total_bytes(uploads)
+        self._guard.load.hold(size)
+        try:
+            verdict = await self._guard.scanner.scan(scan.policy, uploads)
+        finally:
+            self._guard.load.release(size)
+        scan.settle(self.exchange, verdict)
 
     async def _read_body(self, most: int) -> bytes:
         announced = self.exchange.request.headers.get(b"content-length")

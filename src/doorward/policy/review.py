@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from doorward.controls.authorize import roles_granting, unmatched_grants, unmatched_owners
 from doorward.controls.authorize.owner import object_parameter
 from doorward.controls.limits import named_operations
+from doorward.controls.validate import ValidatePolicy
+from doorward.controls.validate.policy import is_near
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy, operation_key
 from doorward.policy.messages import did_you_mean
@@ -51,6 +53,7 @@ def review(policy: Policy, description: ApiDescription) -> list[Finding]:
         *_rules_without_operation(policy, description),
         *relaxations(policy),
         *_edge(policy),
+        *_scanners(policy),
         *_open_doors(policy, description),
         *_free_form_bodies(policy, description),
     ]
@@ -89,6 +92,17 @@ def _edge(policy: Policy) -> Iterator[Finding]:
     if tls is not None and tls.client_ca is not None and tls.client_crl is None:
         problem = "clients' certificates are good until they expire: none can be revoked"
         yield _at(("tls", "client_ca"), problem, "write client_crl, or issue certificates for hours only")
+
+
+def _scanners(policy: Policy) -> Iterator[Finding]:
+    """Scanners that files travel to in the clear."""
+    places: list[tuple[Place, ValidatePolicy | None]] = [(("validate",), policy.validate_)]
+    places += [(("operations", key, "validate"), each.validate_) for key, each in policy.operations.items()]
+    for place, settings in places:
+        scanner = settings.antivirus if settings else None
+        if scanner is not None and not is_near(scanner.address):
+            problem = f"files travel to {scanner.address} in the clear, and whoever is on the way can answer for it"
+            yield _at((*place, "antivirus", "address"), problem, "run the scanner on the same host")
 
 
 def summaries(policy: Policy, description: ApiDescription) -> list[OperationSummary]:

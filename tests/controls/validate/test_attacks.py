@@ -1,20 +1,25 @@
 """Each attack earns its code from the compiled checks, and its twin passes; the running gateway is tested elsewhere."""
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from tests.controls.validate.carrying import code_of, document_of, sender
 
 from doorward.attack.case import Ask, Samples
-from doorward.controls.validate import ArchivesPolicy, GraphqlPolicy
+from doorward.controls.validate import AntivirusPolicy, ArchivesPolicy, GraphqlPolicy, ValidatePolicy, compile_scan
+from doorward.controls.validate.antivirus import judge_answer
 from doorward.controls.validate.attacks import ATTACKS
 from doorward.controls.validate.graphql import compile_graphql_check
-from doorward.denial import DENIALS
+from doorward.controls.validate.upload_attacks import EICAR
+from doorward.denial import DENIALS, Denied
+from doorward.operation import MediaType, Operation, RequestBody
 
 BODY = {"amount": 1, "note": "n"}
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}}
 GRAPHQL = compile_graphql_check(GraphqlPolicy())
+ANTIVIRUS = AntivirusPolicy(address="/run/clamd")
 DOCUMENT = {
     "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
     "encoding": {"file": {"contentType": "application/zip, application/gzip, image/svg+xml, text/plain"}},
@@ -66,7 +71,17 @@ SEND = sender(
         }
     ),
     archives=ArchivesPolicy(),
+    antivirus=ANTIVIRUS,
 )
+FILES = MediaType(name="multipart/form-data", schema=None)
+TAKING = Operation(
+    id="x",
+    method="POST",
+    path="/x",
+    template="/x",
+    request_body=RequestBody(required=True, content={"multipart/form-data": FILES}),
+)
+SCAN = compile_scan(TAKING, ValidatePolicy(antivirus=ANTIVIRUS)) or (ANTIVIRUS, lambda *_: None)
 AVATAR = (
     b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nme\r\n--b\r\n'
     b'Content-Disposition: form-data; name="image"; filename="me.png"\r\nContent-Type: image/png\r\n\r\n'
@@ -101,6 +116,9 @@ class OrderSamples:
         headers = (("Content-Type", "multipart/form-data; boundary=b"),)
         return Ask(method="POST", target="/documents", headers=headers, body=body)
 
+    def lab(self, behaviour: str) -> Ask:
+        return replace(self.upload("text/plain", b"words"), lab=behaviour)
+
     def graphql(self, query: str) -> Ask:
         body = json.dumps({"query": query}).encode()
         return Ask(method="POST", target="/graphql", headers=(("Content-Type", "application/json"),), body=body)
@@ -109,12 +127,24 @@ class OrderSamples:
         return self.write(**{"amount" if pointer_kind == "number" else "undeclared": value})
 
 
+def verdict_on(uploads: tuple[tuple[str, bytes], ...], *, is_away: bool) -> Denied | None:
+    """What the scanner's answer is read as; asking it is tested with the gateway."""
+    try:
+        for field, data in uploads:
+            judge_answer(b"" if is_away else b"stream: Eicar FOUND\0" if EICAR in data else b"stream: OK\0", field)
+    except Denied as denied:
+        return denied
+    return None
+
+
 def code_earned_by(ask: Ask | None) -> str:
     assert ask is not None
     headers = [(name.lower().encode(), value.encode()) for name, value in ask.headers]
 
     def carried() -> None:
         exchange = SEND(ask.method, ask.target.encode(), headers, ask.body or None)
+        if exchange.uploads:
+            SCAN[1](exchange, verdict_on(exchange.uploads, is_away=ask.lab == "scanner_away"))
         if ask.target == "/graphql":
             GRAPHQL(exchange)
 

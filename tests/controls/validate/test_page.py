@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from doorward.errors import PolicyError
 from doorward.policy.document import Policy
 from doorward.policy.loading import load_policy
-from doorward.policy.review import relaxations
+from doorward.policy.openapi import description_from_document
+from doorward.policy.review import relaxations, review
 
 PAGE = Path(__file__).parents[3] / "docs" / "controls" / "validate.md"
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -41,3 +43,24 @@ def test_archives_are_opened_where_the_example_says_so(tmp_path: Path) -> None:
 def test_a_relaxation_of_uploads_is_listed(tmp_path: Path) -> None:
     policy = loaded(tmp_path, "validate: {insecure_active_svg: true}\n")
     assert "validate.insecure_active_svg" in [finding.key for finding in relaxations(policy)]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_told"),
+    [("/run/clamd.ctl", False), ("127.0.0.1:3310", False), ("localhost:1", False), ("scanner.internal:3310", True)],
+)
+def test_a_scanner_elsewhere_is_told_to_the_operator(address: str, is_told: bool, tmp_path: Path) -> None:
+    policy = loaded(tmp_path, f"validate: {{antivirus: {{address: '{address}', insecure_pass_unscanned: true}}}}\n")
+    description = description_from_document({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}})
+    found = {finding.key for finding in review(policy, description)}
+    assert "validate.antivirus.insecure_pass_unscanned" in found
+    assert ("validate.antivirus.address" in found) is is_told
+
+
+@pytest.mark.parametrize(
+    "address", ["run/clamd.ctl", "clamd", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "http://a:1", "/" + "x" * 120]
+)
+def test_an_address_that_is_none_does_not_load(address: str, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError) as error:
+        loaded(tmp_path, f"validate: {{antivirus: {{address: '{address}'}}}}\n")
+    assert error.value.key == "validate.antivirus.address"

@@ -15,6 +15,7 @@ from doorward.attack.case import Ask
 from doorward.attack.credentials import MintedTokens
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.certificates import make_certificates
+from doorward.attack.lab.scanner import LabScanner
 from doorward.attack.lab.upstream import LabUpstream
 from doorward.attack.operator import StateCredentials
 from doorward.attack.roles import all_scopes, cast_for
@@ -40,8 +41,11 @@ _FOREIGN_PAGE: Final = (
 _CROWD: Final[dict[str, object]] = {"sub": "attack-crowd", "roles": ["crowd"]}
 _RECOVERY_S: Final = 15.0
 _LOOK_S: Final = 0.1
-_BROKEN: Final = {"refused", "issuer_unavailable", "overload", "disk_full"}
-"""Behaviours of which the second gateway is capable: its upstream is away, its memory small, its disk full."""
+_BROKEN: Final = {"refused", "issuer_unavailable", "overload", "disk_full", "scanner_away"}
+"""Behaviours of which the second gateway is capable: its upstream and its scanner are away, its memory small, its disk
+full."""
+_NOBODY: Final = "127.0.0.1:1"
+"""An address where nothing listens."""
 
 _POLICY: Final[dict[str, Any]] = {
     "api": "openapi.yaml",
@@ -83,7 +87,6 @@ _POLICY: Final[dict[str, Any]] = {
     "operations": {
         "GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}},
         "POST /graphql": {"graphql": {}},
-        "POST /documents": {"validate": {"archives": {}}},
     },
     # Fast enough that a slow attack takes a second, slow enough that a busy machine passes the twin.
     "limits": {
@@ -97,6 +100,12 @@ _POLICY: Final[dict[str, Any]] = {
     "minimise": {"cors": {"origins": ["https://app.example"]}},
     "forward": {"connections": _CONNECTIONS, "waiting": 0, "response_s": 1.5},
 }
+
+
+def _operations(scanner: str) -> dict[str, Any]:
+    """The settings of single operations, with files scanned by the scanner at this address."""
+    looked_into = {"archives": {}, "antivirus": {"address": scanner, "timeout_s": 10.0}}
+    return {**_POLICY["operations"], "POST /documents": {"validate": looked_into}}
 
 
 class Laboratory:
@@ -113,8 +122,10 @@ class Laboratory:
             self._upstream = opening.enter_context(LabUpstream())
             self._tls_upstream = opening.enter_context(LabUpstream(certificates.right))
             another = str(certificates.wrong_file)
+            scanner = opening.enter_context(LabScanner())
             main = self._site(
                 "main",
+                operations=_operations(scanner.address),
                 upstream=f"http://127.0.0.1:{self._upstream.port}",
                 tls={**_POLICY["tls"], "certificates": [{"certificate": another, "key": another}]},
                 transport={"hosts": ["127.0.0.1", "elsewhere.example"]},
@@ -122,7 +133,8 @@ class Laboratory:
             absent = {"issuer": _ABSENT_ISSUER, "audience": "lab", "jwks_url": f"{_ABSENT_ISSUER}jwks"}
             broken = self._site(
                 "broken",
-                upstream="http://127.0.0.1:1",
+                upstream=f"http://{_NOBODY}",
+                operations=_operations(_NOBODY),
                 issuers=["local", absent],
                 limits={**_POLICY["limits"], "buffered_bytes": 65_536},
             )
@@ -178,6 +190,9 @@ class Laboratory:
                 return replace(misbehave, target="/lab/ok", who="anonymous").with_header(
                     "Authorization", self._bearer(_CROWD)
                 )
+            case "scanner_away" | "scanner_there":
+                upload = self.samples.upload("text/plain", b"a few plain words\n", looked_into="antivirus")
+                return replace(upload or misbehave, lab=behaviour)
             case "quota":
                 claims: dict[str, object] = {"sub": "attack-metered", "roles": ["metered"]}
                 ask = replace(misbehave, target="/notes", who="anonymous", times=_QUOTA)

@@ -7,18 +7,22 @@ Standard: OWASP ASVS 5.0 V2.2 (input validation), V1.5 (safe deserialisation); O
 Not here: whether a well-formed value means harm (inspect); how large a body may be (limits); the schema of XML.
 """
 
+from doorward.controls.validate.antivirus import Settle, compile_scan
 from doorward.controls.validate.body import BodyMode, body_check, body_mode
 from doorward.controls.validate.learning import note_shape
 from doorward.controls.validate.parameters import parameters_check
-from doorward.controls.validate.policy import ArchivesPolicy, GraphqlPolicy, ValidatePolicy
+from doorward.controls.validate.policy import AntivirusPolicy, ArchivesPolicy, GraphqlPolicy, ValidatePolicy
 
 __all__ = [
+    "AntivirusPolicy",
     "ArchivesPolicy",
     "BodyMode",
     "GraphqlPolicy",
+    "Settle",
     "ValidatePolicy",
     "body_check",
     "body_mode",
+    "compile_scan",
     "note_shape",
     "parameters_check",
 ]

@@ -29,9 +29,25 @@ def body_mode(operation: Operation, policy: ValidatePolicy) -> BodyMode:
     body = operation.request_body
     if body is None or not body.content:
         return "none"
-    if policy.archives is not None:
+    if _looks_into_files(policy):
         return "read"
     return "stream" if all(_is_binary(media) for media in body.content.values()) else "read"
+
+
+def takes_files(operation: Operation) -> bool:
+    """Whether a body of the operation may be a file, or hold some."""
+    body = operation.request_body
+    return body is not None and any(
+        reader_of(media.name) == MULTIPART or _may_be_file(media) for media in body.content.values()
+    )
+
+
+def _looks_into_files(policy: ValidatePolicy) -> bool:
+    return policy.archives is not None or policy.antivirus is not None
+
+
+def _may_be_file(media: MediaType) -> bool:
+    return _is_binary(media) or "*" in media.name
 
 
 def _is_binary(media: MediaType) -> bool:
@@ -76,7 +92,7 @@ class _BodyCheck:
                 MULTIPART: partial(MultipartBody, media, policy, description, judge),
                 XML: partial(XmlBody, XmlReader(policy)),
             }
-            if policy.archives is not None and (_is_binary(media) or "*" in media.name):
+            if _looks_into_files(policy) and _may_be_file(media):
                 makers[BYTES] = partial(FileBody, policy)
             for kind, make in makers.items():
                 if reader_of(media.name) == kind or "*" in media.name:

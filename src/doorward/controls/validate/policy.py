@@ -1,8 +1,40 @@
 """What an operator may write about validate."""
 
-from typing import Annotated, Literal
+import re
+from ipaddress import ip_address
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_SOCKET_BYTES: Final = 107
+"""Longest path of a Unix socket on Linux, in bytes."""
+_TCP: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+
+
+def _scanner_address(text: str) -> str:
+    if text.startswith("/"):
+        if len(text.encode()) > _SOCKET_BYTES or "\0" in text:
+            raise ValueError(f"is not a path of a Unix socket: those have at most {_SOCKET_BYTES} bytes")
+        return text
+    found = _TCP.fullmatch(text)
+    if found is None or not 0 < int(found[1]) <= 65_535:
+        raise ValueError("is not a scanner's address: write /run/clamav/clamd.ctl or 127.0.0.1:3310")
+    return text
+
+
+def is_near(scanner: str) -> bool:
+    """Whether this address of a scanner is on the same host.
+
+    >>> is_near("/run/clamd"), is_near("[::1]:3310"), is_near("10.0.0.1:3310"), is_near("localhost:3310")
+    (True, True, False, True)
+    """
+    host = scanner.rpartition(":")[0].strip("[]")
+    if scanner.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class GraphqlPolicy(BaseModel):
@@ -28,6 +60,23 @@ class GraphqlPolicy(BaseModel):
         default_factory=list, max_length=10_000
     )
     """Names of the operations that clients may run; empty: any."""
+
+
+class AntivirusPolicy(BaseModel):
+    """Which virus scanner looks at uploaded files before they are forwarded. It speaks the clamd protocol (ClamAV)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    address: Annotated[str, AfterValidator(_scanner_address)]
+    """A Unix socket (`/run/clamav/clamd.ctl`) or `host:port` (`127.0.0.1:3310`). The protocol encrypts nothing: over
+    a network, everybody on the way reads the files and can answer in the scanner's place."""
+    timeout_s: float = Field(default=30.0, ge=0.1, le=600.0)
+    """Time for all files of one request, waiting for a turn included, in seconds. Then they are unscanned: 503."""
+    connections: int = Field(default=8, ge=1, le=1_000)
+    """Most files that one worker has scanned at a time; others wait. clamd's `MaxThreads` is 10 by default."""
+    insecure_pass_unscanned: bool = False
+    """Lets files pass that could not be scanned: the scanner is away, slow, or does not take files of that size.
+    Whoever can make it so switches the protection off."""
 
 
 class ArchivesPolicy(BaseModel):
@@ -70,6 +119,8 @@ class ValidatePolicy(BaseModel):
     """What becomes of a body member that the description declares `readOnly`."""
     archives: ArchivesPolicy | None = None
     """Opens archives among the uploads. None: they stay closed, and pass as what they are."""
+    antivirus: AntivirusPolicy | None = None
+    """Has uploaded files scanned. None: they are not."""
     insecure_active_svg: bool = False
     """Lets SVG images with scripts, event handlers and outside references pass where the description names SVG for a
     field. A browser that opens such an image from the API's own address runs what the uploader wrote."""

@@ -126,13 +126,13 @@ class LinesBody:
 class MultipartBody:
     """A `multipart/form-data` body: fields as in a form, files held to their type."""
 
-    __slots__ = ("_encoding", "_files", "_judge", "_limit", "_policy", "_read", "_shape", "_takes_any")
+    __slots__ = ("_encoding", "_files", "_is_scanned", "_judge", "_limit", "_policy", "_read", "_shape", "_takes_any")
 
     def __init__(
         self, media: MediaType, policy: ValidatePolicy, description: ApiDescription, judge: Judge | None
     ) -> None:
         self._judge, self._limit, self._encoding = judge, policy.multipart_parts, media.encoding
-        self._policy = policy
+        self._policy, self._is_scanned = policy, policy.antivirus is not None
         self._read = JsonReader(policy).read
         self._shape = Shape(media.schema or _ANY, description.resolve)
         declared = properties_of(media.schema or {}, description.resolve)
@@ -144,10 +144,13 @@ class MultipartBody:
         body = exchange.request.body
         made: dict[str, object] = {}
         names: list[tuple[str, str]] = []
+        uploads: list[tuple[str, bytes]] = []
         for part in parts(body, parameters, self._limit):
             value = self._value(part)
             if part.filename:
                 names.append((part.name, part.filename))
+            if self._is_scanned and self._is_upload(part):
+                uploads.append((part.name, part.data))
             shape = self._shape.properties.get(part.name)
             if shape is not None and shape.kind == "array" and not isinstance(value, list):
                 known = made.setdefault(part.name, [])
@@ -160,11 +163,14 @@ class MultipartBody:
         judge = self._judge
         if judge is not None and not judge.fits(made):
             raise unfit(judge.failures(made, is_small=len(body) <= SMALL_BYTES))
-        exchange.json_body, exchange.file_names = made, tuple(names)
+        exchange.json_body, exchange.file_names, exchange.uploads = made, tuple(names), tuple(uploads)
+
+    def _is_upload(self, part: Part) -> bool:
+        return part.name in self._files or (part.filename is not None and self._takes_any)
 
     def _value(self, part: Part) -> object:
         """What a part is in the data: a file is an empty text, because its content is no text of the description."""
-        if part.name in self._files or (part.filename is not None and self._takes_any):
+        if self._is_upload(part):
             check_upload(part, self._encoding.get(part.name, ()), self._policy)
             return ""
         if part.filename is not None:
@@ -211,10 +217,11 @@ class FileBody:
 
     def __call__(self, exchange: Exchange, _: Mapping[str, str]) -> None:
         """Look into it. Errors: Denied."""
+        body = exchange.request.body
         if self._policy.archives is not None:
-            check_archive(
-                exchange.request.body, "body", self._policy.archives, takes_programs=False, takes_macros=False
-            )
+            check_archive(body, "body", self._policy.archives, takes_programs=False, takes_macros=False)
+        if self._policy.antivirus is not None:
+            exchange.uploads = (("body", body),)
 
 
 def _is_file(schema: Schema, description: ApiDescription) -> bool:

@@ -11,6 +11,8 @@ from doorward.attack.case import Attack
 _MISCONFIGURED: Final = "API8:2023 Security misconfiguration"
 _RESOURCES: Final = "API4:2023 Unrestricted resource consumption"
 _ZIP: Final = "application/zip"
+EICAR: Final = b"-".join((b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", b"STANDARD", b"ANTIVIRUS", b"TEST", b"FILE!$H+H*"))
+"""The harmless text that scanners agree to take for malware; in pieces, so that they do not take this file for it."""
 _SVG: Final = '<svg xmlns="http://www.w3.org/2000/svg"'
 
 
@@ -124,5 +126,23 @@ UPLOAD_ATTACKS: Final[tuple[Attack, ...]] = (
         source="hostile-input catalogue B14; CWE-646; WHATWG MIME Sniffing",
         send=lambda samples: samples.upload("text/plain", b"<body onload=alert(1)>hello"),
         twin=lambda samples: samples.upload("text/plain", b"(body onload=alert(1))hello"),
+    ),
+    Attack(
+        id="validate.malware",
+        name="upload what every virus scanner knows",
+        earns="validate.malware",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B14; EICAR anti-malware test file; CWE-434",
+        send=lambda samples: samples.upload("text/plain", EICAR, looked_into="antivirus"),
+        twin=lambda samples: samples.upload("text/plain", EICAR[::-1], looked_into="antivirus"),
+    ),
+    Attack(
+        id="validate.unscanned",
+        name="upload a file while the virus scanner is away",
+        earns="validate.unscanned",
+        threat=_MISCONFIGURED,
+        source="hostile-input catalogue B14; CWE-636 (not failing securely)",
+        send=lambda samples: samples.lab("scanner_away"),
+        twin=lambda samples: samples.lab("scanner_there"),
     ),
 )
