@@ -104,6 +104,8 @@ CASES = [
     Case("SQL", post(b'{"note":"x\' OR 1=1 UNION SELECT password FROM users --"}'), 403, "inspect.sql"),
     Case("script", post(b'{"note":"<script>alert(1)</script>"}'), 403, "inspect.xss"),
     Case("a clean file", document(b"clean"), 200),
+    Case("a file of its largest size", document(b"x" * 2000), 200),
+    Case("a file above it", document(b"x" * 2001), 413, "validate.upload_size"),
     Case("malware", document(EICAR), 403, "validate.malware"),
     Case("a file whose scan fails", document(b"unscannable"), 503, "validate.unscanned"),
     Case("an archive that climbs", document(CLIMBING), 400, "validate.archive"),

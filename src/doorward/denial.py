@@ -143,6 +143,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "validate.multipart": Denial(400, "The multipart body is malformed", "medium", "API8:2023"),
         "validate.upload": Denial(400, "A file is not accepted", "high", "API8:2023"),
         "validate.upload_type": Denial(415, "A file is of another type than accepted", "high", "API8:2023"),
+        "validate.upload_size": Denial(413, "A file is too large", "medium", "API4:2023"),
         "validate.archive": Denial(400, "An archive is not accepted", "high", "API8:2023"),
         "validate.malware": Denial(403, "A file holds malware", "high", "API8:2023"),
         "validate.unscanned": Denial(503, "Files cannot be scanned right now", "high", "API8:2023"),

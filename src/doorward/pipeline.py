@@ -15,10 +15,10 @@ from doorward.controls.audit import Recorder
 from doorward.controls.authenticate import AnswerSigner, Credentials
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.inspect import MessageCheck
-from doorward.controls.limits import Counters, Priority
+from doorward.controls.limits import Counters, LimitsPolicy, Priority
 from doorward.controls.minimise.cors import Cors, is_preflight
 from doorward.controls.transport import WebSocketPolicy
-from doorward.controls.validate import AntivirusPolicy, BodyMode, Settle, ValidatePolicy
+from doorward.controls.validate import AntivirusPolicy, BodyMode, Settle, ValidatePolicy, Watch
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
@@ -68,6 +68,8 @@ class Plan:
     records_intent: bool
     priority: Priority = "normal"
     """Its place in the queue for the upstream."""
+    watch: Watch | None = None
+    """Set where parts of a body have bounds of their own: makes what its bytes are fed to while they arrive."""
     scan: ScanPlan | None = None
     """Set where the policy names a virus scanner: what the body's check put among the uploads waits for it."""
     websocket: WebSocketPlan | None = None
@@ -281,7 +283,7 @@ def _compile_plan(
         head=first if proves_by_body else first + head,
         body=head + body if proves_by_body else body,
         body_mode=_body_mode(operation, strictness, reads=signed),
-        body_bytes=limits.body_bytes(operation, bounds),
+        body_bytes=_body_bytes(operation, bounds, description, is_held=is_held),
         request_head=forward.compile_request_head(operation, policy.forward, signer),
         release=_released(
             modes.get("minimise", "enforce"),
@@ -290,6 +292,7 @@ def _compile_plan(
         ),
         records_intent=operation.changes_state,
         priority=bounds.priority,
+        watch=_watch(operation, strictness, description, modes.get("validate", "enforce")),
         scan=_scan(operation, strictness, modes.get("validate", "enforce")),
         websocket=_websocket(operation, policy, description, None if public else credentials),
         proves_by_body=proves_by_body,
@@ -316,6 +319,17 @@ def _require_signatures_can_be_checked(operation: Operation, policy: Policy) -> 
             key="limits.shared.hosts",
             hint="send this operation's callers to one host, with a policy of its own",
         )
+
+
+def _body_bytes(operation: Operation, policy: LimitsPolicy, description: ApiDescription, *, is_held: bool) -> int:
+    most = limits.body_bytes(operation, policy)
+    declared = validate.largest_file_body(operation, description) if is_held else None
+    return most if declared is None else min(most, declared)
+
+
+def _watch(operation: Operation, policy: ValidatePolicy, description: ApiDescription, mode: Mode) -> Watch | None:
+    # What is only observed is judged when the body is whole, once.
+    return validate.compile_watch(operation, policy, description) if mode == "enforce" else None
 
 
 def _scan(operation: Operation, policy: ValidatePolicy, mode: Mode) -> ScanPlan | None:

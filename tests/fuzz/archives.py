@@ -8,15 +8,20 @@ import zlib
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from tests.fuzz.target import Target, expect_code
+from tests.fuzz.target import Target, cuts, expect_code
 
 from doorward.controls.validate.archive import check_archive, gzip_name
 from doorward.controls.validate.archive_tar import tar_entries
 from doorward.controls.validate.archive_zip import zip_entries
+from doorward.controls.validate.arriving import Arriving
 from doorward.controls.validate.inflate import Budget
-from doorward.controls.validate.policy import ArchivesPolicy
+from doorward.controls.validate.multipart import HEAD_BYTES, parts
+from doorward.controls.validate.policy import ArchivesPolicy, ValidatePolicy
 from doorward.controls.validate.svg import check_svg
+from doorward.controls.validate.upload_sizes import FileSizes
 from doorward.denial import Denied
+from doorward.operation import MediaType
+from doorward.policy.openapi import description_from_document
 
 _POLICY: Final = ArchivesPolicy(entries=100, inflated_bytes=1 << 20)
 
@@ -80,6 +85,29 @@ def upload(data: bytes) -> None:
             expect_code(denied, "validate.archive")
 
 
+def arriving(data: bytes) -> None:
+    """A multipart body that is taken as a whole is taken in pieces, whatever the pieces; and none holds much back."""
+    choices, _, body = data.partition(b"|")
+    media = MediaType(name="multipart/form-data", schema=None)
+    document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}}
+    sizes = FileSizes(media, ValidatePolicy(upload_bytes=16), description_from_document(document))
+    code = ""
+    feed = Arriving(b"b", sizes, 8)
+    try:
+        for piece in cuts(body, choices[:16]):
+            feed.feed(piece)
+            assert len(feed._rest) <= 2 * HEAD_BYTES
+    except Denied as denied:
+        code = denied.code
+    try:
+        found = parts(body, {"boundary": "b"}, 8)
+    except Denied as denied:
+        expect_code(denied, "validate.")
+        return
+    is_too_large = any(part.filename is not None and len(part.data) > 16 for part in found)
+    assert code == ("validate.upload_size" if is_too_large else "")
+
+
 def svg(data: bytes) -> None:
     """An SVG image that is taken is XML to everybody, and nothing in it has a name that runs."""
     try:
@@ -131,6 +159,10 @@ _SVG_WORDS: Final = (
     b"<script/>", b"<a href='java&#10;script:x'/>", b" onload='x'", b"url(", b"#a)", b"@import", b"<!--", b"-->", b"<![CDATA[",
     b"]]>", b"&amp;", b"<?x y?>", b"<!DOCTYPE svg>", b"\\", b"\xef\xbb\xbf",
 )  # fmt: skip
+_PART_WORDS: Final = (
+    b'--b\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n', b"\r\n--b--\r\n", b"\r\n--b", b"\r\n", b"--b",
+    b'\r\nContent-Disposition: form-data; name="a"\r\n\r\n', b"--", b"\r", b"|", b"x" * 16, b"Content-Type: text/plain\r\n",
+)  # fmt: skip
 TARGETS: Final = {
     "zip_archive": Target(zip_archive, _ZIP_WORDS),
     "tar_archive": Target(tar_archive, _TAR_WORDS, 16_384),
@@ -139,4 +171,5 @@ TARGETS: Final = {
     ),
     "upload": Target(upload, (*_ZIP_WORDS, *_TAR_WORDS[:2], b"<script>", b"MZ", b"7z\xbc\xaf\x27\x1c")),
     "svg": Target(svg, _SVG_WORDS),
+    "arriving": Target(arriving, _PART_WORDS),
 }

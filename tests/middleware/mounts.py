@@ -57,7 +57,7 @@ _NEW_ORDER: Final = {
     "required": ["note"],
     "properties": {"note": {"type": "string", "maxLength": 200}, "count": {"type": "integer", "maximum": 9}},
 }
-_DOCUMENT: Final = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+_DOCUMENT: Final = {"type": "object", "properties": {"file": {"type": "string", "format": "binary", "maxLength": 2000}}}
 _ANY: Final = {"type": "object", "additionalProperties": True}
 DOCUMENT: Final[dict[str, Any]] = {
     "openapi": "3.1.0",

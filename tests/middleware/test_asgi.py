@@ -178,3 +178,17 @@ def test_a_new_policy_is_followed_while_serving() -> None:
     assert talk.guard.load.policy.connections == 7
     talk.guard.refresh(1.3)
     assert len(looked) == 2
+
+
+async def refused_early() -> int:
+    """The status of an upload whose file is too large, of which the end never comes."""
+    talk = Talk(silent)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+    upload = scope("POST", "/documents", (b"content-type", b"multipart/form-data; boundary=b"), length=4000)
+    await talk.say(upload, {"type": "http.request", "body": head + b"x" * 2100, "more_body": True})
+    assert [outcome.code for outcome in talk.outcomes()] == ["validate.upload_size"]
+    return talk.status
+
+
+def test_a_file_above_its_bound_is_refused_before_its_end() -> None:
+    assert asyncio.run(refused_early()) == 413

@@ -126,6 +126,9 @@ class Samples(Protocol):
         `looked_into`: only to an operation whose policy opens archives, or has files scanned.
         """
 
+    def sized_upload(self, *, beyond: int) -> Ask | None:
+        """A valid upload with a file so many bytes beyond the bound of its field; None where no field has one."""
+
     def token(self, who: Who) -> str | None:
         """A valid compact JWT of that caller."""
 

@@ -21,6 +21,9 @@ _FILES: Final[Mapping[str, tuple[str, bytes]]] = {
     "image/svg+xml": ("sample.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
     "application/octet-stream": ("sample.bin", b"\x00\x01"),
 }
+_PADDED: Final = ("image/png", "image/jpeg", "image/gif", "application/pdf", "text/csv", "text/plain",
+                  "application/octet-stream")  # fmt: skip
+"""Types whose files may go on as they like."""
 _NAMES: Final = {media_type: name for media_type, (name, _) in _FILES.items()}
 
 
@@ -52,6 +55,16 @@ def multipart(media: MediaType, description: ApiDescription, replaced: tuple[str
     if replaced is not None:
         raise NoSampleError(f"no file of type {replaced[0]}")
     return b"".join(made) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def padded_file(types: tuple[str, ...], size: int) -> tuple[str, bytes]:
+    """Media type and content of a file of exactly this size, of one of the types. Errors: NoSampleError."""
+    for media_type in types:
+        if media_type in _PADDED:
+            content = _FILES[media_type][1]
+            if len(content) <= size:
+                return media_type, content.ljust(size, b"a")
+    raise NoSampleError(f"no sample of {', '.join(types)} with {size} bytes")
 
 
 def _file(types: tuple[str, ...]) -> tuple[str, tuple[str, bytes]]:

@@ -9,16 +9,19 @@ from urllib.parse import quote
 from doorward.attack.asking import Draft, draft
 from doorward.attack.case import Ask, Signing, Who
 from doorward.attack.credentials import TokenSource
-from doorward.attack.multipart import BOUNDARY, multipart
+from doorward.attack.multipart import BOUNDARY, multipart, padded_file
 from doorward.attack.operator import SIGNERS_ARE, Signers
 from doorward.attack.roles import Cast
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
+from doorward.controls.validate.upload_sizes import FileSizes
 from doorward.media_types import is_json
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy
 from doorward.property_roles import roles_of
 
 _FREE_TEXT: Final = "a few plain words"
+_ROOM_BYTES: Final = 4_096
+"""What the other parts of a multipart body and its boundaries take at most, in bytes."""
 UNDECLARED: Final = "doorward_undeclared"
 """Name of the member that no description declares."""
 
@@ -181,6 +184,28 @@ class DescribedSamples:
                 return replace(made, body=changed, media_type=content_type).ask("writer")
             except NoSampleError:
                 continue
+        return None
+
+    def sized_upload(self, *, beyond: int) -> Ask | None:
+        """A valid upload with a file so many bytes beyond the bound of its field."""
+        for made in self._allowed("writer"):
+            body = made.operation.request_body
+            media = body.content.get("multipart/form-data") if body else None
+            if media is None or _scopes(made.operation):
+                continue
+            sizes = FileSizes(media, self._policy.validate_of(made.operation), self._description)
+            room = self._policy.limits_of(made.operation).body_bytes - _ROOM_BYTES
+            for name in sorted(sizes.files):
+                most = sizes.most_of(name, is_file=True)
+                if most is None or most > room:
+                    continue
+                try:
+                    file = padded_file(media.encoding.get(name, ("application/octet-stream",)), most + beyond)
+                    changed = multipart(media, self._description, replaced=file)
+                except NoSampleError:
+                    continue
+                content_type = f"multipart/form-data; boundary={BOUNDARY}"
+                return replace(made, body=changed, media_type=content_type).ask("writer")
         return None
 
     def _looks_into(self, operation: Operation, what: str) -> bool:

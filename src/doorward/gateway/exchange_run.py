@@ -21,6 +21,7 @@ from doorward.problem import denial_response, fault_response
 
 if TYPE_CHECKING:
     from doorward.controls.limits import Priority
+    from doorward.controls.validate import Feed
     from doorward.gateway.gateway import Gateway
     from doorward.gateway.upstream_connection import UpstreamConnection
     from doorward.pipeline import Plan, ScanPlan
@@ -82,6 +83,7 @@ class ExchangeRun:
         "_collected_bytes",
         "_connection",
         "_filtered",
+        "_feed",
         "_gateway",
         "_has_intent",
         "_held_bytes",
@@ -136,6 +138,7 @@ class ExchangeRun:
         self._sent_at = 0.0
         self._filtered = b""
         """The beginning of a streamed response, as it may leave."""
+        self._feed: Feed | None = None
         self._scan_bytes = 0
         self._stop_scan: Callable[[], object] | None = None
 
@@ -201,6 +204,8 @@ class ExchangeRun:
         announced = request.headers.get(b"content-length")
         if announced is not None:
             _require_within(plan.body_bytes, int(announced))
+        if plan.watch is not None:
+            self._feed = plan.watch(self.exchange)
         self._client.wants_body(self)
 
     def body_data(self, data: bytes, *, is_last: bool) -> None:
@@ -217,6 +222,8 @@ class ExchangeRun:
             if self.streams_body:
                 self._upload(data, is_last=is_last)
                 return
+            if self._feed is not None:
+                self._feed(data)
             self._gateway.load.hold(len(data))
             self._held_bytes += len(data)
             self._pieces.append(data)

@@ -170,7 +170,7 @@ class _Run:
         if not request.has_body:
             self._body = b""
         elif plan.body_mode != "stream":
-            request.body = self._body = await self._read_body(plan.body_bytes)
+            request.body = self._body = await self._read_body(plan)
         self.pipeline.admit_body(exchange, plan)
         if plan.proves_by_body and exchange.delay_s:
             await asyncio.sleep(exchange.delay_s)
@@ -190,16 +190,20 @@ class _Run:
             self._guard.load.release(size)
         scan.settle(self.exchange, verdict)
 
-    async def _read_body(self, most: int) -> bytes:
+    async def _read_body(self, plan: Plan) -> bytes:
+        most = plan.body_bytes
         announced = self.exchange.request.headers.get(b"content-length")
         if announced is not None and int(announced) > most:
             raise _too_large(most)
         pieces: list[bytes] = []
+        feed = plan.watch(self.exchange) if plan.watch is not None else None
         try:
             async with asyncio.timeout(self.policy.limits.body_s):
                 while True:
                     message = await self._receive()
                     piece = self._take(message, most)
+                    if feed is not None:
+                        feed(piece)
                     self._guard.load.hold(len(piece))
                     self._held += len(piece)
                     pieces.append(piece)

@@ -21,7 +21,7 @@ QUERY = {"type": "object", "properties": {"query": {"type": "string"}}}
 GRAPHQL = compile_graphql_check(GraphqlPolicy())
 ANTIVIRUS = AntivirusPolicy(address="/run/clamd")
 DOCUMENT = {
-    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
+    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary", "maxLength": 65_536}}},
     "encoding": {"file": {"contentType": "application/zip, application/gzip, image/svg+xml, text/plain"}},
 }
 SEND = sender(
@@ -115,6 +115,9 @@ class OrderSamples:
         body = b"--b\r\n" + head.replace("xml", "svg", 1).encode() + b"\r\n\r\n" + content + b"\r\n--b--\r\n"
         headers = (("Content-Type", "multipart/form-data; boundary=b"),)
         return Ask(method="POST", target="/documents", headers=headers, body=body)
+
+    def sized_upload(self, *, beyond: int) -> Ask:
+        return self.upload("text/plain", b"a" * (65_536 + beyond))
 
     def lab(self, behaviour: str) -> Ask:
         return replace(self.upload("text/plain", b"words"), lab=behaviour)

@@ -21,8 +21,19 @@ _QUOTED: Final = r'"([^"\\\x00-\x1f\x7f]{1,255})"'
 _DISPOSITION: Final = re.compile(
     rf'form-data; ?name={_QUOTED}(?:; ?filename="([^"\x00-\x1f\x7f]{{0,255}})")?;?', re.IGNORECASE
 )
-_HEAD_BYTES: Final = 4_096
+HEAD_BYTES: Final = 4_096
+"""Longest header fields of one part, in bytes."""
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+class PartHead(NamedTuple):
+    """What the header fields of a part say."""
+
+    name: str
+    filename: str | None
+    media_type: str
+    length: str | None
+    """As written; None when it is not."""
 
 
 class Part(NamedTuple):
@@ -45,49 +56,61 @@ def parts(body: bytes, parameters: Mapping[str, str], limit: int) -> list[Part]:
     >>> parts(body, {"boundary": "b"}, 9)[0].data
     b'1'
     """
-    boundary = parameters.get("boundary", "")
-    if not _BOUNDARY.fullmatch(boundary):
-        raise _malformed("the boundary is missing or malformed")
-    delimiter = b"\r\n--" + boundary.encode("ascii")
+    delimiter = b"\r\n--" + boundary_of(parameters)
     pieces = (b"\r\n" + body).split(delimiter, limit + 2)
     if pieces[0]:
-        raise _malformed("text before the first boundary")
+        raise malformed("text before the first boundary")
     if len(pieces) > limit + 2 or (len(pieces) == limit + 2 and not pieces[-1].startswith(b"--")):
         raise Denied("validate.json_limit", f"multipart: more than {limit} parts")
     if len(pieces) < 2 or pieces[-1] not in {b"--", b"--\r\n"}:
-        raise _malformed("the last boundary is missing, or text stands behind it")
+        raise malformed("the last boundary is missing, or text stands behind it")
     return [_part(piece) for piece in pieces[1:-1]]
 
 
 def _part(piece: bytes) -> Part:
     if not piece.startswith(b"\r\n"):
-        raise _malformed("a boundary is followed by something else than a line end")
+        raise malformed("a boundary is followed by something else than a line end")
     head, separator, data = piece[2:].partition(b"\r\n\r\n")
-    if not separator or len(head) > _HEAD_BYTES:
-        raise _malformed("a part has no header fields, or too many")
+    if not separator or len(head) > HEAD_BYTES:
+        raise malformed("a part has no header fields, or too many")
+    found = part_head(head)
+    if found.length is not None and found.length != str(len(data)):
+        raise malformed("a part has another length than it says")
+    return Part(found.name, found.filename, found.media_type, data)
+
+
+def part_head(head: bytes) -> PartHead:
+    """What the header fields of a part say. Errors: Denied `validate.multipart`, `validate.charset`."""
     fields: dict[str, str] = {}
     for line in head.split(b"\r\n"):
         field = _FIELD.fullmatch(line)
         if field is None or field[1].lower().decode() in fields:
-            raise _malformed("a part has a malformed, unknown or repeated header field")
+            raise malformed("a part has a malformed, unknown or repeated header field")
         try:
             fields[field[1].lower().decode()] = field[2].strip(b" ").decode()
         except UnicodeDecodeError:
-            raise _malformed("a header field of a part is not UTF-8") from None
+            raise malformed("a header field of a part is not UTF-8") from None
     disposition = _DISPOSITION.fullmatch(fields.get("content-disposition", ""))
     if disposition is None:
-        raise _malformed("a part has no plain Content-Disposition with a name")
+        raise malformed("a part has no plain Content-Disposition with a name")
     if fields.get("content-transfer-encoding", "binary").lower() not in {"binary", "8bit", "7bit"}:
-        raise _malformed("a part has a content-transfer-encoding")
-    if fields.get("content-length", str(len(data))) != str(len(data)):
-        raise _malformed("a part has another length than it says")
+        raise malformed("a part has a content-transfer-encoding")
     media_type, parameters = parse_content_type(fields.get("content-type", "text/plain").encode())
     if parameters.get("charset", "utf-8").lower() not in _CHARSETS:
         raise Denied("validate.charset", f"part {disposition[1][:64]!r}: charset {parameters['charset'][:40]!r}")
     if media_type.startswith("multipart/"):
-        raise _malformed("a part has parts of its own")
-    return Part(disposition[1], disposition[2], media_type, data)
+        raise malformed("a part has parts of its own")
+    return PartHead(disposition[1], disposition[2], media_type, fields.get("content-length"))
 
 
-def _malformed(detail: str) -> Denied:
+def boundary_of(parameters: Mapping[str, str]) -> bytes:
+    """The boundary that a Content-Type names. Errors: Denied `validate.multipart`."""
+    boundary = parameters.get("boundary", "")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise malformed("the boundary is missing or malformed")
+    return boundary.encode("ascii")
+
+
+def malformed(detail: str) -> Denied:
+    """The denial of a body whose parts two readers could see differently."""
     return Denied("validate.multipart", detail)

@@ -111,6 +111,9 @@ class ValidatePolicy(BaseModel):
     """Most fields of a form body, and most parameters of a query."""
     multipart_parts: int = Field(default=100, ge=1, le=10_000)
     """Most parts of a multipart body."""
+    upload_bytes: int | None = Field(default=None, ge=0, le=1024 * 1024 * 1024)
+    """Largest file of a multipart body, in bytes; a smaller `maxLength` of its property goes before. Beyond it: 413, as
+    soon as it is beyond. None: `body_bytes` of `limits` bounds all of them together."""
     allow_unknown_parameters: bool = False
     """Lets query parameters pass that the description does not declare. They reach the upstream unjudged."""
     allow_unknown_properties: bool = False

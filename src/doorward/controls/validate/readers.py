@@ -13,8 +13,9 @@ from doorward.controls.validate.judging import request_judge, unfit
 from doorward.controls.validate.media import JSON, reader_of
 from doorward.controls.validate.multipart import Part, parts
 from doorward.controls.validate.policy import ValidatePolicy
+from doorward.controls.validate.upload_sizes import FileSizes
 from doorward.controls.validate.uploads import check_upload
-from doorward.controls.validate.wire import NotText, Shape, properties_of
+from doorward.controls.validate.wire import NotText, Shape
 from doorward.controls.validate.xml_text import XmlReader
 from doorward.denial import Denied
 from doorward.exchange import Exchange
@@ -126,7 +127,7 @@ class LinesBody:
 class MultipartBody:
     """A `multipart/form-data` body: fields as in a form, files held to their type."""
 
-    __slots__ = ("_encoding", "_files", "_is_scanned", "_judge", "_limit", "_policy", "_read", "_shape", "_takes_any")
+    __slots__ = ("_encoding", "_is_scanned", "_judge", "_limit", "_policy", "_read", "_shape", "_sizes", "_takes_any")
 
     def __init__(
         self, media: MediaType, policy: ValidatePolicy, description: ApiDescription, judge: Judge | None
@@ -135,8 +136,7 @@ class MultipartBody:
         self._policy, self._is_scanned = policy, policy.antivirus is not None
         self._read = JsonReader(policy).read
         self._shape = Shape(media.schema or _ANY, description.resolve)
-        declared = properties_of(media.schema or {}, description.resolve)
-        self._files = frozenset(name for name, schema in declared.items() if _is_file(schema, description))
+        self._sizes = FileSizes(media, policy, description)
         self._takes_any = media.schema is None
 
     def __call__(self, exchange: Exchange, parameters: Mapping[str, str]) -> None:
@@ -166,13 +166,14 @@ class MultipartBody:
         exchange.json_body, exchange.file_names, exchange.uploads = made, tuple(names), tuple(uploads)
 
     def _is_upload(self, part: Part) -> bool:
-        return part.name in self._files or (part.filename is not None and self._takes_any)
+        return part.name in self._sizes.files or (part.filename is not None and self._takes_any)
 
     def _value(self, part: Part) -> object:
-        """What a part is in the data: a file is an empty text, because its content is no text of the description."""
+        """What a part is in the data: a file is a text that says nothing, since what is in it is no data."""
         if self._is_upload(part):
+            stands_for_it = self._sizes.stand_in(part.name, len(part.data))
             check_upload(part, self._encoding.get(part.name, ()), self._policy)
-            return ""
+            return stands_for_it
         if part.filename is not None:
             raise Denied("validate.upload", f"{part.name[:64]}: a file where a field is declared")
         if reader_of(part.media_type) == JSON:
@@ -222,11 +223,3 @@ class FileBody:
             check_archive(body, "body", self._policy.archives, takes_programs=False, takes_macros=False)
         if self._policy.antivirus is not None:
             exchange.uploads = (("body", body),)
-
-
-def _is_file(schema: Schema, description: ApiDescription) -> bool:
-    """Whether a property is a file or a list of files, as OpenAPI 3.0 (`format`) and 3.1 (`contentMediaType`) say."""
-    schema = description.resolve(schema)
-    if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
-        schema = description.resolve(schema["items"])
-    return schema.get("format") in {"binary", "byte"} or "contentMediaType" in schema or not schema

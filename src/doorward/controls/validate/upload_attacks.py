@@ -145,4 +145,13 @@ UPLOAD_ATTACKS: Final[tuple[Attack, ...]] = (
         send=lambda samples: samples.lab("scanner_away"),
         twin=lambda samples: samples.lab("scanner_there"),
     ),
+    Attack(
+        id="validate.upload_too_large",
+        name="upload a file one byte larger than its field takes",
+        earns="validate.upload_size",
+        threat=_RESOURCES,
+        source="CWE-770; OWASP ASVS 5.0 V5.2.1",
+        send=lambda samples: samples.sized_upload(beyond=1),
+        twin=lambda samples: samples.sized_upload(beyond=0),
+    ),
 )
