@@ -14,14 +14,7 @@ from doorward.controls.validate.inflate import Budget
 
 _BLOCK: Final = 512
 _OCTAL: Final = re.compile(rb"[ ]{0,12}([0-7]{1,12})[ \0]{0,12}")
-_OTHER_NUMBERS: Final = (
-    slice(100, 108),
-    slice(108, 116),
-    slice(116, 124),
-    slice(136, 148),
-    slice(329, 337),
-    slice(337, 345),
-)
+_OTHER_NUMBERS: Final = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
 """Mode, owner, group, time, device: of no account here, but some readers stop at one they cannot read."""
 _NUMBER_OR_NONE: Final = re.compile(rb"[ ]{0,12}[0-7]{0,12}[ \0]{0,12}|[\x80\xff].{7,11}", re.DOTALL)
 _LONG_BYTES: Final = 64 << 10
@@ -83,7 +76,7 @@ def _check_sum(header: bytes) -> None:
     # The checksum is made over the header with blanks in its own place.
     if _number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 0x20:
         raise refused("a header does not have its checksum")
-    if not all(_NUMBER_OR_NONE.fullmatch(header[place]) for place in _OTHER_NUMBERS):
+    if not all(_NUMBER_OR_NONE.fullmatch(header[start:end]) for start, end in _OTHER_NUMBERS):
         raise refused("a header has a malformed number")
 
 

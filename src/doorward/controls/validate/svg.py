@@ -54,8 +54,8 @@ def check_svg(data: bytes, place: str) -> None:
     parser.XmlDeclHandler = reading.declaration
     try:
         parser.Parse(data, True)
-    except _DoesMoreError as error:
-        raise Denied("validate.upload", f"{place}: the SVG image {error}") from None
+    except _DoesMoreError as more:
+        raise Denied("validate.upload", f"{place}: the SVG image {more}") from None
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
         raise Denied("validate.upload", f"{place}: the SVG image is not well-formed: {reason}") from None
