@@ -27,7 +27,7 @@ def documented() -> dict[str, str]:
 def collected() -> tuple[str, ...]:
     """The ids of the tests that a run would execute."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    folders = [str(ROOT / "tests" / folder) for folder in ("hostile", "gateway", "controls/validate")]
+    folders = [str(ROOT / "tests" / folder) for folder in ("hostile", "gateway", "controls/validate", "schemas")]
     done = subprocess.run([*command, *folders], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     return tuple(line for line in done.stdout.splitlines() if "::" in line)
 
