@@ -85,6 +85,22 @@ def streamed_zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) ->
     return pipe.data
 
 
+def patched(data: bytes, at: int, form: str, value: int) -> bytes:
+    made = bytearray(data)
+    struct.pack_into(form, made, at, value)
+    return bytes(made)
+
+
+def forced_zip64(files: dict[str, bytes]) -> bytes:
+    """A ZIP as numpy writes it: local headers tell the sizes in ZIP64, the directory as usual."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            with archive.open(name, "w", force_zip64=True) as entry:
+                entry.write(data)
+    return stream.getvalue()
+
+
 NOISE = random.Random(7).randbytes(200_000)
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
 DOCX = {
@@ -104,9 +120,12 @@ HONEST = {
     "directory": zipped({"dir/": b"", "dir/a.txt": b"a", ".hidden": b"b", "__MACOSX/._a": b"c"}),
     "office": zipped(DOCX),
     "streamed": streamed_zip({"a.txt": b"a" * 5000, "b.bin": NOISE}),
+    "macos": patched(streamed_zip({"a.txt": b"a" * 5000}), 22, "<I", 5000),
     "comment": zipped({"a.txt": b"a"}, comment=b"made by hand"),
     "names": zipped({"José (2).txt": b"a", "報告書/x.pdf": b"%PDF-1.7"}),
     "unix-modes": zipped({"a.txt": b"a"}, change=lambda info: setattr(info, "external_attr", 0o100644 << 16)),
+    "long-local": forced_zip64({"a.txt": b"a" * 5000, "b.bin": NOISE}),
+    "maven-directory": zipped({"dir/": b""}, change=lambda info: setattr(info, "external_attr", 0xFFFF0010)),
     "zip-in-zip": zipped({"inner.zip": zipped({"a.txt": b"a"}), "office.docx": zipped(DOCX)}),
     "stored-zip-in-tar": tarred(file("inner.zip", zipped({"a.txt": b"a"}))),
     "exact-buffers": zipped({f"{size}.bin": bytes(size) for size in (16_384, 32_768, 65_536, 131_072)}),
@@ -205,12 +224,6 @@ CENTRAL = ONE.index(b"PK\x01\x02")
 END = ONE.index(b"PK\x05\x06")
 
 
-def patched(data: bytes, at: int, form: str, value: int) -> bytes:
-    made = bytearray(data)
-    struct.pack_into(form, made, at, value)
-    return bytes(made)
-
-
 def overlapping() -> bytes:
     """Two directory entries that lead to one record (Fifield's bomb of one kernel)."""
     entry = ONE[CENTRAL:END].replace(b"a.txt", b"b.txt")
@@ -247,8 +260,11 @@ LYING = {
     "cut": ONE[: len(ONE) // 2],
     "only-a-head": b"PK\x03\x04",
     "stored-descriptor": streamed_zip({"a.txt": b"a"}, zipfile.ZIP_STORED),
+    "streamed-size-differs": patched(streamed_zip({"a.txt": b"a" * 5000}), 22, "<I", 4999),
     "descriptor-lies": streamed_zip({"a.txt": b"abc"}).replace(struct.pack("<4sI", b"PK\x07\x08", zlib.crc32(b"abc")), b"PK\x07\x08\1\1\1\1"),
     "second-name": zipped({"a.txt": b""}, change=lambda info: setattr(info, "extra", struct.pack("<HH", 0x7075, 0))),
+    "long-lies": forced_zip64({"a.txt": b"abc"}).replace(struct.pack("<HHQ", 1, 16, 3), struct.pack("<HHQ", 1, 16, 4)),
+    "long-missing": patched(patched(ONE, 18, "<I", 0xFFFFFFFF), 22, "<I", 0xFFFFFFFF),
     "zip64": zipped({"a.txt": b""}, change=lambda info: setattr(info, "extra", struct.pack("<HHQ", 1, 8, 0))),
     "aes": zipped({"a.txt": b""}, change=lambda info: setattr(info, "extra", struct.pack("<HH", 0x9901, 0))),
     "extra-broken": zipped({"a.txt": b""}, change=lambda info: setattr(info, "extra", struct.pack("<HH", 0x9999, 9))),

@@ -3,7 +3,8 @@
 Source: PKWARE APPNOTE 6.3.10; catalogue row B15. Some readers go by the central directory, others by the local headers
 in front of each entry, others by what lies at the end: taken is only what is the same for all. Records cover the file
 without gap or overlap (bombs of one kernel, and content that only some see, need either); both headers agree; there is
-one end record; nothing is encrypted, split, or in ZIP64, which an upload is too small to need.
+one end record; nothing is encrypted, split, or in ZIP64, which no upload is large enough for (a local header may tell
+its sizes that way too, if they are the same).
 """
 
 import stat
@@ -29,8 +30,11 @@ _STORED, _DEFLATED = 0, 8
 _VERSION: Final = 45
 """The highest version of the format that deflated entries ask for."""
 _DOS_DIRECTORY: Final = 0x10
+_ZIP64: Final = 0x0001
+_LONG: Final = 0xFFFFFFFF
+"""Says that the size stands in the ZIP64 field."""
 _EXTRAS_REFUSED: Final = {
-    0x0001: "ZIP64",
+    _ZIP64: "ZIP64",
     0x7075: "a second name",
     0x6375: "a second comment",
     0x9901: "encryption",
@@ -160,8 +164,18 @@ def _past_local_header(data: bytes, at: int, record: _Record, end: int) -> int:
     sign, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(data, at)
     name_at = at + _LOCAL.size
     extra_at: int = name_at + name_size
-    said = (crc, packed, size)
-    agrees = said == (record.crc, record.packed, record.size) or (record.flags & _DESCRIPTOR and said == (0, 0, 0))
+    # Packers that do not know the size beforehand leave room for a long one. Where it says what the directory says, all
+    # readers read the same.
+    long_sizes = struct.pack("<QQ", record.size, record.packed)
+    has_long = _check_extra(data[extra_at : extra_at + extra_size], long_sizes)
+    is_told_later = bool(record.flags & _DESCRIPTOR)
+    agrees = (crc == record.crc or (is_told_later and crc == 0)) and (
+        (has_long and packed == size == _LONG)
+        or (
+            (packed == record.packed or (is_told_later and packed == 0))
+            and (size == record.size or (is_told_later and size == 0))
+        )
+    )
     if (
         sign != b"PK\x03\x04"
         or flags & ~_HINTS != record.flags & ~_HINTS
@@ -170,7 +184,6 @@ def _past_local_header(data: bytes, at: int, record: _Record, end: int) -> int:
         or data[name_at:extra_at] != record.name
     ):
         raise refused("an entry and the directory disagree")
-    _check_extra(data[extra_at : extra_at + extra_size])
     return extra_at + int(extra_size)
 
 
@@ -182,16 +195,21 @@ def _past_descriptor(data: bytes, at: int, record: _Record) -> int:
     raise refused("an entry and the directory disagree")
 
 
-def _check_extra(extra: bytes) -> None:
+def _check_extra(extra: bytes, long_sizes: bytes = b"") -> bool:
+    """Whether the extra field tells the sizes in ZIP64, as these. Errors: Denied `validate.archive`."""
+    has_long = False
     at = 0
     # Fewer than four bytes at the end are padding, which some packers align entries with.
     while at + 4 <= len(extra):
         identity, size = struct.unpack_from("<HH", extra, at)
-        if identity in _EXTRAS_REFUSED:
+        if identity == _ZIP64 and long_sizes and extra[at + 4 : at + 4 + size] == long_sizes:
+            has_long = True
+        elif identity in _EXTRAS_REFUSED:
             raise refused(f"an entry has {_EXTRAS_REFUSED[identity]}")
         at += 4 + size
         if at > len(extra):
             raise refused("an entry has a broken extra field")
+    return has_long
 
 
 def _entry(record: _Record, packed: bytes, tree: Tree, budget: Budget) -> ZipEntry:
@@ -216,6 +234,7 @@ def _kind(record: _Record) -> Kind:
         raise refused("an entry is two things at once")
     if form == stat.S_IFLNK and not is_directory:
         return "symbolic link"
-    if form not in ({0, stat.S_IFDIR} if is_directory else {0, stat.S_IFREG}):
+    # Some packers of Maven's write a mode of ones for directories.
+    if form not in ({0, stat.S_IFDIR, 0xF000} if is_directory else {0, stat.S_IFREG}):
         raise refused("an entry is a device, a pipe, or two things at once")
     return "directory" if is_directory else "file"
