@@ -28,6 +28,7 @@ def svg(inside: str, more: str = "") -> str:
     [
         svg('<path d="M0 0h1v1z" fill="#fff"/>'),
         "<svg/>",
+        "<!DOCTYPE svg>" + svg(""),
         '<?xml version="1.0" encoding="UTF-8"?>' + svg("<title>on the road</title>"),
         '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">' + svg(""),
         svg(
@@ -74,6 +75,7 @@ def test_b14_an_image_that_draws_passes(image: str) -> None:
         svg("", ' xml:base="https://evil.example/"'),
         '<?xml-stylesheet href="a.css"?>' + svg(""),
         '<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + svg("&x;"),
+        "<!DOCTYPE svg [<!ATTLIST svg onload CDATA 'alert(1)'>]>" + svg(""),
         '<!DOCTYPE svg SYSTEM "http://evil.example/a.dtd">' + svg(""),
         '<?xml version="1.0" encoding="utf-7"?>' + svg(""),
         "<html/>",

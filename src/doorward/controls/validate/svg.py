@@ -97,11 +97,9 @@ class _Reading:
             self._styles.append(text)
 
     def document_type(self, _name: str, system: str | None, public: str | None, has_own: int) -> None:
-        if (
-            has_own
-            or not (public or "").startswith("-//W3C//DTD SVG")
-            or not (system or "").startswith("http://www.w3.org/")
-        ):
+        # Drawing programs name the one that W3C published, or none.
+        is_w3c = (public or "").startswith("-//W3C//DTD SVG") and (system or "").startswith("http://www.w3.org/")
+        if has_own or not (is_w3c or (public is None and system is None)):
             raise _DoesMoreError("has a document type, which may bring entities")
 
     def instruction(self, _target: str, _data: str) -> None:
