@@ -88,7 +88,7 @@ STAGES: Final = (
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_cors", "_first", "_router", "_signed", "_signer", "_undescribed", "policy",
+    __slots__ = ("_address", "_cors", "_first", "_router", "_signs", "_signer", "_undescribed", "policy",
                  "recorder", "version")  # fmt: skip
 
     def __init__(
@@ -111,7 +111,8 @@ class Pipeline:
         self.policy, self.version, self.recorder = policy, version, recorder
         self._address, self._router = address, router
         self._undescribed = undescribed
-        self._signer, self._signed = signer if signed else None, signed
+        # Not `_signed`: compiled, it would be a word that C compilers keep for themselves.
+        self._signer, self._signs = signer if signed else None, signed
         self._cors = Cors(policy.minimise.cors) if policy.minimise.cors else None
         self._first = address + gate + ((self._cors.check,) if self._cors else ())
 
@@ -174,7 +175,7 @@ class Pipeline:
 
     def sign_answer(self, exchange: Exchange, response: Response) -> None:
         """Nothing; the answer, a refusal too, is signed where the policy says so. The last that is done to it."""
-        if self._signer is not None and exchange.operation is not None and exchange.operation.id in self._signed:
+        if self._signer is not None and exchange.operation is not None and exchange.operation.id in self._signs:
             self._signer.sign(exchange, response)
 
 
