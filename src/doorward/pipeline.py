@@ -88,7 +88,7 @@ STAGES: Final = (
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_cors", "_first", "_router", "_signs", "_signer", "_undescribed", "policy",
+    __slots__ = ("_address", "_cors", "_first", "_router", "_signer", "_signs", "_undescribed", "policy",
                  "recorder", "version")  # fmt: skip
 
     def __init__(
