@@ -76,18 +76,20 @@ class FakeClamd:
         with self._lock:
             self._now += 1
             self.at_a_time = max(self.at_a_time, self._now)
-        try:
-            with connection, contextlib.suppress(OSError):
-                self._scan(connection)
-        finally:
-            with self._lock:
-                self._now -= 1
+        with connection, contextlib.suppress(OSError):
+            try:
+                answer = self._scan(connection)
+            finally:
+                # Before the answer: whoever has it may begin another scan at once.
+                with self._lock:
+                    self._now -= 1
+            connection.sendall(answer)
 
-    def _scan(self, connection: socket.socket) -> None:
+    def _scan(self, connection: socket.socket) -> bytes:
+        """What is answered. Errors: OSError, also when the sender went away."""
         data = self._read(connection)
         if data is None:
-            connection.sendall(TOO_LARGE)
-            return
+            return TOO_LARGE
         self.received.append(data)
         self.arrived.put(data)
         connection.settimeout(0.01)
@@ -95,11 +97,11 @@ class FakeClamd:
             try:
                 if not connection.recv(1):
                     self.gone.put(data)
-                    return
+                    raise ConnectionResetError
             except TimeoutError:
                 continue
         connection.settimeout(PATIENCE_S)
-        connection.sendall(self.answer(data))
+        return self.answer(data)
 
     def _read(self, connection: socket.socket) -> bytes | None:
         stream = connection.makefile("rb")
