@@ -1,9 +1,28 @@
-"""Signed tokens and their keys (JWS, JWT, JWK): the only package that imports joserfc.
+"""Signed and encrypted tokens and their keys (JWS, JWT, JWE, JWK): the only package that imports joserfc.
 
-A leaf: it imports nothing of Doorward. What goes in is untrusted; what comes out of `verify_jwt` is proved, and
-nothing else leaves the package but an `UnverifiedToken`, of which only the routing facts can be read.
+A leaf: it imports nothing of Doorward. What goes in is untrusted; what comes out of `verify_jwt`, `verify_proof` and
+`decrypt` is proved, and nothing else leaves the package but the unverified kinds, of which only the facts that lead to
+the key can be read.
 """
 
+from doorward.jose.encryption import (
+    CONTENT_ENCRYPTION,
+    OVERHEAD_BYTES,
+    Decrypted,
+    UnverifiedJwe,
+    decrypt,
+    encrypt,
+    split_jwe,
+)
+from doorward.jose.encryption_keys import (
+    ENCRYPTION_ALGORITHMS,
+    DecryptionKey,
+    EncryptionAlgorithm,
+    EncryptionKey,
+    decryption_key_from_jwk,
+    encryption_key_from_jwk,
+    generate_decryption_key,
+)
 from doorward.jose.errors import JoseError, Reason
 from doorward.jose.keys import (
     ALGORITHMS,
@@ -16,12 +35,14 @@ from doorward.jose.keys import (
     public_key_from_jwk,
 )
 from doorward.jose.keystore import load_private_keys, save_private_keys
+from doorward.jose.parsing import encode_segment
+from doorward.jose.proofs import PROOF_TYPE, UnverifiedProof, sign_proof, split_proof, verify_proof
 from doorward.jose.tokens import (
     TOKEN_BYTES,
     Expected,
     UnverifiedJws,
     UnverifiedToken,
-    encode_segment,
+    date_of,
     sign_jwt,
     split_jws,
     split_unverified,
@@ -32,16 +53,32 @@ from doorward.jose.tokens import (
 
 __all__ = [
     "ALGORITHMS",
+    "CONTENT_ENCRYPTION",
+    "ENCRYPTION_ALGORITHMS",
+    "OVERHEAD_BYTES",
+    "PROOF_TYPE",
     "TOKEN_BYTES",
     "Algorithm",
+    "Decrypted",
+    "DecryptionKey",
+    "EncryptionAlgorithm",
+    "EncryptionKey",
     "Expected",
     "JoseError",
     "PrivateKey",
     "PublicKey",
     "Reason",
+    "UnverifiedJwe",
     "UnverifiedJws",
+    "UnverifiedProof",
     "UnverifiedToken",
+    "date_of",
+    "decrypt",
+    "decryption_key_from_jwk",
     "encode_segment",
+    "encrypt",
+    "encryption_key_from_jwk",
+    "generate_decryption_key",
     "generate_key",
     "load_private_keys",
     "private_key_from_jwk",
@@ -49,9 +86,13 @@ __all__ = [
     "public_key_from_jwk",
     "save_private_keys",
     "sign_jwt",
+    "sign_proof",
+    "split_jwe",
     "split_jws",
+    "split_proof",
     "split_unverified",
     "verify_jws",
     "verify_jwt",
+    "verify_proof",
     "verify_signature",
 ]

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-Reason = Literal["size", "header", "algorithm", "reference", "key", "signature", "time", "claims"]
+Reason = Literal["size", "header", "algorithm", "reference", "key", "signature", "time", "claims", "decryption"]
 """`size`: too long or not three segments; `header`: not strict base64url JSON, a duplicate member, `crit` or `b64`;
 `algorithm`: not one of ours or not the key's own; `reference`: the token brings or names its key; `key`: no usable
-key; `signature`; `time`: expired, not yet valid, or not a sane date; `claims`: type, issuer, audience, subject."""
+key; `signature`; `time`: expired, not yet valid, or not a sane date; `claims`: type, issuer, audience, subject;
+`decryption`: an encrypted message did not open, whatever the cause (a cause would be an oracle)."""
 
 
 class JoseError(Exception):

@@ -1,4 +1,4 @@
-"""Keys that carry exactly one algorithm; there is no "any" (Keycloak CVE-2026-11800, Authlib CVE-2024-37568)."""
+"""Signature keys, each with exactly one algorithm: no "any" (Keycloak CVE-2026-11800, Authlib CVE-2024-37568)."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from doorward.jose.errors import JoseError
+from doorward.jose.parsing import KEY_ID_CHARACTERS
 
 Algorithm = Literal["ES256", "EdDSA", "PS256", "RS256"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
@@ -18,8 +19,6 @@ RSA_BITS_LEAST: Final = 2048
 """NIST SP 800-131A rev. 2; joserfc itself would verify with 1024 (measured)."""
 RSA_BITS_MOST: Final = 8192
 """Beyond it one verification costs milliseconds: a published key would become a way to stall us."""
-KEY_ID_CHARACTERS: Final = 256
-"""Longest `kid` accepted; a thumbprint has 43 characters."""
 
 _Material: TypeAlias = ECKey | OKPKey | RSAKey
 _MATERIAL: Final[Mapping[str, type[_Material]]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
@@ -43,6 +42,11 @@ class PublicKey:
 
     def __repr__(self) -> str:
         return f"PublicKey({self.id!r}, {self.algorithm})"
+
+    @property
+    def thumbprint(self) -> str:
+        """What names the key material itself, whatever it calls itself (RFC 7638)."""
+        return self._material.thumbprint()
 
     def verifies(self, data: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `data`."""
@@ -150,7 +154,7 @@ def _import(jwk: Mapping[str, Any], algorithms: Iterable[Algorithm]) -> tuple[_M
     if not all(isinstance(value, str) for value in members.values()):
         raise JoseError("key", "a member of the key is not a string")
     if kind is RSAKey:
-        _require_strong_rsa(members.get("n", ""))
+        require_strong_rsa(members.get("n", ""))
     try:
         material = kind.import_key(members)
         _MODELS[algorithm].check_key(material)
@@ -166,7 +170,8 @@ _MEMBERS: Final = frozenset({"kty", "crv", "x", "y", "d", "n", "e", "p", "q", "d
 """All we take from a JWK; `x5c`, `x5u` and the like are other people's claims about the key."""
 
 
-def _require_strong_rsa(encoded: str) -> None:
+def require_strong_rsa(encoded: str) -> None:
+    """Nothing, for a modulus of a sane length that no broken generator made. Errors: JoseError `key`."""
     # before the import, for which a huge key would already be work
     try:
         modulus = int.from_bytes(base64.urlsafe_b64decode(encoded + "==="), "big")

@@ -38,7 +38,13 @@ class DoorSamples:
         import json
 
         base = {"alg": "ES256", "typ": "at+jwt", "kid": self.door.KEY.id}
-        usual = {"iss": self.door.ISSUER, "aud": "api", "sub": "alice", "exp": self.door.NOW + 600}
+        usual = {
+            "iss": self.door.ISSUER,
+            "aud": "api",
+            "sub": "alice",
+            "iat": self.door.NOW,
+            "exp": self.door.NOW + 600,
+        }
         key = self.door.KEY if valid_signature else generate_key("ES256")
         parts = [{k: v for k, v in (b | c).items() if v is not None} for b, c in ((base, header), (usual, claims))]
         signed = b".".join(encode_segment(json.dumps(part).encode()) for part in parts)

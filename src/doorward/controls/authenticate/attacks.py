@@ -250,6 +250,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     ),
     _attack("expired", "use an expired token", "token_time", _J5, _forged(claims={"exp": 1_000_000_000})),
     _attack("exp_missing", "use a token that never expires", "token_time", _J5, _forged(claims={"exp": None})),
+    _attack("iat_missing", "use a token that was issued at no time", "token_time", _J5, _forged(claims={"iat": None})),
     _attack("exp_text", "write the expiry as text", "token_time", _J5, _forged(claims={"exp": "9999999999"})),
     _attack("exp_huge", "write an expiry no date can hold", "token_time", _J5, _forged(claims={"exp": 1e300})),
     _attack("exp_negative", "write an expiry before all time", "token_time", _J5, _forged(claims={"exp": -1})),
