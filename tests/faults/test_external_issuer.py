@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def serving_keys(key: PrivateKey, authority: trustme.CA) -> Iterator[str]:
-    document = json.dumps(public_jwks([key])).encode()
+def serving_keys(key: PrivateKey, authority: trustme.CA, asked: list[str] | None = None) -> Iterator[str]:
+    """An issuer that tells where its keys are, and what they are; `asked` gets the paths it is asked for."""
+    jwks = json.dumps(public_jwks([key])).encode()
+    paths: list[str] = [] if asked is None else asked
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            paths.append(self.path)
+            base = f"https://localhost:{server.server_address[1]}"
+            metadata = json.dumps({"issuer": base, "jwks_uri": f"{base}/jwks"}).encode()
+            document = metadata if "well-known" in self.path else jwks
             self.send_response(200)
             self.send_header("content-length", str(len(document)))
             self.end_headers()
@@ -46,9 +52,9 @@ def serving_keys(key: PrivateKey, authority: trustme.CA) -> Iterator[str]:
         server.server_close()
 
 
-def token(key: PrivateKey) -> str:
+def token(key: PrivateKey, issuer: str = "https://login.example/") -> str:
     now = int(time.time())
-    claims = {"iss": "https://login.example/", "aud": "items", "sub": "carol", "iat": now, "exp": now + 300}
+    claims = {"iss": issuer, "aud": "items", "sub": "carol", "iat": now, "exp": now + 300}
     return sign_jwt(key, claims | {"roles": ["reader"], "jti": "t1", "client_id": "app"}, "at+jwt")
 
 
@@ -81,3 +87,28 @@ def test_keys_behind_an_address_that_is_not_public_are_not_fetched_unless_allowe
         status, body = running.ask(token=token(key))
         assert (status, body["type"]) == (503, "urn:doorward:denial:authenticate.unavailable")
         assert running.ask()[0] == 200, "callers who do not need that issuer are served"
+
+
+def test_an_issuer_is_found_by_its_name_and_no_number_of_unknown_keys_makes_anybody_ask_it_again(
+    start: Start, tmp_path: Path
+) -> None:
+    key, authority = generate_key("ES256"), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    asked: list[str] = []
+    with serving_keys(key, authority, asked) as url:
+        issuer = url.removesuffix("/jwks")
+        policy = (
+            f"issuers: [local, {{issuer: '{issuer}', audience: items}}]\n"
+            "insecure_issuer_networks: [127.0.0.0/8, '::1/128']\n"
+        )
+        with start(policy, SSL_CERT_FILE=str(tmp_path / "ca.pem")) as running:
+            running.wait_for(lambda event: event["event"] == "published" and event["number"] > 1)
+            deadline = time.monotonic() + 10
+            while (status := running.ask(token=token(key, issuer))[0]) == 503 and time.monotonic() < deadline:
+                pass
+            assert status == 200
+            assert running.ask()[0] == 200, "the local issuer is believed beside it"
+            for _ in range(50):
+                status, body = running.ask(token=token(generate_key("ES256"), issuer))
+                assert (status, body["type"]) == (401, "urn:doorward:denial:authenticate.token_key")
+    assert asked == ["/.well-known/openid-configuration", "/jwks"]

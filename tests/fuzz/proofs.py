@@ -9,8 +9,8 @@ from tests.fuzz.values import JSON_WORDS
 from doorward.controls.authenticate import AuthenticatePolicy, Credentials, compile_check
 from doorward.controls.authenticate.key_format import api_key_id, make_api_key
 from doorward.denial import Denied
-from doorward.jose import JoseError, generate_key, public_key_from_jwk
-from doorward.jose.tokens import Expected, encode_segment, split_jws, split_unverified, verify_jwt
+from doorward.jose import JoseError, encode_segment, generate_key, public_key_from_jwk
+from doorward.jose.tokens import Expected, split_jws, split_unverified, verify_jwt
 from doorward.operation import Operation
 
 _KEY: Final = generate_key("ES256")

@@ -294,7 +294,7 @@ def _outbound(policy: Policy) -> OutboundClient:
 
 
 def _external(policy: Policy) -> Sequence[IssuerPolicy]:
-    return [issuer for issuer in policy.authenticate.issuers if issuer.jwks_url]
+    return [issuer for issuer in policy.issuers if issuer != "local"]
 
 
 def log_policy_error(error: PolicyError, outcome: str) -> None:

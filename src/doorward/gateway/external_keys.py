@@ -1,8 +1,14 @@
-"""The public keys of external issuers, as the control process fetches them for the snapshot. Workers fetch nothing."""
+"""The public keys of external issuers, as the control process fetches them for the snapshot. Workers fetch nothing.
 
+Keys are fetched by the clock, never because somebody asks: a token with an unknown `kid` is refused from what is at
+hand, so that no number of them causes a single fetch (hostile input J2).
+"""
+
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -16,6 +22,10 @@ FETCH_EVERY_S: Final = 60.0
 """Time between two fetches from one issuer, whatever they bring, in seconds."""
 KEEP_S: Final = 24 * 3600.0
 """How long the last good set is believed when the issuer cannot be reached, in seconds. Then 503 for that issuer."""
+METADATA_EVERY_S: Final = 3600.0
+"""Time after which an issuer is asked anew where its keys are, in seconds; at once when they could not be fetched."""
+WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
+"""OpenID Connect Discovery appends its name to the issuer, RFC 8414 puts its own between host and path."""
 KEY_COUNT: Final = 64
 """Most keys taken from one issuer; a set with more is refused whole."""
 
@@ -32,6 +42,12 @@ class KeySet:
     """Unix seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Discovered:
+    jwks_url: str
+    found_at: float
+
+
 @dataclass(slots=True)
 class ExternalKeys:
     """Key sets by issuer. Times are handed in, Unix seconds."""
@@ -39,29 +55,49 @@ class ExternalKeys:
     client: OutboundClient
     sets: dict[str, KeySet] = field(default_factory=dict)
     _tried_at: dict[str, float] = field(default_factory=dict)
+    _discovered: dict[str, _Discovered] = field(default_factory=dict)
 
     async def refresh(self, issuers: Iterable[IssuerPolicy], now: float) -> None:
-        """Fetch from every issuer that is due. One that cannot be reached, or answers nonsense, keeps its last set."""
-        for issuer in issuers:
-            if not issuer.jwks_url or now - self._tried_at.get(issuer.issuer, -FETCH_EVERY_S) < FETCH_EVERY_S:
-                continue
+        """Fetch from every issuer that is due, from all at once: a slow one makes nobody wait but itself.
+
+        One that cannot be reached, or answers nonsense, keeps its last set.
+        """
+        due = [issuer for issuer in issuers if now - self._tried_at.get(issuer.issuer, -FETCH_EVERY_S) >= FETCH_EVERY_S]
+        for issuer in due:
             self._tried_at[issuer.issuer] = now
-            try:
-                keys = parse_key_set(await self.client.get(issuer.jwks_url), issuer)
-            except OutboundRefused as error:
-                _log.error(
-                    "keys of an issuer not fetched, the last good ones stay", issuer=issuer.issuer, reason=str(error)
-                )
-            else:
-                self.sets[issuer.issuer] = KeySet(keys, now)
+        await asyncio.gather(*(self._refresh_one(issuer, now) for issuer in due))
+
+    async def _refresh_one(self, issuer: IssuerPolicy, now: float) -> None:
+        try:
+            jwks_url = issuer.jwks_url or await self._discover(issuer, now)
+            keys = parse_key_set(await self.client.get(jwks_url), issuer)
+        except OutboundRefused as error:
+            self._discovered.pop(issuer.issuer, None)
+            _log.error(
+                "keys of an issuer not fetched, the last good ones stay", issuer=issuer.issuer, reason=str(error)
+            )
+        else:
+            self.sets[issuer.issuer] = KeySet(keys, now)
+
+    async def _discover(self, issuer: IssuerPolicy, now: float) -> str:
+        known = self._discovered.get(issuer.issuer)
+        if known is not None and now - known.found_at < METADATA_EVERY_S:
+            return known.jwks_url
+        openid, oauth = metadata_urls(issuer.issuer)
+        try:
+            document = await self.client.get(openid)
+        except OutboundRefused:
+            document = await self.client.get(oauth)
+        found = parse_metadata(document, issuer.issuer)
+        self._discovered[issuer.issuer] = _Discovered(found, now)
+        return found
 
     def current(self, issuers: Iterable[IssuerPolicy], now: float) -> dict[str, tuple[Mapping[str, Any], ...]]:
         """The keys to believe now, by issuer: nothing for one whose last good set has become too old."""
         found: dict[str, tuple[Mapping[str, Any], ...]] = {}
         for issuer in issuers:
             kept = self.sets.get(issuer.issuer)
-            if issuer.jwks_url:
-                found[issuer.issuer] = kept.keys if kept is not None and now - kept.fetched_at <= KEEP_S else ()
+            found[issuer.issuer] = kept.keys if kept is not None and now - kept.fetched_at <= KEEP_S else ()
         return found
 
 
@@ -75,6 +111,35 @@ def kept_sets(snapshot: Snapshot) -> dict[str, KeySet]:
     }
 
 
+def metadata_urls(issuer: str) -> tuple[str, str]:
+    """Where an issuer tells about itself: by OpenID Connect Discovery section 4, by RFC 8414 section 3.1.
+
+    >>> metadata_urls("https://login.example.com/tenant/")[1]
+    'https://login.example.com/.well-known/oauth-authorization-server/tenant'
+    """
+    openid, oauth = WELL_KNOWN
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    return (
+        f"{issuer.rstrip('/')}/.well-known/{openid}",
+        f"{parts.scheme}://{parts.netloc}/.well-known/{oauth}{path}",
+    )
+
+
+def parse_metadata(document: bytes, issuer: str) -> str:
+    """Where the keys are. Errors: OutboundRefused when it is no metadata, or that of another issuer.
+
+    Source: RFC 8414 section 3.3 (the issuer must be identical, or one issuer could speak for another).
+    """
+    try:
+        metadata = msgspec.json.decode(document, type=_Metadata)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise OutboundRefused(f"the metadata of {issuer} cannot be read: {error}") from error
+    if metadata.issuer != issuer:
+        raise OutboundRefused(f"the metadata of {issuer} is of issuer {metadata.issuer[:200]!r}")
+    return metadata.jwks_uri
+
+
 def parse_key_set(document: bytes, issuer: IssuerPolicy) -> tuple[Mapping[str, Any], ...]:
     """The usable public keys of a JWK set. Weak and foreign keys are dropped.
 
@@ -85,9 +150,9 @@ def parse_key_set(document: bytes, issuer: IssuerPolicy) -> tuple[Mapping[str, A
     try:
         members = msgspec.json.decode(document, type=_JwkSet).keys
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise OutboundRefused(f"{issuer.jwks_url} is not a JWK set: {error}") from error
+        raise OutboundRefused(f"the keys of {issuer.issuer} are no JWK set: {error}") from error
     if len(members) > KEY_COUNT:
-        raise OutboundRefused(f"{issuer.jwks_url} has {len(members)} keys, more than {KEY_COUNT}")
+        raise OutboundRefused(f"{issuer.issuer} has {len(members)} keys, more than {KEY_COUNT}")
     keys: list[Mapping[str, Any]] = []
     for member in members:
         try:
@@ -95,9 +160,14 @@ def parse_key_set(document: bytes, issuer: IssuerPolicy) -> tuple[Mapping[str, A
         except JoseError as error:
             _log.warning("key of an issuer left out", issuer=issuer.issuer, reason=str(error))
     if not keys:
-        raise OutboundRefused(f"{issuer.jwks_url} has no usable key")
+        raise OutboundRefused(f"{issuer.issuer} has no usable key")
     return tuple(keys)
 
 
 class _JwkSet(msgspec.Struct):
     keys: list[dict[str, Any]]
+
+
+class _Metadata(msgspec.Struct):
+    issuer: str
+    jwks_uri: str

@@ -255,6 +255,18 @@ class Policy(BaseModel):
             raise ValueError("tls is missing: write tls: {certificate: ..., key: ...}")
         return self
 
+    @field_validator("issuers")
+    @classmethod
+    def _keys_can_be_found(
+        cls, issuers: tuple[Literal["local"] | IssuerPolicy, ...]
+    ) -> tuple[Literal["local"] | IssuerPolicy, ...]:
+        for issuer in issuers:
+            if issuer != "local" and not issuer.jwks_url and not issuer.issuer.startswith("https://"):
+                raise ValueError(
+                    f"{issuer.issuer} is no https URL that could be asked for its keys: write its jwks_url"
+                )
+        return issuers
+
     @field_validator("authenticate_")
     @classmethod
     def _issuers_stand_above(cls, policy: AuthenticatePolicy) -> AuthenticatePolicy:

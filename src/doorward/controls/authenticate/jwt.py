@@ -97,9 +97,9 @@ def _accept(claims: Mapping[str, Any], policy: IssuerPolicy, key_id: str) -> Acc
         subject=subject,
         kind="client" if client == subject else "user",
         issuer=policy.issuer,
-        roles=frozenset(_texts(_member(claims, policy.roles_claim))),
+        roles=_roles(claims, policy),
         scopes=frozenset(_texts(_member(claims, policy.scopes_claim))),
-        claims=claims,
+        claims=claims if policy.claims is None else _mapped(claims, policy.claims),
         credential_id=token_id,
         expires_at=float(claims["exp"]),
     )
@@ -112,6 +112,18 @@ def _accept(claims: Mapping[str, Any], policy: IssuerPolicy, key_id: str) -> Acc
             if name
         ),
     )
+
+
+def _roles(claims: Mapping[str, Any], policy: IssuerPolicy) -> frozenset[str]:
+    named = _texts(_member(claims, policy.roles_claim))
+    known = policy.roles
+    return frozenset(named if known is None else [known[name] for name in named if name in known])
+
+
+def _mapped(claims: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The claims of the allow-list under our names; one that the token has not is absent, never null."""
+    found = {ours: _member(claims, theirs) for ours, theirs in names.items()}
+    return {ours: value for ours, value in found.items() if value is not None}
 
 
 def _plain(value: object) -> bool:

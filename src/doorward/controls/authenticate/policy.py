@@ -1,6 +1,6 @@
 """What an operator may write about proving who calls."""
 
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -23,7 +23,8 @@ class IssuerPolicy(BaseModel):
     audience: str = Field(min_length=1, max_length=1024)
     """What `aud` must name. Required: a token made for another API must not work here."""
     jwks_url: str = Field(default="", max_length=2048)
-    """Where the control process fetches its keys. Empty: they are at hand (the local issuer)."""
+    """Where the control process fetches its keys. Empty: it asks the issuer, by OpenID Connect Discovery or RFC 8414;
+    what answers must name exactly this issuer."""
     algorithms: tuple[Algorithm, ...] = Field(default=ALGORITHMS, min_length=1, strict=False)
     """Signature algorithms its keys may have. `none` and shared secrets cannot be written."""
     token_types: tuple[str, ...] = Field(default=("at+jwt", "JWT"), min_length=1, strict=False)
@@ -33,8 +34,18 @@ class IssuerPolicy(BaseModel):
     """Claim that lists the caller's roles; dots lead into objects (`realm_access.roles`)."""
     scopes_claim: str = Field(default="scope", min_length=1, max_length=256)
     """Claim with the granted scopes: a space-separated text (RFC 9068) or a list (`scp` of some issuers)."""
+    roles: dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=256)]] | None = None
+    """Its names of roles to ours, as an allow-list: a role not listed counts for nothing. None: its names are ours, and
+    whoever hands out roles there hands out ours."""
+    claims: dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=256)]] | None = None
+    """Our names of claims to where they stand in its tokens (dots lead into objects), as an allow-list: owner rules and
+    the upstream see these and no others. None: all its claims under its own names."""
     clock_skew_s: int = Field(default=60, ge=0, le=300)
     """How far its clock and ours may be apart, in seconds. More would keep expired tokens alive."""
+
+    def __hash__(self) -> int:
+        # what pydantic makes for frozen models stumbles over the mappings
+        return hash((self.issuer, self.audience, self.jwks_url))
 
 
 class MessageSignaturePolicy(BaseModel):
