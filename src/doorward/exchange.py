@@ -181,6 +181,8 @@ class SingleUse:
     """Last such moment."""
     refusal: Denied
     """For who comes with it a second time."""
+    unknown: Denied | None = None
+    """For when nobody can tell, and the client can do something about it; None: 503."""
 
 
 _NO_VALUES: Final[Mapping[str, str]] = {}

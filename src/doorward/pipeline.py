@@ -254,15 +254,17 @@ def _compile_plan(
     public = policy.is_public(operation) or (learns and not operation.security)
     is_held = modes.get("validate", "enforce") == "enforce"
     bounds, strictness = policy.limits_of(operation), policy.validate_of(operation)
+    proving, by_token = policy.authenticate_of(operation), not public and authenticate.takes_tokens(operation)
     signed = not public and authenticate.takes_signatures(operation)
     proves_by_body = not public and authenticate.proves_by_body(operation)
     if signed:
         _require_signatures_can_be_checked(operation, policy)
     first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)))
+    once = authenticate.once_check(lambda: credentials.replays) if signed or by_token else None
     head = _enforced(
         modes,
-        ("authenticate", None if public else authenticate.compile_check(operation, policy.authenticate, credentials)),
-        ("authenticate", authenticate.once_check(lambda: credentials.replays) if signed else None),
+        ("authenticate", None if public else authenticate.compile_check(operation, proving, credentials)),
+        ("authenticate", once),
         ("limits", limits.caller_check(bounds, counters)),
         ("limits", limits.rules_check(operation, bounds, counters)),
         ("authorize", None if public else authorize.compile_check(operation, policy.authorize)),
@@ -369,7 +371,9 @@ def _websocket(
     return WebSocketPlan(
         policy=settings,
         judge=judge if modes.get("inspect", "enforce") == "enforce" else None,
-        recheck=authenticate.compile_check(operation, policy.authenticate, credentials)
+        recheck=authenticate.compile_check(
+            operation, policy.authenticate_of(operation), credentials, asks_for_proofs=False
+        )
         if proves and credentials is not None
         else None,
     )

@@ -1,5 +1,6 @@
 """What a worker serves by, made from its snapshot: replaced by a new good one, kept when a bad one comes."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ import structlog
 from doorward.answer_key import load_answer_key
 from doorward.automata import keep_in
 from doorward.controls import inspect
-from doorward.controls.authenticate import AnswerSigner, Credentials
+from doorward.controls.authenticate import AnswerSigner, Credentials, Nonces, nonce_key
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters, Link
 from doorward.errors import Fault, PolicyError
@@ -39,6 +40,7 @@ class Serving:
         self._snapshot = Snapshot.read(path)
         self.policy = self._snapshot.parsed_policy()
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
+        self.credentials.nonces = Nonces(nonce_key((self._keys / "record.key").read_bytes(), os.uname().nodename))
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)

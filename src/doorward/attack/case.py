@@ -1,7 +1,7 @@
 """An attack and its twin, as data. A leaf: controls describe their attacks with it and import nothing else of ours."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -39,6 +39,24 @@ class Ask:
     def with_header(self, name: str, value: str) -> "Ask":
         """The same request with one more header field."""
         return replace(self, headers=(*self.headers, (name, value)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proving:
+    """How a request with a token bound to a key is proved (DPoP): well, unless something is said."""
+
+    scheme: Literal["DPoP", "Bearer"] = "DPoP"
+    is_bound: bool = True
+    """Whether the token is bound at all."""
+    is_demanded: bool = False
+    """The operation must be one that takes no token without a proof."""
+    count: int = 1
+    """How many proofs come with the request."""
+    by_thief: bool = False
+    """Made with another key than the token is bound to."""
+    header: Mapping[str, object] = field(default_factory=dict)
+    claims: Mapping[str, object] = field(default_factory=dict)
+    """Members of the proof that differ; None removes one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +158,9 @@ class Samples(Protocol):
 
     def api_key(self, kind: Literal["valid", "expired", "revoked", "unknown"]) -> Ask | None:
         """A request by API key of that kind."""
+
+    def bound(self, proving: Proving) -> Ask | None:
+        """A request with a token bound to a key, proved like that."""
 
     def signed(self, signing: Signing, *, has_body: bool) -> Ask | None:
         """A request to an operation that takes nothing but signatures (RFC 9421), signed like that."""

@@ -1,5 +1,6 @@
 """What a gateway's operator has and a stranger has not: its keys and its store, to make credentials with."""
 
+import os
 import secrets
 import time
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ from typing import Final
 
 from doorward.attack.case import Who
 from doorward.attack.credentials import MintedTokens
+from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
 from doorward.attack.signing import RequestSigner, WebhookSigner
-from doorward.controls.authenticate import LOCAL_AUDIENCE
+from doorward.controls.authenticate import LOCAL_AUDIENCE, Nonces, nonce_key
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, make_api_key
 from doorward.identity.api_keys import add_api_key, revoke_api_key
 from doorward.identity.signature_keys import (
@@ -56,6 +58,18 @@ class StateCredentials:
             roles=cast.roles,
             scopes=scopes,
             claims=cast.claims,
+        )
+
+    def prover(self, tokens: MintedTokens) -> Prover | None:
+        """Who makes proofs of possession; None where the policy names no host, and so no proof can be judged."""
+        proving = self._policy.authenticate
+        if not proving.hosts and not proving.proof_origins:
+            return None
+        record_key = (self._policy.state / "keys" / "record.key").read_bytes()
+        return Prover(
+            token=lambda claims: tokens.forge({}, claims, valid_signature=True),
+            nonce=Nonces(nonce_key(record_key, os.uname().nodename)).fresh,
+            origin=next(iter(proving.proof_origins), ""),
         )
 
     def signers(self, cast: Cast) -> "Signers":

@@ -7,13 +7,15 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from doorward.attack.asking import Draft, draft
-from doorward.attack.case import Ask, Signing, Who
+from doorward.attack.case import Ask, Proving, Signing, Who
 from doorward.attack.credentials import TokenSource
 from doorward.attack.multipart import BOUNDARY, multipart, padded_file
 from doorward.attack.operator import SIGNERS_ARE, Signers
+from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
 from doorward.controls.validate.upload_sizes import FileSizes
+from doorward.controls.authenticate import demands_proof, takes_tokens
 from doorward.media_types import is_json
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy
@@ -37,14 +39,17 @@ class DescribedSamples:
         tokens: TokenSource,
         *,
         api_keys: Mapping[str, str] | None = None,
+        prover: Prover | None = None,
         signers: Signers | None = None,
         lab: Callable[[str], Ask | None] = lambda _behaviour: None,
     ) -> None:
         self._description, self._policy, self._cast, self._tokens = description, policy, cast, tokens
-        self._api_keys, self._lab, self._signers = api_keys or {}, lab, signers
+        self._api_keys, self._lab, self._prover, self._signers = api_keys or {}, lab, prover, signers
         every = [made for operation in description.operations if (made := _drafted(operation, description)) is not None]
         self._signed = [made for made in every if _is_signed(made.operation)]
-        self._drafts = [made for made in every if not _is_signed(made.operation)]
+        others = [made for made in every if not _is_signed(made.operation)]
+        self._proved = [made for made in others if self._demands_proof(made.operation)]
+        self._drafts = [made for made in others if not self._demands_proof(made.operation)]
 
     def read(self) -> Ask | None:
         """A request that a reader may make and that changes nothing."""
@@ -232,6 +237,22 @@ class DescribedSamples:
                 joint = "&" if "?" in ask.target else "?"
                 return replace(ask, target=f"{ask.target}{joint}{scheme.parameter}={quote(key, safe='')}")
         return None
+
+    def bound(self, proving: Proving) -> Ask | None:
+        """A request with a token bound to a key, proved like that."""
+        if self._prover is None:
+            return None
+        for made in self._proved if proving.is_demanded else (*self._drafts, *self._proved):
+            operation = made.operation
+            takes_it = takes_tokens(operation) and not self._policy.is_public(operation) and not _scopes(operation)
+            if takes_it and not operation.changes_state and self._cast.may("reader", operation):
+                return self._prover.proved(self._as_own(made).ask("anonymous"), proving)
+        return None
+
+    def _demands_proof(self, operation: Operation) -> bool:
+        """Whether a token alone is never enough: no place for the other attacks."""
+        is_public = self._policy.is_public(operation)
+        return not is_public and demands_proof(operation, self._policy.authenticate_of(operation))
 
     def signed(self, signing: Signing, *, has_body: bool) -> Ask | None:
         """A request to an operation that takes nothing but signatures (RFC 9421), signed like that."""

@@ -17,8 +17,9 @@ from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.identity.client_auth import FailureLimiter, client_credentials
 from doorward.identity.clients import Client, check_secret
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
+from doorward.identity.proofs import TokenProofs
 from doorward.identity.tokens import LIFETIME_S, Minter
-from doorward.jose import PrivateKey, public_jwks
+from doorward.jose import ALGORITHMS, PrivateKey, public_jwks
 from doorward.store import Store
 
 FORM_BYTES: Final = 8192
@@ -72,17 +73,19 @@ def create_app(
 class _TokenEndpoint:
     """`POST /oauth/token`: parse, decide, answer."""
 
-    __slots__ = ("_clock", "_lifetime_s", "_limiter", "_minter", "_store")
+    __slots__ = ("_clock", "_lifetime_s", "_limiter", "_minter", "_proofs", "_store")
 
     def __init__(self, store: Store, minter: Minter, lifetime_s: int, clock: Callable[[], float]) -> None:
         self._store, self._minter, self._lifetime_s, self._clock = store, minter, lifetime_s, clock
         self._limiter = FailureLimiter()
+        self._proofs = TokenProofs(_token_endpoint(minter.issuer), born_at=clock())
 
     async def answer(self, request: Request) -> Response:
         try:
             form = await _read_form(request)
             client = await self._authenticated(request, form)
-            return self._grant(client, form)
+            bound_key = self._proofs.bound_key(request.headers.getlist("dpop"), self._clock())
+            return self._grant(client, form, bound_key)
         except OAuthError as error:
             body = {"error": error.code, "error_description": error.description}
             return JSONResponse(body, error.status, headers=error.headers)
@@ -98,7 +101,7 @@ class _TokenEndpoint:
             raise OAuthError("invalid_client", "unknown client or wrong secret", 401)
         return client
 
-    def _grant(self, client: Client, form: Mapping[str, str]) -> Response:
+    def _grant(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
         if form["grant_type"] != "client_credentials":
@@ -116,10 +119,11 @@ class _TokenEndpoint:
             scopes=wanted,
             claims=client.claims,
             lifetime_s=self._lifetime_s,
+            bound_key=bound_key,
         )
         body = {
             "access_token": token.text,
-            "token_type": "Bearer",
+            "token_type": "Bearer" if bound_key is None else "DPoP",
             "expires_in": self._lifetime_s,
             "scope": " ".join(token.scopes),
         }
@@ -160,9 +164,14 @@ def _metadata(settings: IdentitySettings) -> dict[str, object]:
     base = settings.issuer.rstrip("/")
     return {
         "issuer": settings.issuer,
-        "token_endpoint": f"{base}/oauth/token",
+        "token_endpoint": _token_endpoint(settings.issuer),
         "jwks_uri": f"{base}/oauth/jwks",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
     }
+
+
+def _token_endpoint(issuer: str) -> str:
+    return f"{issuer.rstrip('/')}/oauth/token"

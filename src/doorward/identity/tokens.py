@@ -42,15 +42,21 @@ class Minter:
         scopes: Iterable[str] = (),
         claims: Mapping[str, Any] | None = None,
         lifetime_s: int = LIFETIME_S,
+        bound_key: str | None = None,
     ) -> AccessToken:
-        """A new access token. What the caller's own claims say can never replace what the issuer says."""
+        """A new access token. What the caller's own claims say can never replace what the issuer says.
+
+        `bound_key` is the thumbprint of the key without which it is of no use (`cnf.jkt`, RFC 9449 section 6.1).
+        """
         issued = int(now)
         token_id = secrets.token_urlsafe(16)
         granted = tuple(sorted(set(scopes)))
+        confirmation = {} if bound_key is None else {"cnf": {"jkt": bound_key}}
         text = sign_jwt(
             self.key,
             {
                 **(claims or {}),
+                **confirmation,
                 "iss": self.issuer,
                 "sub": subject,
                 "aud": self.audience,

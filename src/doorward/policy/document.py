@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from doorward.controls.audit.policy import AuditPolicy
-from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy, local_issuer
+from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy, ProofDemand, local_issuer
 from doorward.controls.authorize.policy import AuthorizePolicy, OwnerRule
 from doorward.controls.forward.policy import ForwardPolicy
 from doorward.controls.inspect.policy import InspectPolicy
@@ -174,6 +174,9 @@ class OperationPolicy(BaseModel):
     """Says that the operation takes GraphQL requests, and what one of them may ask for."""
     websocket: WebSocketPolicy | None = None
     """Lets a WebSocket be opened with this operation (a GET), and says what it may do."""
+    proof: ProofDemand | None = None
+    """As `authenticate.proof`, for this operation. What the description says here can only demand a proof, never do
+    without one that the policy demands."""
     sign_answers: bool | None = None
     """True: the gateway signs each answer (RFC 9421), refusals too, so that a client knows it is whole and to its own
     question. Its body is held whole, so it must not be a stream without an end."""
@@ -272,6 +275,8 @@ class Policy(BaseModel):
     def _issuers_stand_above(cls, policy: AuthenticatePolicy) -> AuthenticatePolicy:
         if policy.issuers:
             raise ValueError("issuers do not stand here: write them as `issuers:` at the top")
+        if policy.hosts:
+            raise ValueError("hosts do not stand here: write them as `transport: {hosts: ...}`")
         return policy
 
     @field_validator("forward_")
@@ -301,7 +306,18 @@ class Policy(BaseModel):
     def authenticate(self) -> AuthenticatePolicy:
         """How callers prove who they are, the accepted issuers included. Errors: PolicyError when two are the same."""
         issuers = tuple(local_issuer(self.issuer.url) if issuer == "local" else issuer for issuer in self.issuers)
-        return _made(AuthenticatePolicy, {**_written(self.authenticate_), "issuers": issuers})
+        found = {**_written(self.authenticate_), "issuers": issuers, "hosts": self.transport.hosts}
+        if self.limits.shared is not None and self.limits.shared.hosts > 1:
+            # Each host remembers for itself which proofs were used; a nonce is known to the host alone that made it.
+            found["proof_nonce"] = "required"
+        return _made(AuthenticatePolicy, found)
+
+    def authenticate_of(self, operation: Operation) -> AuthenticatePolicy:
+        """`authenticate` as it stands for this operation."""
+        proof = self.operation_policy(operation).proof
+        if proof is None or proof == self.authenticate.proof:
+            return self.authenticate
+        return self.authenticate.model_copy(update={"proof": proof})
 
     @cached_property
     def authorize(self) -> AuthorizePolicy:
@@ -331,6 +347,7 @@ class Policy(BaseModel):
                 "validate": _merged(described.validate_, written.validate_),
                 "graphql": written.graphql or described.graphql,
                 "websocket": written.websocket or described.websocket,
+                "proof": written.proof or described.proof,
                 "sign_answers": described.sign_answers if written.sign_answers is None else written.sign_answers,
             },
         )
@@ -367,9 +384,10 @@ def described_policy(operation: Operation) -> OperationPolicy:
     key = f"{operation_key(operation)} x-doorward"
     try:
         # By way of JSON: only then does pydantic's strict mode take a list for a tuple, as a document must.
-        return OperationPolicy.model_validate_json(orjson.dumps(operation.extension))
+        described = OperationPolicy.model_validate_json(orjson.dumps(operation.extension))
     except ValidationError as error:
         raise first_mistake(error, OperationPolicy, key) from None
+    return described.model_copy(update={"proof": None}) if described.proof == "if_bound" else described
 
 
 def _made(model: type[_Model], data: Mapping[str, Any]) -> _Model:

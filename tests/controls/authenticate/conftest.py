@@ -1,6 +1,6 @@
 """One issuer, one API key, and a gateway's view of them. The fixture `door` asks the compiled check."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -8,12 +8,14 @@ from doorward.controls.authenticate import (
     AuthenticatePolicy,
     Credentials,
     IssuerPolicy,
+    OwnReplays,
     compile_check,
     credentials_data,
+    once_check,
 )
 from doorward.controls.authenticate.key_format import hash_api_key, make_api_key
 from doorward.denial import Denied
-from doorward.exchange import Check, Exchange, Headers, Request, Source
+from doorward.exchange import Check, ClientCertificate, Exchange, Headers, Request, Source
 from doorward.jose import PrivateKey, generate_key, sign_jwt
 from doorward.operation import Operation, SecurityRequirement
 
@@ -30,7 +32,7 @@ class Door:
 
     def __init__(self) -> None:
         self.policy = AuthenticatePolicy(issuers=(IssuerPolicy(issuer=self.ISSUER, audience="api"),))
-        self.credentials = Credentials.from_data(self.data())
+        self.credentials = Credentials.from_data(self.data(), replays=OwnReplays(born_at=self.NOW - 10_000))
         self.security: tuple[SecurityRequirement, ...] = ()
         self._plans: list[Check] = []
 
@@ -41,6 +43,7 @@ class Door:
         check = compile_check(operation, self.policy, self.credentials)
         self._plans.append(check)
         check(asked)
+        once_check(lambda: self.credentials.replays)(asked)
         assert asked.caller is not None
         return asked
 
@@ -55,12 +58,23 @@ class Door:
         return self.denied(*headers, **more).code
 
     def exchange(
-        self, *headers: tuple[str, str], query: str = "", now: float = NOW, address: str = "192.0.2.1"
+        self,
+        *headers: tuple[str, str],
+        query: str = "",
+        now: float = NOW,
+        address: str = "192.0.2.1",
+        method: str = "GET",
+        path: str = "/x",
+        host: str = "api.example",
+        scheme: Literal["http", "https"] = "https",
+        certificate: str = "",
     ) -> Exchange:
-        """A request with those headers."""
-        fields = Headers([(name.lower().encode(), value.encode()) for name, value in headers])
-        request = Request("GET", b"/x", b"/x", query.encode(), fields)
-        return Exchange(id="0" * 32, now=now, ticks=0.0, source=Source(address=address), request=request)
+        """A request with those headers; `certificate` is the thumbprint of the client's."""
+        fields = Headers([(b"host", host.encode())] + [(n.lower().encode(), v.encode()) for n, v in headers])
+        request = Request(method, path.encode(), path.encode(), query.encode(), fields, scheme)
+        shown = ClientCertificate(thumbprint=certificate, subject="CN=partner") if certificate else None
+        source = Source(address=address, certificate=shown)
+        return Exchange(id="0" * 32, now=now, ticks=0.0, source=source, request=request)
 
     def use_issuer(self, **changes: object) -> None:
         """The issuer's policy with settings changed."""

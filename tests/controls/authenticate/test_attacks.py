@@ -4,14 +4,20 @@ from typing import Any
 import pytest
 from tests.controls.authenticate.partner import Partner
 
-from doorward.attack.case import Ask, Samples, Signing, Who
+from doorward.attack.case import Ask, Proving, Samples, Signing, Who
+from doorward.attack.proving import Prover
 from doorward.controls.authenticate.attacks import ATTACKS
 from doorward.controls.authenticate.key_format import make_api_key
 from doorward.denial import DENIALS
 from doorward.jose import encode_segment, generate_key
 
 CODES = [code for code in DENIALS if code.startswith("authenticate.")]
-LABORATORY = {"authenticate.token_revoked", "authenticate.unavailable"}
+LABORATORY = {
+    "authenticate.token_revoked",
+    "authenticate.unavailable",
+    "authenticate.certificate_missing",
+    "authenticate.certificate_mismatch",
+}
 
 
 class DoorSamples:
@@ -55,6 +61,15 @@ class DoorSamples:
         key = self.door.API_KEY if kind == "valid" else make_api_key(other[kind], b"s" * 32)[1]
         return Ask(target="/x", headers=(("x-api-key", key),))
 
+    def bound(self, proving: Proving) -> Ask | None:
+        if proving.is_demanded:
+            self.door.policy = self.door.policy.model_copy(update={"proof": "any"})
+        return Prover(
+            token=lambda claims: str(self.door.token(**claims)),
+            nonce=self.door.credentials.nonces.fresh,
+            clock=lambda: float(self.door.NOW),
+        ).proved(Ask(target="/x"), proving)
+
     def signed(self, signing: Signing, *, has_body: bool) -> Ask:
         body = b'{"a":1}' if has_body else b""
         return self.partner.signed(signing, Ask(method="POST" if has_body else "GET", target="/x", body=body))
@@ -69,11 +84,14 @@ class DoorSamples:
 def _answer(door: Any, ask: Ask) -> str | None:
     from doorward.denial import Denied
 
+    if ask.finish is not None:
+        ask = ask.finish(ask, "api.example")
     headers = list(ask.headers)
     if ask.who != "anonymous":
         headers.append(door.bearer(roles=[ask.who]))
     try:
-        door.ask(*headers)
+        for _ in range(ask.times):
+            door.ask(*headers)
     except Denied as denied:
         return denied.code
     return None
@@ -88,15 +106,17 @@ def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) ->
         key_id, key = make_api_key(name, b"s" * 32)
         records.append(door.key_record(id=key_id, hash=hash_api_key(key.encode()).hex(), **changes))
     door.credentials.apply(door.data(api_keys=records))
+    door.policy = door.policy.model_copy(update={"hosts": ("api.example",)})
     samples: Samples = DoorSamples(door)  # type: ignore[assignment]
     sent, twin = attack.send(samples), attack.twin(samples)
-    assert twin is not None
+    assert (twin is None) == attack.earns.startswith("authenticate.certificate_")
     if attack.earns.startswith("authenticate.signature_"):
         signed: DoorSamples = samples  # type: ignore[assignment]
         assert sent is not None
+        assert twin is not None
         assert (signed.signature_code(twin), signed.signature_code(sent)) == (None, attack.earns)
         return
-    assert _answer(door, twin) is None
+    assert twin is None or _answer(door, twin) is None
     if attack.earns in LABORATORY:
         assert sent is None
     else:

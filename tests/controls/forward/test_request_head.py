@@ -143,6 +143,7 @@ def test_credentials_stay_here(make_exchange: Make, sent: Sent) -> None:
     }
     exchange = make_exchange(
         (b"authorization", b"Bearer s3cret"),
+        (b"dpop", b"s3cret"),
         (b"x-shop-key", b"s3cret"),
         (b"cookie", b"a=1; session=s3cret;b=2"),
         query=b"a=1&api%5Fkey=s3cret&b=2",

@@ -1,5 +1,6 @@
 """Certificates for the misbehaving upstream: one authority, one right name, one wrong name. Good for a day."""
 
+import base64
 import datetime as dt
 import ipaddress
 import ssl
@@ -10,7 +11,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE: Final = dt.timedelta(days=1)
 _BACKDATED: Final = dt.timedelta(minutes=5)
@@ -25,6 +26,23 @@ class LabCertificates:
     wrong: ssl.SSLContext
     wrong_file: Path
     """Certificate and key of `wrong`: for elsewhere.example."""
+    client: "ClientIdentity"
+    other_client: "ClientIdentity"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """A client's certificate with its key."""
+
+    file: Path
+    thumbprint: str
+    """As `x5t#S256` has it."""
+
+    def trusting(self, ca_file: Path) -> ssl.SSLContext:
+        """What a client connects with that shows this certificate."""
+        context = ssl.create_default_context(cafile=str(ca_file))
+        context.load_cert_chain(self.file)
+        return context
 
 
 def make_certificates(directory: Path) -> LabCertificates:
@@ -44,7 +62,24 @@ def make_certificates(directory: Path) -> LabCertificates:
     right = _context(directory / "right.pem", address, name, key, now)
     wrong_file = directory / "wrong.pem"
     wrong = _context(wrong_file, x509.DNSName("elsewhere.example"), name, key, now)
-    return LabCertificates(ca_file, right, wrong, wrong_file)
+    clients = [_client(directory / f"{which}.pem", which, name, key, now) for which in ("client", "other-client")]
+    return LabCertificates(ca_file, right, wrong, wrong_file, *clients)
+
+
+def _client(
+    path: Path, which: str, issuer: x509.Name, ca_key: ec.EllipticCurvePrivateKey, now: dt.datetime
+) -> ClientIdentity:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(_name(f"Doorward laboratory {which}"), issuer, key, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    _write(path, key, certificate)
+    digest = certificate.fingerprint(hashes.SHA256())
+    return ClientIdentity(path, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))
 
 
 def _context(
@@ -59,14 +94,18 @@ def _context(
         .add_extension(authority, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
+    _write(path, key, certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def _write(path: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
     path.touch(mode=0o600)
     path.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
 
 
 def _builder(

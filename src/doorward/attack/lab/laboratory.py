@@ -55,7 +55,7 @@ _POLICY: Final[dict[str, Any]] = {
     "plain_redirect": "127.0.0.1:0",
     "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
-        "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /lab/*"],
+        "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /sealed", "GET /lab/*"],
         "writer": [
             "GET /notes",
             "POST /notes",
@@ -127,7 +127,11 @@ class Laboratory:
                 "main",
                 operations=_operations(scanner.address),
                 upstream=f"http://127.0.0.1:{self._upstream.port}",
-                tls={**_POLICY["tls"], "certificates": [{"certificate": another, "key": another}]},
+                tls={
+                    **_POLICY["tls"],
+                    "certificates": [{"certificate": another, "key": another}],
+                    "client_ca": str(certificates.ca_file),
+                },
                 transport={"hosts": ["127.0.0.1", "elsewhere.example"]},
             )
             absent = {"issuer": _ABSENT_ISSUER, "audience": "lab", "jwks_url": f"{_ABSENT_ISSUER}jwks"}
@@ -173,6 +177,9 @@ class Laboratory:
             case "disk_full":
                 with self._disk_full():
                     yield self._broken.target
+            case "certificate_own" | "certificate_other":
+                shown = self._certificates.client if name == "certificate_own" else self._certificates.other_client
+                yield replace(self._main.target, tls=shown.trusting(self._main.ca_file))
             case "tls_right_name" | "tls_wrong_name":
                 right = name == "tls_right_name"
                 self._tls_upstream.tls = self._certificates.right if right else self._certificates.wrong
@@ -200,6 +207,10 @@ class Laboratory:
             case "token_revoked":
                 ask = replace(misbehave, target="/notes", who="anonymous")
                 return ask.with_header("Authorization", self._bearer({"jti": _REVOKED}))
+            case "certificate_own" | "certificate_other" | "certificate_missing":
+                bound: dict[str, object] = {"cnf": {"x5t#S256": self._certificates.client.thumbprint}}
+                ask = replace(misbehave, target="/notes", who="anonymous")
+                return ask.with_header("Authorization", self._bearer(bound))
             case "issuer_unavailable":
                 claims = {"iss": _ABSENT_ISSUER, "aud": "lab"}
                 return replace(misbehave, who="anonymous").with_header("Authorization", self._bearer(claims))
@@ -240,6 +251,7 @@ class Laboratory:
             cast,
             self._tokens,
             api_keys=state.api_keys(cast),
+            prover=state.prover(self._tokens),
             signers=state.signers(cast),
             lab=self.ask,
         )

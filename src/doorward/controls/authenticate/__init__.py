@@ -2,7 +2,7 @@
 
 Threat:   a forged, stolen, expired or foreign token, a guessed key, a changed or repeated signed request passes for
           a caller (OWASP API2:2023 Broken authentication).
-Standard: RFC 6750, 7515, 7519, 8725, 9068, 9421, 9530; OWASP ASVS 5.0 V9.1, V9.2.
+Standard: RFC 6750, 7515, 7519, 8705, 8725, 9068, 9421, 9449, 9530; OWASP ASVS 5.0 V9.1, V9.2, V10.3.5.
 Not here: what the caller may do (authorize); how many guesses an address has (limits); logging in and making
           tokens (identity); keeping the credential from the upstream (forward).
 """
@@ -17,9 +17,22 @@ from doorward.controls.authenticate.credentials import (
     sealed_name,
 )
 from doorward.controls.authenticate.message_signature import digest_check
-from doorward.controls.authenticate.policy import LOCAL_AUDIENCE, AuthenticatePolicy, IssuerPolicy, local_issuer
-from doorward.controls.authenticate.replay import NoReplays, OwnReplays, Replays, once_check
-from doorward.controls.authenticate.security import compile_check, proves_by_body, takes_signatures
+from doorward.controls.authenticate.nonces import Nonces, nonce_key
+from doorward.controls.authenticate.policy import (
+    LOCAL_AUDIENCE,
+    AuthenticatePolicy,
+    IssuerPolicy,
+    ProofDemand,
+    local_issuer,
+)
+from doorward.controls.authenticate.replay import NoReplays, OwnReplays, Replays, ReplaySet, once_check
+from doorward.controls.authenticate.security import (
+    compile_check,
+    demands_proof,
+    proves_by_body,
+    takes_signatures,
+    takes_tokens,
+)
 
 __all__ = [
     "API_KEY_ISSUER",
@@ -30,15 +43,21 @@ __all__ = [
     "Credentials",
     "IssuerPolicy",
     "NoReplays",
+    "Nonces",
     "OwnReplays",
+    "ProofDemand",
+    "ReplaySet",
     "Replays",
     "RevokedKind",
     "compile_check",
     "credentials_data",
+    "demands_proof",
     "digest_check",
     "local_issuer",
+    "nonce_key",
     "once_check",
     "proves_by_body",
     "sealed_name",
     "takes_signatures",
+    "takes_tokens",
 ]

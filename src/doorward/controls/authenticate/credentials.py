@@ -1,5 +1,6 @@
 """What proves a caller, as the control process publishes it: issuers' public keys, API key records, revocations."""
 
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
+from doorward.controls.authenticate.binding import Binding
+from doorward.controls.authenticate.nonces import Nonces
 from doorward.controls.authenticate.policy import AuthenticatePolicy
 from doorward.controls.authenticate.replay import NoReplays, Replays
 from doorward.exchange import Caller, Exchange
@@ -84,6 +87,8 @@ class AcceptedToken:
     """Unix seconds from which it is no longer accepted, clock skew included."""
     revocation_ids: frozenset[str]
     """Everything whose revocation ends it."""
+    binding: Binding
+    """What whoever comes with it must hold."""
 
 
 TokenCache: TypeAlias = "OrderedDict[bytes, AcceptedToken]"
@@ -101,6 +106,7 @@ class Credentials:
         "api_keys",
         "issuers",
         "macs_of",
+        "nonces",
         "replays",
         "revoked",
         "signature_keys",
@@ -114,6 +120,8 @@ class Credentials:
         Without them no such proof is accepted, and no shared secret can be used.
         """
         self.replays: Replays = replays or NoReplays()
+        self.nonces = Nonces(secrets.token_bytes(32))
+        """Of this process alone, until those of the installation take their place."""
         self.unseal = unseal
         self.signature_keys: Mapping[str, SignatureKey] = {}
         self.macs_of: Mapping[str, tuple[SignatureKey, ...]] = {}
@@ -168,6 +176,10 @@ class Credentials:
             if known is not None:
                 signers[key_id] = known
         return signers, by_id
+
+    def fresh_nonce(self, now: float) -> bytes:
+        """A nonce for a proof to come; by whichever key is in force then."""
+        return self.nonces.fresh(now)
 
     def cache_for(self, policy: AuthenticatePolicy) -> TokenCache:
         """The tokens accepted under that policy: what one policy accepted says nothing under another."""

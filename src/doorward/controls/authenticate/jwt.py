@@ -1,11 +1,14 @@
-"""Callers by bearer token (RFC 6750): the issuer by its exact `iss`, its key by `kid`, then signature and claims."""
+"""Callers by token (RFC 6750, 9449): the issuer by its exact `iss`, its key by `kid`, signature, claims, binding."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from doorward.controls.authenticate.challenge import refusal, unavailable
+from doorward.controls.authenticate.binding import UNBOUND, binding_of, require_certificate, require_demanded
+from doorward.controls.authenticate.challenge import Challenges, unavailable
 from doorward.controls.authenticate.credentials import AcceptedToken, Credentials, revocation_id
+from doorward.controls.authenticate.dpop import ProofJudge
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange
 from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
 
@@ -13,46 +16,82 @@ _OTHER_PURPOSES: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "eve
 """Claims of ID tokens, logout and security event tokens and proofs: what has one is no access token, whatever its
 `typ` says (RFC 8725 section 3.12, RFC 9068 section 5)."""
 _CLIENT_CLAIMS: Final = ("client_id", "azp")
+_DPOP: Final = b"dpop "
 
 
 class BearerMechanism:
-    """Finds and proves the bearer token of a request."""
+    """Finds and proves the token of a request, and that its bearer holds what it is bound to."""
 
-    __slots__ = ("_cache", "_cache_count", "_credentials", "_issuers", "_realm", "_token_bytes")
+    __slots__ = (
+        "_cache",
+        "_cache_count",
+        "_challenges",
+        "_credentials",
+        "_demand",
+        "_issuers",
+        "_judge",
+        "_token_bytes",
+    )
 
-    def __init__(self, policy: AuthenticatePolicy, credentials: Credentials) -> None:
-        self._credentials = credentials
+    def __init__(self, policy: AuthenticatePolicy, credentials: Credentials, *, asks_for_proofs: bool = True) -> None:
+        """Without `asks_for_proofs` a token is looked at again for a request whose proof was used already."""
+        self._credentials, self._demand = credentials, policy.proof
         self._cache = credentials.cache_for(policy)
-        self._cache_count, self._token_bytes, self._realm = policy.token_cache_count, policy.token_bytes, policy.realm
+        self._cache_count, self._token_bytes = policy.token_cache_count, policy.token_bytes
+        self._challenges = Challenges(policy.realm, policy.proof, credentials.fresh_nonce)
+        self._judge = ProofJudge(policy, credentials, self._challenges) if asks_for_proofs else None
         self._issuers = {issuer.issuer: (issuer, _expected(issuer)) for issuer in policy.issuers}
 
+    def missing(self, detail: str) -> Denied:
+        """The denial of a request without a token."""
+        return self._challenges.missing(detail)
+
     def __call__(self, exchange: Exchange) -> Caller | None:
-        """Who presents the token; None when there is none. Errors: Denied `authenticate.token_*`, `.unavailable`."""
+        """Who presents the token; None when there is none.
+
+        Errors: Denied `authenticate.token_*`, `.proof_*`, `.certificate_*`, `.unavailable`.
+        """
         value = exchange.request.headers.get(b"authorization")
         if value is None:
             return None
         # by the whole field, so that a known token is not even cut out of it
         accepted = self._cache.get(value)
         if accepted is None:
-            if value[:7].lower() != b"bearer ":
+            token = _token_in(value)
+            if token is None:
                 return None
-            accepted = self._verify(value[7:].strip(b" "), exchange.now)
+            accepted = self._verify(token, exchange.now)
             self._remember(value, accepted)
         else:
             self._cache.move_to_end(value)
         if exchange.now >= accepted.void_at:
             self._cache.pop(value, None)
-            raise refusal("authenticate.token_time", "expired since it was first seen", self._realm)
+            raise self._challenges.token("token_time", "expired since it was first seen")
         revoked = self._credentials.revoked
         if revoked and not accepted.revocation_ids.isdisjoint(revoked):
-            raise refusal("authenticate.token_revoked", "token, caller, client or key is revoked", self._realm)
+            raise self._challenges.token("token_revoked", "token, caller, client or key is revoked")
+        if accepted.binding is not UNBOUND or self._demand != "if_bound" or value[:1] in b"dD":
+            self._require_possession(exchange, value, accepted)
         return accepted.caller
+
+    def _require_possession(self, exchange: Exchange, field: bytes, accepted: AcceptedToken) -> None:
+        binding, by_dpop = accepted.binding, field[:5].lower() == _DPOP
+        require_demanded(binding, self._demand, self._challenges)
+        if by_dpop and not binding.key:
+            raise self._challenges.token("token_unbound", "the token is bound to no key, and came by the scheme DPoP")
+        if binding.certificate:
+            require_certificate(binding, exchange.source.certificate, self._challenges)
+        if binding.key and self._judge is not None:
+            if not by_dpop:
+                # RFC 9449 section 7.2: a bound token is never taken for a bearer token
+                raise self._challenges.proof("proof_missing", "a token bound to a key came as Bearer", exchange.now)
+            self._judge(exchange, _token_in(field) or b"", binding.key)
 
     def _verify(self, raw: bytes, now: float) -> AcceptedToken:
         try:
             return self._prove(raw, now)
         except JoseError as error:
-            raise refusal(f"authenticate.token_{error.reason}", error.problem, self._realm) from error
+            raise self._challenges.token(f"token_{error.reason}", error.problem) from error
 
     def _prove(self, raw: bytes, now: float) -> AcceptedToken:
         token = split_unverified(raw, max_bytes=self._token_bytes)
@@ -75,6 +114,15 @@ class BearerMechanism:
             self._cache[field] = accepted
             while len(self._cache) > self._cache_count:
                 self._cache.popitem(last=False)
+
+
+def _token_in(field: bytes) -> bytes | None:
+    """The token in an Authorization field, by either scheme; None for other schemes."""
+    if field[:7].lower() == b"bearer ":
+        return field[7:].strip(b" ")
+    if field[:5].lower() == _DPOP:
+        return field[5:].strip(b" ")
+    return None
 
 
 def _expected(issuer: IssuerPolicy) -> Expected:
@@ -111,6 +159,7 @@ def _accept(claims: Mapping[str, Any], policy: IssuerPolicy, key_id: str) -> Acc
             for kind, name in (("token", token_id), ("subject", subject), ("client", client), ("key", key_id))
             if name
         ),
+        binding=binding_of(claims),
     )
 
 

@@ -1,16 +1,33 @@
 """What an operator may write about proving who calls."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from doorward.jose import ALGORITHMS, Algorithm
 from doorward.signatures import SignatureRefused
 from doorward.signatures.components import component
 from doorward.signatures.webhook import WebhookFormName
 
+ProofDemand: TypeAlias = Literal["if_bound", "any", "dpop", "certificate"]
+"""What a token must be bound to: nothing, but what it is bound to must be shown; a key or a certificate; a key (DPoP);
+a certificate (mutual TLS)."""
+
 LOCAL_AUDIENCE: Final = "urn:doorward:api"
 """`aud` of the tokens of Doorward's own identity provider. Their keys are of one installation, so it need not vary."""
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        text != f"{parts.scheme}://{parts.netloc}"
+        or parts.scheme not in {"https", "http"}
+        or parts.username is not None
+    ):
+        raise ValueError("is no origin: write https://api.example.com, with the port where it is not 443")
+    default = {"https": ":443", "http": ":80"}[parts.scheme]
+    return text.lower().removesuffix(default)
 
 
 class IssuerPolicy(BaseModel):
@@ -120,6 +137,23 @@ class AuthenticatePolicy(BaseModel):
     combined_caller: Literal["same", "token", "api_key", "signature"] = "same"
     """Who the caller is when an operation demands several credentials: all must name the same subject, or the
     subject of the one named here counts."""
+    proof: ProofDemand = "if_bound"
+    """Whether a token alone is enough. `if_bound`: for a token that its issuer bound to no key. `any`, `dpop`,
+    `certificate`: never; a token must be bound to a key or certificate (to a key; to a certificate), and whoever comes
+    with it must prove that they hold it. A stolen token is then of no use. API keys are no tokens: where an operation
+    takes them, it still does."""
+    proof_age_s: int = Field(default=60, ge=5, le=300)
+    """How old a proof without a nonce may be, in seconds. Longer means more proofs to remember, and more time for a
+    stolen one to be used before its owner's arrives."""
+    proof_nonce: Literal["optional", "required"] = "optional"
+    """Whether a proof must carry a nonce that the gateway gave out within two minutes, so that none can be made in
+    advance. Costs a client without one an additional round trip."""
+    proof_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(default=(), max_length=64, strict=False)
+    """Origins under which clients know this API, as the `htu` of their proofs has them (`https://api.example.com`).
+    Needed behind a proxy that does not tell how clients came. Empty: `https` (or how the client came) and the names of
+    `transport.hosts`; without those no proof is accepted, for a Host that the client chooses proves nothing."""
+    hosts: tuple[str, ...] = Field(default=(), strict=False)
+    """The names of `transport.hosts`; written there, not here."""
     message_signature: MessageSignaturePolicy = MessageSignaturePolicy()
     """What signed requests must prove, where the description has a scheme with `x-doorward: {signature: rfc9421}`."""
     hmac_signatures: tuple[HmacSignaturePolicy, ...] = Field(default=(), strict=False)

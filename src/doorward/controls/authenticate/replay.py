@@ -1,7 +1,7 @@
 """Proofs that may be used once: what was seen is remembered as long as it could be accepted again.
 
-A set that was emptied, by a restart, cannot say what came before: until nothing that old is accepted any more, it
-answers "unknown", and unknown is refused. It decides without I/O; the clock is handed in.
+A set that was emptied, by a restart, cannot say what came before: of anything that could have been used then it says
+"unknown", and unknown is refused. It decides without I/O; the clock is handed in.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ class OwnReplays:
 
 
 class NoReplays:
-    """Where nobody remembers proofs: none is accepted."""
+    """Where nobody remembers proofs for all who could be shown one: none is accepted."""
 
     __slots__ = ()
 
@@ -105,7 +105,7 @@ def once_check(replays: Callable[[], Replays]) -> Check:
             if sight == "seen":
                 raise proofs[0].refusal
             if sight == "unknown":
-                raise unavailable("nobody can tell whether this proof was used before")
+                raise proofs[0].unknown or unavailable("nobody can tell whether this proof was used before")
             del proofs[0]
 
     return check

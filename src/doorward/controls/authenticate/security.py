@@ -22,8 +22,10 @@ Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie", "signatu
 
 _BEARER: Final[Place] = ("bearer", "")
 _SIGNATURE: Final[Place] = ("signature", "")
-_SIGNED: Final = (MessageSignatureMechanism, HmacSignatureMechanism)
+_SELF_TELLING: Final = (BearerMechanism, MessageSignatureMechanism, HmacSignatureMechanism)
+"""Those that say themselves what is missing."""
 _BEARER_KINDS: Final = frozenset({"oauth2", "openIdConnect"})
+_DPOP: Final = "dpop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,33 @@ class _Alternative:
     scopes: frozenset[str]
 
 
-def compile_check(operation: Operation, policy: AuthenticatePolicy, credentials: Credentials) -> Check:
+def takes_tokens(operation: Operation) -> bool:
+    """Whether a caller may prove who they are by a token, which may be bound to a key."""
+    demanded = [requirement for requirement in operation.security if requirement]
+    return not demanded or any(_place(scheme) == _BEARER for requirement in demanded for scheme in requirement)
+
+
+def demands_proof(operation: Operation, policy: AuthenticatePolicy) -> bool:
+    """Whether a token that is bound to nothing is never enough for this operation."""
+    return takes_tokens(operation) and _as_described(operation, policy).proof != "if_bound"
+
+
+def compile_check(
+    operation: Operation, policy: AuthenticatePolicy, credentials: Credentials, *, asks_for_proofs: bool = True
+) -> Check:
     """The check that finds out who calls `operation`; sets `exchange.caller` and `exchange.scopes_demanded`.
 
     The alternatives of `security` are tried in order. A credential that is present and wrong is a denial, never a
     fall-through to the next alternative. An operation that asks for nothing, or makes it optional, still needs a
     bearer token or an API key: only the policy makes an operation public, and then nothing is compiled for it.
+    Without `asks_for_proofs` it is the check of a request that was admitted before: proofs were used up then.
     Errors: PolicyError when no alternative can be met by the mechanisms there are.
     """
+    policy = _as_described(operation, policy)
     places, alternatives = _alternatives(operation, policy)
-    mechanisms = tuple(_mechanism(place, policy, credentials) for place in places)
+    if policy.proof in {"any", "dpop"} and _BEARER in places:
+        _require_known_names(operation, policy)
+    mechanisms = tuple(_mechanism(place, policy, credentials, asks_for_proofs) for place in places)
     if len(mechanisms) == 1:
         return _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), policy.realm)
     return _several(mechanisms, alternatives, policy)
@@ -58,8 +77,25 @@ def proves_by_body(operation: Operation) -> bool:
     return any(scheme.signature == "hmac" for requirement in operation.security for scheme in requirement)
 
 
+def _as_described(operation: Operation, policy: AuthenticatePolicy) -> AuthenticatePolicy:
+    """The policy, with proofs demanded where the description takes tokens by the scheme DPoP only."""
+    schemes = {scheme for one in operation.security for scheme in one if _place(scheme) == _BEARER}
+    if policy.proof in {"dpop", "certificate"} or not schemes or any(each.http_scheme != _DPOP for each in schemes):
+        return policy
+    return policy.model_copy(update={"proof": "dpop"})
+
+
+def _require_known_names(operation: Operation, policy: AuthenticatePolicy) -> None:
+    if not policy.proof_origins and not policy.hosts:
+        raise PolicyError(
+            f"{operation.id} demands proofs, and nobody can tell whether one was made for this API",
+            key="transport.hosts",
+            hint="write the names clients use: transport: {hosts: [api.example.com]}, or authenticate.proof_origins",
+        )
+
+
 def _one(mechanism: Mechanism, scopes: tuple[frozenset[str], ...], realm: str) -> Check:
-    refuse = mechanism.missing if isinstance(mechanism, _SIGNED) else partial(missing, realm=realm)
+    refuse = mechanism.missing if isinstance(mechanism, _SELF_TELLING) else partial(missing, realm=realm)
 
     def check(exchange: Exchange) -> None:
         caller = mechanism(exchange)
@@ -75,6 +111,8 @@ def _several(
     mechanisms: tuple[Mechanism, ...], alternatives: tuple[_Alternative, ...], policy: AuthenticatePolicy
 ) -> Check:
     realm, combined = policy.realm, policy.combined_caller
+    by_token = next((each for each in mechanisms if isinstance(each, BearerMechanism)), None)
+    refuse = partial(missing, realm=realm) if by_token is None else by_token.missing
 
     def check(exchange: Exchange) -> None:
         # all of them, so that a wrong credential is noticed even where another one would do
@@ -91,7 +129,7 @@ def _several(
             if caller is chosen:
                 demanded.append(alternative.scopes)
         if chosen is None:
-            raise missing("no alternative of the description is met", realm)
+            raise refuse("no alternative of the description is met")
         exchange.caller = chosen
         exchange.scopes_demanded = tuple(demanded)
 
@@ -110,10 +148,10 @@ def _counted(callers: list[Caller], combined: Literal["same", "token", "api_key"
     return callers[0]
 
 
-def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credentials) -> Mechanism:
+def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credentials, asks_for_proofs: bool) -> Mechanism:
     location, name = place
     if location == "bearer":
-        return BearerMechanism(policy, credentials)
+        return BearerMechanism(policy, credentials, asks_for_proofs=asks_for_proofs)
     if location == "signature":
         return MessageSignatureMechanism(policy, credentials)
     if location == "hmac":
@@ -164,7 +202,7 @@ def _places(requirement: SecurityRequirement) -> list[Place] | None:
 def _place(scheme: SecurityScheme) -> Place | None:
     if scheme.signature:
         return _SIGNATURE if scheme.signature == "rfc9421" else ("hmac", scheme.name)
-    if scheme.kind in _BEARER_KINDS or (scheme.kind == "http" and scheme.http_scheme == "bearer"):
+    if scheme.kind in _BEARER_KINDS or (scheme.kind == "http" and scheme.http_scheme in {"bearer", _DPOP}):
         return _BEARER
     if scheme.kind == "apiKey" and scheme.location:
         return (scheme.location, scheme.parameter)

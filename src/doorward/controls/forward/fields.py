@@ -33,7 +33,7 @@ class Fields(dict[bytes, bytes | None]):
             # a part of a document cannot be checked against the schema of the whole
             dropped |= {b"range", b"if-range"}
         if not policy.pass_credentials:
-            dropped |= {b"authorization", b"x-api-key"} | credential_names(operation, "header")
+            dropped |= {b"authorization", b"dpop", b"x-api-key"} | credential_names(operation, "header")
         self._dropped = frozenset(dropped)
 
     def __missing__(self, name: bytes) -> bytes | None:
