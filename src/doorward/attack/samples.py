@@ -14,8 +14,8 @@ from doorward.attack.operator import SIGNERS_ARE, Signers
 from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
-from doorward.controls.validate.upload_sizes import FileSizes
 from doorward.controls.authenticate import demands_proof, takes_tokens
+from doorward.controls.validate.upload_sizes import FileSizes
 from doorward.media_types import is_json
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy
