@@ -35,13 +35,14 @@ def _pair(private: bytes) -> tuple[SigningKey, VerifyingKey]:
     return private_key_from_pem(private), public_key_from_pem(public_pem(private))
 
 
-PAIRS = {
-    "ed25519": _pair(generate_ed25519()[0]),
-    "ecdsa-p256-sha256": _pair(_pem(ec.generate_private_key(ec.SECP256R1()))),
-    "ecdsa-p384-sha384": _pair(_pem(ec.generate_private_key(ec.SECP384R1()))),
-    "rsa-pss-sha512": _pair(_pem(rsa.generate_private_key(65537, 2048))),
-    "hmac-sha256": shared_secret(bytes(range(32))),
+PEMS = {
+    "ed25519": generate_ed25519()[0],
+    "ecdsa-p256-sha256": _pem(ec.generate_private_key(ec.SECP256R1())),
+    "ecdsa-p384-sha384": _pem(ec.generate_private_key(ec.SECP384R1())),
+    "rsa-pss-sha512": _pem(rsa.generate_private_key(65537, 2048)),
+    "hmac-sha256": bytes(range(32)),
 }
+PAIRS = {name: shared_secret(private) if name == "hmac-sha256" else _pair(private) for name, private in PEMS.items()}
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)

@@ -247,6 +247,9 @@ def _field(name: str, parameters: Mapping[str, BareItem], message: Message) -> s
         raise SignatureRefused("invalid", f"the message has no field {name}")
     if "bs" in parameters:
         return ", ".join(serialize_bare(value) for value in raw)
+    if name == "set-cookie":
+        # Several of them cannot be told apart once they are joined (RFC 9421 section 2.1).
+        raise SignatureRefused("invalid", "set-cookie is covered by its bytes only: set-cookie with bs")
     text = b", ".join(raw).decode("latin-1")
     if "key" not in parameters and "sf" not in parameters:
         return text

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.controls.authenticate.partner import exchange_of
 
@@ -52,6 +52,7 @@ def test_a_full_set_takes_no_more_rather_than_forget() -> None:
     assert claimed(seen, b"c", at=200.0) == "first"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=60))
 def test_no_proof_passes_twice_while_it_could_be_accepted(steps: list[tuple[int, int]]) -> None:
     seen = ReplaySet(born_at=0.0, most=4)
