@@ -191,6 +191,12 @@ def test_a_websocket_does_not_open_by_a_signature(partner: Partner) -> None:
         pipeline_of(partner.credentials, operations=operations)
 
 
+def test_settings_of_a_scheme_that_nobody_has_do_not_load(partner: Partner) -> None:
+    with pytest.raises(PolicyError, match="no operation takes") as error:
+        pipeline_of(partner.credentials, authenticate={"hmac_signatures": [{"scheme": "hok"}]})
+    assert error.value.hint == "schemes: hook"
+
+
 def test_hosts_that_do_not_tell_each_other_take_no_signatures(partner: Partner) -> None:
     with pytest.raises(PolicyError, match="do not tell each other"):
         pipeline_of(partner.credentials, limits={"shared": {"url": "redis://127.0.0.1:6379", "hosts": 2}})

@@ -203,6 +203,7 @@ def compile_pipeline(
     Errors: PolicyError, naming the key that does not fit the description.
     """
     modes = policy.modes
+    _require_known_schemes(policy, description)
     address = _enforced(modes, ("limits", limits.address_check(policy.limits, counters)))
     gate = _enforced(modes, ("transport", transport.compile_check(policy.transport)))
     mask_key = hmac.digest(record_key, b"doorward masks 1", "sha256")
@@ -305,6 +306,24 @@ def _compile_plan(
 def _body_mode(operation: Operation, policy: ValidatePolicy, *, reads: bool) -> BodyMode:
     mode = validate.body_mode(operation, policy)
     return "read" if reads and mode == "stream" else mode
+
+
+def _require_known_schemes(policy: Policy, description: ApiDescription) -> None:
+    """Errors: PolicyError for settings of a scheme that no operation has: whoever wrote them believes in them."""
+    known = {
+        scheme.name
+        for operation in description.operations
+        for requirement in operation.security
+        for scheme in requirement
+        if scheme.signature == "hmac"
+    }
+    for settings in policy.authenticate.hmac_signatures:
+        if settings.scheme not in known:
+            raise PolicyError(
+                f"no operation takes plain HMAC signatures by a scheme {settings.scheme!r}",
+                key="authenticate.hmac_signatures",
+                hint=f"schemes: {', '.join(sorted(known)) or 'none has x-doorward: {signature: hmac}'}",
+            )
 
 
 def _require_signatures_can_be_checked(operation: Operation, policy: Policy) -> None:

@@ -17,7 +17,7 @@ import pytest
 from doorward.attack.case import Ask, Signing
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream
-from doorward.attack.signing import RequestSigner
+from doorward.attack.signing import RequestSigner, WebhookSigner
 from doorward.attack.wire import Answer, Connection, Target, request_bytes
 from doorward.cli.init import make_state
 from doorward.identity.signature_keys import Grant, add_public_key, add_shared_secret, revoke_signature_key
@@ -32,9 +32,21 @@ API: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "notes", "version": "1"},
     "components": {
-        "securitySchemes": {"signed": {"type": "http", "scheme": "signature", "x-doorward": {"signature": "rfc9421"}}}
+        "securitySchemes": {
+            "signed": {"type": "http", "scheme": "signature", "x-doorward": {"signature": "rfc9421"}},
+            "hook": {"type": "apiKey", "in": "header", "name": "X-Signature", "x-doorward": {"signature": "hmac"}},
+        }
     },
-    "paths": {"/notes": {"get": {"security": [{"signed": []}], "responses": {"200": NOTE}}}},
+    "paths": {
+        "/notes": {"get": {"security": [{"signed": []}], "responses": {"200": NOTE}}},
+        "/hook": {
+            "post": {
+                "security": [{"hook": []}],
+                "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}},
+                "responses": {"200": NOTE},
+            }
+        },
+    },
 }
 
 
@@ -52,9 +64,17 @@ class Site:
             "tls": {"certificate": ".doorward/tls/server.pem", "key": ".doorward/tls/server.key"},
             "issuer": {"listen": "127.0.0.1:0"},
             "workers": 2,
-            "roles": {"reader": ["GET /notes"]},
-            "limits": {"per_address": None},
-            "authenticate": {"message_signature": {"clock_skew_s": 0}},
+            "roles": {"reader": ["GET /notes"], "hooks": ["POST /hook"]},
+            "limits": {
+                "per_address": None,
+                "rules": [
+                    {"name": "slow", "by": ["caller"], "roles": ["hooks"], "rate": "5/second", "throttle_s": 30.0}
+                ],
+            },
+            "authenticate": {
+                "message_signature": {"clock_skew_s": 0},
+                "hmac_signatures": [{"scheme": "hook", "clock_skew_s": 0}],
+            },
         }
         (directory / "doorward.yaml").write_text(json.dumps(policy))
         private, public = generate_ed25519()
@@ -101,6 +121,28 @@ def test_a_signed_request_passes_once_whichever_worker_it_meets(site: Site) -> N
         raw = site.raw()
         answers = [site.send(raw) for _ in range(4)]
         assert [answer.status for answer in answers] == [200, 401, 401, 401]
+        assert {answer.denial for answer in answers[1:]} == {"authenticate.signature_replayed"}
+
+
+def test_a_webhook_passes_once_at_whichever_worker_and_is_held_back_like_others(site: Site) -> None:
+    grant = Grant(roles=["hooks"], lifetime_s=3600)
+    sealer = sealer_for(site.state / "keys")
+    record, secret = add_shared_secret(site.store, sealer, "hook", grant, now=time.time(), purpose="hmac")
+    signer = WebhookSigner(key_id=record.id, secret=secret)
+    fields = (("Content-Type", "application/json"),)
+
+    def raw() -> bytes:
+        ask = signer.signed(Ask(method="POST", target="/hook", body=b"{}", headers=fields), Signing())
+        assert ask.finish is not None
+        signed = ask.finish(ask, site.target.authority)
+        return request_bytes("POST", "/hook", signed.headers, b"{}", authority=site.target.authority)
+
+    while site.send(raw()).status != 200:
+        pass
+    for _ in range(10):
+        kept = raw()
+        answers = [site.send(kept) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 401, 401]
         assert {answer.denial for answer in answers[1:]} == {"authenticate.signature_replayed"}
 
 

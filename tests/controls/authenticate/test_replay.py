@@ -6,7 +6,7 @@ from tests.controls.authenticate.partner import exchange_of
 from doorward.attack.case import Ask
 from doorward.controls.authenticate.replay import OwnReplays, ReplaySet, once_check
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Pending, SingleUse
+from doorward.exchange import Caller, Exchange, Pending, SingleUse
 
 REFUSAL = Denied("authenticate.signature_replayed", "seen")
 
@@ -46,6 +46,14 @@ def test_void_proofs_are_forgotten() -> None:
         assert len(seen) <= 60 + 8 + 1
 
 
+def test_a_clock_set_back_makes_nothing_acceptable_again() -> None:
+    seen = ReplaySet(born_at=0.0)
+    assert claimed(seen) == "first"
+    assert claimed(seen, b"later", at=300.0) == "first"
+    assert claimed(seen, now=120.0) == "unknown"
+    assert claimed(seen, b"later", at=300.0, now=290.0) == "seen"
+
+
 def test_a_full_set_takes_no_more_rather_than_forget() -> None:
     seen = ReplaySet(born_at=0.0, most=2)
     assert [claimed(seen, name) for name in (b"a", b"b", b"c", b"a")] == ["first", "first", "unknown", "seen"]
@@ -68,6 +76,7 @@ def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
     replays = OwnReplays(born_at=0.0)
     check = once_check(lambda: replays)
     first, second = exchange_of(Ask(), now=101.0), exchange_of(Ask(), now=102.0)
+    second.caller = Caller(subject="partner", kind="signature", issuer="urn:doorward:signature")
     first.single_use.append(proof())
     second.single_use.append(proof())
     check(first)
@@ -75,6 +84,7 @@ def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
     with pytest.raises(Denied) as denied:
         check(second)
     assert denied.value is REFUSAL
+    assert second.caller is None
 
 
 def test_the_check_lets_pass_what_has_nothing_to_use_up() -> None:

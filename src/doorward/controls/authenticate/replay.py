@@ -28,13 +28,14 @@ class ReplaySet:
     ['first', 'seen']
     """
 
-    __slots__ = ("_born_at", "_by_end", "_count", "_most")
+    __slots__ = ("_born_at", "_by_end", "_count", "_forgotten", "_most")
 
     def __init__(self, *, born_at: float, most: int = PROOFS_MOST) -> None:
         """`born_at`: Unix seconds since when everything was noted."""
         self._born_at, self._most = born_at, most
         self._by_end: dict[int, set[bytes]] = {}
         self._count = 0
+        self._forgotten = -1
 
     def __len__(self) -> int:
         return self._count
@@ -47,18 +48,24 @@ class ReplaySet:
         if usable_from <= self._born_at:
             return "unknown"
         self._forget(now)
+        end = int(until // _WIDTH_S)
+        if end <= self._forgotten:
+            # The clock was set back: what it makes acceptable again was forgotten already.
+            return "unknown"
         if any(proof in proofs for proofs in self._by_end.values()):
             return "seen"
         if self._count >= self._most:
             return "unknown"
-        self._by_end.setdefault(int(until // _WIDTH_S), set()).add(proof)
+        self._by_end.setdefault(end, set()).add(proof)
         self._count += 1
         return "first"
 
     def _forget(self, now: float) -> None:
-        current = int(now // _WIDTH_S)
-        over = [end for end in self._by_end if end < current]
-        for end in over:
+        before = int(now // _WIDTH_S) - 1
+        if before <= self._forgotten:
+            return
+        self._forgotten = before
+        for end in [end for end in self._by_end if end <= before]:
             self._count -= len(self._by_end.pop(end))
 
 
@@ -102,6 +109,9 @@ def once_check(replays: Callable[[], Replays]) -> Check:
         proofs = exchange.single_use
         while proofs:
             sight = replays().claim(exchange, proofs[0])
+            if sight != "first":
+                # Whoever repeats a proof is not the one it proves: nothing is put down to them.
+                exchange.caller = None
             if sight == "seen":
                 raise proofs[0].refusal
             if sight == "unknown":
