@@ -71,6 +71,8 @@ _DECODED_SHARE: Final = 4
 """Decoding a text once more costs a quarter of what judging it does."""
 _TEXT_COST: Final = 48
 """What a judge spends on any text, however short, in characters: many small texts cost more than one large one."""
+_MARKUP: Final = BIT["xss"] | BIT["ssi"] | BIT["xxe"]
+"""The classes that what reads markup may be led to."""
 MessageCheck = Callable[[Exchange, str], None]
 
 
@@ -227,7 +229,7 @@ def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int
                 yield folded, prefilter.bits(folded.encode("utf-8", "replace"))
             resolved = markup_reading(reading)
             if resolved is not None:
-                yield resolved, prefilter.bits(resolved.encode("utf-8", "replace")) & BIT["xss"]
+                yield resolved, prefilter.bits(resolved.encode("utf-8", "replace")) & _MARKUP
             hidden = base64_reading(reading)
             if hidden is not None:
                 yield hidden, prefilter.bits(hidden.encode("ascii"))

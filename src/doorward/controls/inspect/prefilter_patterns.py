@@ -44,7 +44,13 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     ),
     # NUL and the no-break space part words for the lexer, as they do for some databases, but are no `\s` here.
     (BIT["sql"], r"\x00|\xc2\xa0|\bcase\s+when\b"),
-    (BIT["sql"], r"\bunion\b[\s(]*(?:all|distinct|select|/)|\bselect\b.*\bfrom\b|\bdrop\s+(?:table|database)"),
+    (
+        BIT["sql"],
+        (
+            r"(?:\b|[0-9])union\b[\s(]*(?:all|distinct|select|/)|\b(?:intersect|minus|except)\s+(?:all\s+)?select\b"
+            r"|\bprocedure\s+analyse|\$\$[\s)]*[;a-z]|\bselect\b.*\bfrom\b|\bdrop\s+(?:table|database)"
+        ),
+    ),
     (
         BIT["sql"],
         r"\b(?:declare|exec|execute|set)\s+(?:@|xp_|sp_|master|immediate)|\b(?:create|alter|truncate|drop)\s+\w+\s+\w",
@@ -55,7 +61,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         BIT["sql"],
         (
             r"\b(?:sleep|benchmark|pg_sleep|load_file|extractvalue|updatexml|randomblob|dbms_\w+|utl_\w+"
-            r"|xp_\w+|sp_\w+|char|chr|concat|ascii|substr|substring|convert|cast|if|ifnull|elt|version|database|user"
+            r"|xp_\w+|sp_\w+|char|chr|concat|ascii|substr|substring|convert|cast|i?if|ifnull|isnull|json_extract"
+            r"|jsonb_\w+|bfilename|repeat|elt|version|database|user"
             r"|current_user|system_user|exists|case|sqlite_version|ctxsys|ordsys|xmltype|make_set|lower|hex|unhex|len"
             r"|length"
             r"|count|password|md5|sha1|mid|bin|ord)\s*[(.]"
@@ -70,7 +77,13 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         ),
     ),
     # markup and script
-    (BIT["xss"], r"<[\s\x00/!?a-z%&]"),
+    (
+        BIT["xss"],
+        (
+            r"<[\s\x00/!?a-z%&]|\xc2\xbc/?[a-z]|[\[\]()!+{}]{12}|\(\s{0,4}(?:alert|prompt|confirm|eval)\s{0,4}\)"
+            r"|\+adw[-a]|&#x?0{2}"
+        ),
+    ),
     (BIT["xss"], r"\bon[a-z]+[\s\x00/]*="),
     (
         BIT["xss"],
@@ -98,7 +111,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["xss"],
         (
-            r"\.\w{3,10}\s{0,4}\(\s{0,4}(?:alert|eval|prompt|confirm|print|fetch)\s{0,4}[,)]|=\s{0,4}(?:eval|alert|prompt"
+            r"\.\w{3,10}\s{0,4}\(\s{0,4}(?:alert|eval|prompt|confirm|print|fetch)\s{0,4}[,)]|=\s{0,4}(?:eval|alert"
+            r"|prompt"
             r"|confirm|function)\s{0,4}[;,]"
         ),
     ),
@@ -125,7 +139,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["command"],
         (
-            r"(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow|boot\.ini|\\sam\b|c:"
+            r"^\s*-(?:o\s*proxycommand|-[a-z-]{3,24}[= ])|(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow"
+            r"|boot\.ini|\\sam\b|c:"
             r"|%[a-z]{3,24}%)"
         ),
     ),
@@ -133,7 +148,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["traversal"],
         (
-            r"%(?:25){0,3}(?:c[01]|e0|f[08c])|0x(?:2[ef]|5c)|\.[\xe2\xee\xef]|^[\x00-\x20]*\.[a-z]"
+            r"%%3[25]|%(?:25){0,3}(?:c[01]|e0|f[08c])|0x(?:2[ef]|5c)|\.[\xe2\xee\xef]|^[\x00-\x20]*\.[a-z]"
             r"|\.[\s\x00-\x1f]?[./\\]|\.\.|\x00"
             r"|[/\\]\.|\b[0-9]f(?:etc|boot|win)|\?\?[/\\]"
         ),
@@ -151,7 +166,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["traversal"],
         (
-            r"(?:^|[^a-z])[a-z]:[/\\]{1,4}\w|\\\\[\w.?]+\\|\b(?:file|php|zip|phar|expect|netdoc|glob|ogg|rar|zlib"
+            r"(?:^|[^a-z])[a-z]:[/\\]{1,4}\w|\\\\[\w.?]+\\|\b(?:file|data|php|zip|phar|expect|netdoc|glob|ogg|rar|zlib"
             r"|compress\.(?:zlib|bzip2)"
             r"|jar:[a-z]{2,5}):/|[/\\]etc[/\\]|\xef\x80\xa5|\xee\xbf\x88|boot\.ini|win\.ini|web-inf|meta-inf|passwd"
             r"|\.htaccess|\.ssh"
@@ -164,7 +179,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
             r"\$(?:ne|eq|gt|lt|nin|in|n?or|and|not|exists|type|expr|jsonschema|mod|regex|text|where|all|elemmatch"
             r"|size|function|accumulator|lookup"
             r"|search|comment|natural|slice|meta|rename|unset|inc|push|pull|set|options|near|geo|within|box|bits|out"
-            r"|merge|union|facet|project|match|group)"
+            r"|merge|union|facet|project|match|group|graph|query|orderby|explain|bucket|sample"
+            r"|unwind|redact|func)"
         ),
     ),
     (
@@ -177,7 +193,10 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["nosql"],
         (
-            r"'\s{0,8}(?:\|\||&&)|\bdb\.\w+\.|\bthis\.\w+\.(?:match|charat|substr|startswith|length)|\btojson"
+            r"'\s{0,8}(?:\|\||&&)|\}\s{0,4},\s{0,4}\{\s{0,4}['\w$]|\}\s{0,4}[\])]\s{0,4},\s{0,4}\$|^\s{0,8}(?:\|\|"
+            r"|&&|(?:return\s+\(?\s*)?this\.|function\s*\w*\s*\(|\(\)\s*=>)|\bmatch\s+\(|\bload\s+csv\b"
+            r"|\bcall\s+(?:db|apoc)|\ballow\s+filtering|\breturn\s.*\bunion\b|\bdb\.\w+[.(]|\bthis\.\w+\.(?:match"
+            r"|charat|substr|startswith|length)|\btojson"
             r"|\bthis\.constructor|\bobject\.keys\(this"
         ),
     ),
@@ -185,7 +204,10 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["ldap"],
         (
-            r"\([\s]{0,4}[&|!]|\)[\s)]{0,8}[&|!]?\s{0,4}\(|\*\s{0,4}\)|=\s{0,4}\*\s{0,4}\)|\*\(\s{0,4}\)?[|&!]|^\)"
+            r"\(\s{0,4}(?:objectclass|objectcategory|useraccountcontrol|samaccounttype|userpassword)\W|^[\s(]{0,4}[&"
+            r"|!]?\([a-z]{1,24}=\*"
+            r"|\)\)+\s{0,4}(?:\x00|%00)|\([\s]{0,4}[&|!]|\)[\s)]{0,8}[&|!]?\s{0,4}\(|\*\s{0,4}\)|=\s{0,4}\*\s{0,4}\)"
+            r"|\*\(\s{0,4}\)?[|&!]|^\)"
             r"|^%(?:2[1689a]|7c|5c|00)$"
         ),
     ),
@@ -207,7 +229,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["template"],
         (
-            r"\{\{|[$#*@~%]\{|\{%|<%|\[\[\s{0,4}\$\{|\{[0-9'$]|@\(|[<\[]#[a-z]|\{/?(?:php|system|self|include|fetch"
+            r"\{\{|[$#*@~%]!?\{|\{%|<%|\[\[\s{0,4}\$\{|\{[0-9'$(]|@\(|@(?:html\.raw|datetime\.now|system\."
+            r"|process\.start|appdomain|environment\.)|[<\[]#[a-z]|\{/?(?:php|system|self|include|fetch"
             r"|literal|if\s|smarty|eval|math|function)"
         ),
     ),
@@ -231,7 +254,15 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     ),
     (
         BIT["ssrf"],
-        r"\b(?:https?|ftps?|wss?|url|rtmp|feed|rsync|git|svn|sip|nntp):(?:[/\\]{0,8}[0-9\[]|https?:|[/\\]{3})",
+        (
+            r"\.(?:rbndr\.us|1u\.ms|rebind\.|r3dir\.|ceye\.io|dnslog\.|burpcollaborator|oastify|interact(?:sh)?\."
+            r"|oast\.|requestrepo"
+            r"|nip\.io|sslip\.io|xip\.|localtest\.me|lvh\.me|vcap\.me|traefik\.me|backname\.io)|\b(?:https?|ftps?"
+            r"|wss?|url|rtmp|feed|rsync|git|svn|sip|nntp):(?:[/\\]{0,8}[0-9\[]|https?:|[/\\]{3})"
+            r"|[/\\]{2}[a-z][a-z0-9.-]{0,62}:(?:2[2-9]|2[0-9]{3}|389|445|3306|3389|5[0-9]{3}|6379|6443|7001"
+            r"|8[0-9]{3}|9[0-9]{3}|1[0-9]{4}"
+            r"|27017|50070)\b|://[^\s/]{1,128}[ \t]{1,4}[&#]?@"
+        ),
     ),
     (
         BIT["ssrf"],
@@ -246,7 +277,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["xxe"],
         (
-            r"<!(?:entity|doctype|attlist|element|notation|\[cdata)|<(?:\w{1,16}:)?include\s|xinclude|<xsl:"
+            r"\]\]>|^[\s'\x22]{0,4}[&%][a-z_][a-z0-9_.-]{0,31};[\s'\x22]{0,4}$|<!(?:entity|doctype|attlist|element"
+            r"|notation|\[cdata)|<(?:\w{1,16}:)?include\s|xinclude|<xsl:"
             r"|<\?xml-stylesheet|xsl:version|=\s{0,4}[\x22'](?:java|clitype|alias):"
             r"|php\.net/xsl|xml\.apache\.org/|saxon\.sf|exslt\.org|icl\.com/saxon|schemas-microsoft-com:xslt"
             r"|oracle\.com/xsl|<(?:msxsl|xalan|lxslt|exploit|exsl):|php:function|unparsed-text|\bdocument\s{0,4}\("
@@ -265,10 +297,11 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["crlf"],
         (
-            r"(?:[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9])[\s\x00]{0,8}(?:[a-z][a-z0-9-]{1,48}[\s\x00]{0,8}(?::|%3a)|http/"
-            r"|<|rcpt|mail from|ehlo|helo|data|[a-z][0-9]{1,4}\s|slaveof|replicaof|flush|bgsave|config|eval"
+            r"(?:[\r\n]|\xc2\x85|\xc4[\x8a\x8d]"
+            r"|\xe2\x80[\xa8\xa9])[\s\x00]{0,8}(?:[a-z][a-z0-9-]{1,48}[\s\x00]{0,8}(?::|%3a)|http/"
+            r"|<|rcpt|mail from|ehlo|helo|data|quit|rset|[a-z][0-9]{1,4}\s|slaveof|replicaof|flush|bgsave|config|eval"
             r"|(?:set|add|get|delete|stats|incr|post)\s|\*[0-9]|\[?(?:info|warn|error|debug|notice|critical|fatal"
-            r"|alert|[0-9]))"
+            r"|alert|[0-9]))|[\s+]http/1\.[01]\s{0,4}[\r\n]"
         ),
     ),
     # objects of JavaScript
@@ -280,7 +313,8 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
             r"ro0ab|aced0005|\xc2\xac\xc3\xad|aaeaaad/|typeconfuse|objectdataprovider|\$type|clr-namespace"
             r"|[oc]:\+?[0-9]{1,4}:|c(?:os|posix|nt|__builtin__|builtins|subprocess|commands|sys|runpy|pty)[\r\n]"
             r"|!!python|yaml\.org,2002|gasv|ga[jnr][jy]"
-            r"|y(?:29zc|3bvc2l4|19fynvp|2j1awx0|3n1ynby)|\\x80\\x0|!ruby/|\x04\x08|\\x04\\x08|bah(?:bc|vo|7[bc])|_\$\$|!!(?:javax?"
+            r"|y(?:29zc|3bvc2l4|19fynvp|2j1awx0|3n1ynby)|\\x80\\x0|!ruby/|\x04\x08|\\x04\\x08|bah(?:bc|vo|7[bc])"
+            r"|_\$\$|!!(?:javax?"
             r"|com|org|ch|sun)\.|(?:com\.sun|sun|javax?|org\.\w+|ch\.qos|com\.\w+|oracle|net\.sf"
             r"|br\.com)\.\w+.*[\x22']"
         ),

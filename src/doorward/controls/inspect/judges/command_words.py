@@ -10,8 +10,11 @@ INTERPRETERS: Final = frozenset(
         "certutil", "rundll32",
     }
 )  # fmt: skip
+LEADS: Final = frozenset({"eval", "exec", "command", "builtin", "then", "do", "else", "call"})
+"""Words before a command that belong to the shell."""
 ENGLISH: Final = frozenset(
     {
+        "install", "screen", "comm", "diff", "timeout",
         "at", "cat", "copy", "cut", "date", "del", "echo", "env", "export", "find", "finger", "fold", "free",
         "groups", "head", "help",
         "history", "host", "id", "join", "kill", "last", "less", "look", "mail", "make", "man", "mount", "more",
@@ -43,7 +46,17 @@ WORDS: Final = INTERPRETERS | ENGLISH | frozenset(
         "start-process",
         "bitsadmin", "regsvr32", "attrib", "cacls", "icacls", "fsutil", "vssadmin", "bcdedit", "diskpart",
         "mimikatz", "busybox", "ip", "tac", "sha1sum", "md5sum",
-        "lynx", "fetch", "phpinfo", "getmac", "driverquery", "quser", "qwinsta", "arp", "tnsping", "sc", "at.exe",
+        "lynx", "fetch", "phpinfo", "zcat", "zgrep", "bzcat", "xzcat", "zstdcat", "zless", "diff", "cmp", "comm", "tr",
+        "git", "pip", "pip3", "npm", "npx", "yarn", "docker", "podman", "kubectl", "helm", "sqlite3", "mongo",
+        "redis-cli", "aws", "gcloud", "java", "javac", "cargo", "timeout", "strace", "gdb", "tclsh", "screen", "tmux",
+        "killall5", "pkexec", "doas", "getcap", "setcap", "mkpasswd", "chattr", "lsattr", "lscpu", "lsblk", "pstree",
+        "rmmod",
+        "ssh-copy-id", "ssh-keygen", "install", "ps2", "htop", "vmstat", "iostat", "showmount", "rpcinfo", "smbclient",
+        "ldapsearch", "dig", "hping3", "masscan", "bcdboot", "findstr", "forfiles", "hh", "msiexec", "cmstp",
+        "odbcconf",
+        "invoke-command", "get-wmiobject", "get-service", "set-content", "out-file", "new-item", "remove-item",
+        "copy-item", "get-acl", "get-item", "start-job", "start-sleep", "stop-process", "restart-computer", "getmac",
+        "driverquery", "quser", "qwinsta", "arp", "tnsping", "sc", "at.exe",
     }
 )  # fmt: skip
 
@@ -59,7 +72,9 @@ _FILE: Final = re.compile(
     r"[\w-]+\.(?:txt|php|ini|conf|log|sh|py|pl|exe|bat|ps1|html?|sql|jsp|aspx?|bak|env|key|pem)\b|\betc/|\bpasswd\b"
 )
 _QUOTED: Final = re.compile(r"[\"'$`<>\\]")
-_COMES_AT_ONCE: Final = re.compile(r"-{1,2}\w|/|\.{1,2}/|~/|\$|\*(?! \*)|[A-Za-z]:(?:[\\/]|\s|$)|[\"'`<>%\\]")
+_COMES_AT_ONCE: Final = re.compile(
+    r"-{1,2}\w|/|\.(?=\s|$)|\.{1,2}/|~/|\$|\*(?! \*)|[A-Za-z]:(?:[\\/]|\s|$)|[\"'`<>%\\]"
+)
 _READERS: Final = frozenset(
     {
         "type",
@@ -111,6 +126,14 @@ _SUBCOMMANDS: Final[dict[str, frozenset[str]]] = {
     "type": frozenset({"con"}),
     "echo": frozenset({"vulnerable"}),
     "uname": frozenset({"-a"}),
+    "ps": frozenset({"aux", "axu", "auxww", "ax", "ef"}),
+    "docker": frozenset({"ps", "run", "exec", "images", "info"}),
+    "kubectl": frozenset({"get", "exec", "auth", "config"}),
+    "git": frozenset({"clone", "config", "log", "status"}),
+    "pip": frozenset({"install", "download"}),
+    "pip3": frozenset({"install", "download"}),
+    "npm": frozenset({"i", "install", "exec"}),
+    "bcdboot": frozenset({"/r"}),
     "which": INTERPRETERS,
     "netsh": frozenset({"firewall", "advfirewall", "interface"}),
     "apt-get": frozenset({"install"}),
@@ -122,6 +145,8 @@ def takes(name: str, arguments: str) -> bool:
     """Whether the text after a command's name reads as its arguments: an option, a path, a file, an address."""
     if not arguments or arguments.startswith("- "):
         return False
+    if arguments.startswith("<<<"):
+        return True  # a string as input
     if name in ENGLISH:  # what makes it a command line must come at once, or it is a sentence
         if not (_COMES_AT_ONCE.match(arguments) or name in _NUMBERED | _ADDRESSED | _READERS or name in _SUBCOMMANDS):
             return name in {"echo", "print"} and bool(_QUOTED.match(arguments))

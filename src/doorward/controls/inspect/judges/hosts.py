@@ -59,6 +59,12 @@ _WILDCARDS: Final = (
 """Domains whose names mean the address they hold."""
 
 
+_EXAMPLES: Final = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32"))
+)
+"""What documents take for examples (RFC 5737, 3849): it leads nowhere."""
+
+
 def place_of(host: str) -> Place:
     """Where a host as it stands in a URL lies.
 
@@ -85,6 +91,12 @@ def place_of(host: str) -> Place:
         inner = address_of(".".join(match.groups()))
         return "" if inner is None else _place(inner)
     return ""
+
+
+def is_rebinding(name: str) -> bool:
+    """Whether the name belongs to a domain that exists to mean two machines, or an inner one, or to be noticed."""
+    name = name.lower().rstrip(".")
+    return name.endswith(_REBINDING) or (name.endswith(_WILDCARDS) and place_of(name) not in {"", "private"})
 
 
 def address_of(name: str) -> ipaddress.IPv4Address | None:
@@ -116,7 +128,8 @@ def _place_of_v6(text: str) -> Place:
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
-        return ""
+        plain = address_of(text)
+        return "" if plain is None else _place(plain)  # `[127.0.0.1]`
     inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
     number = int(address)
     if inner is None and number >> 96 == 0x0064FF9B << 64 >> 64 and number >> 32 << 32 != number:
@@ -135,4 +148,6 @@ def _place(address: Address) -> Place:
         return "unspecified"
     if address.is_link_local:
         return "link-local"
+    if any(address.version == network.version and address in network for network in _EXAMPLES):
+        return ""
     return "private" if address.is_private else ""

@@ -10,20 +10,24 @@ from typing import Final
 from doorward.controls.inspect.judges.prose import is_prose
 from doorward.controls.inspect.verdict import Verdict
 
-_CONDITION: Final = r"[A-Za-z][\w;.-]{0,48}\s{0,4}(?:[~<>]|:[\w.:]{0,48}:?)?="
+_CONDITION: Final = r"[A-Za-z0-9][\w;.-]{0,48}\s{0,4}(?:[~<>]|:[\w.:]{0,48}:?)?="
 _OPENS: Final = re.compile(rf"\(\s{{0,4}}[&|!]\s{{0,4}}\(?\s{{0,4}}{_CONDITION}")
 _GOES_ON: Final = re.compile(
     rf"[\s)]{{0,8}}[&|!]?\s{{0,4}}\(\s{{0,4}}(?:[&|!]\s{{0,4}}\(?\s{{0,4}})?(?:{_CONDITION}|[&|!]\s{{0,4}}[()]|\))"
 )
 _ENDS: Final = re.compile(r"[)\s]{0,8}(?:\x00|%00|\\00|\(?[&|!]\(?\s{0,4}(?:[|&(]|$)|$)")
 _DIRECTORY: Final = re.compile(
-    r"\(\s{0,4}(?:objectClass|objectCategory|uid|cn|sn|dn|ou|givenName|mail|userPassword|member(?:Of|Uid)?"
+    r"\(\s{0,4}(?:objectClass|objectCategory|userPassword|sAMAccountType"
+    r"|userAccountControl(?::[\d.]{1,32}:)?)\s{0,4}[~<>]?=\s{0,4}[\w*]{1,64}\s{0,4}\)"
+    r"|^[\s(]{0,4}[&|!]?\(\s{0,4}(?:uid|cn|sn|mail|objectClass|userPassword|sAMAccountName)=\*\)?\s{0,4}$"
+    r"|\(\s{0,4}(?:objectClass|objectCategory|uid|cn|sn|dn|ou|givenName|mail|userPassword|member(?:Of|Uid)?"
     r"|sAMAccountName|userPrincipalName"
     r"|homeDirectory|uidNumber|gidNumber)\s{0,4}=\s{0,4}\*\s{0,4}\)",
     re.IGNORECASE,
 )
 _ALTERNATIVE: Final = re.compile(
-    r"\*\s{0,4}\)\s{0,4}\)?\s{0,4}[&|!(]|\*\)\)+\s{0,4}(?:\x00|%00|$)|^\*\)+$|\*\(\s{0,4}\)?[|&!]"
+    r"\)\)+\s{0,4}(?:\x00|%00)|\*\s{0,4}\)\s{0,4}\)?\s{0,4}[&|!(]|\*\)\)+\s{0,4}(?:\x00|%00|$)|^\*\)+$"
+    r"|\*\(\s{0,4}\)?[|&!]"
 )
 
 

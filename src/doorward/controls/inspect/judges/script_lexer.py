@@ -29,8 +29,32 @@ _COMPUTED: Final = re.compile(
     r"\s*(?:(?:top|self|window|parent|this|frames|globalThis)\s?\[\s?[\"'`/]|(?:new\s+)?Function\s?\(\s?[\"'`])"
 )
 _CALL_ALONE: Final = re.compile(
-    r"\s*(?:alert|prompt|confirm|eval)(?:[(`]|\s+\((?=[\d\"'`/)]))[^\n]{0,256}[)`][\s;/]*\Z"
+    r"\s*(?:(?:window|self|top|parent|this|globalThis|frames|document\.defaultView)\s?\.\s?)?"
+    r"(?:(?:alert|prompt|confirm|eval)(?:[(`]|\s+\((?=[\d\"'`/)])|\s?\.\s?(?:call|apply|bind)\s?[(`])"
+    r"|\(\s{0,4}(?:alert|prompt|confirm|eval)\s{0,4}\)\s{0,4}[(`]|(?:setTimeout|setInterval"
+    r"|setImmediate)\s?\(\s{0,4}(?:alert|prompt|confirm"
+    r"|eval)\b|(?:new\s{1,4})?(?:Function|(?:\w{1,16}|\[\]|\(\))\.constructor)\s?`)[^\n]{0,256}[)`][\s;/]*\Z"
 )
+_SENDS: Final = re.compile(
+    r"[\"'`](?:https?:)?//[^\"'`\s]{1,128}(?:[\"'`]\s{0,4}(?:\+|,|\.concat\()\s{0,4}(?:\w{1,16}\()?"
+    r"|\$\{)\s{0,4}(?:document\s?\.\s?(?:cookie|body|domain"
+    r"|documentElement|location)|localStorage|sessionStorage|escape\(|btoa\(|encodeURI\w{0,9}\(document)"
+    r"|\bsendBeacon\s?\(\s?[\"'`](?:https?:)?//[^\"'`]{1,128}[\"'`]\s?,\s?document"
+)
+"""What the page holds, sent to another host."""
+_LOADS: Final = re.compile(
+    r"(?:^|[;,({\s])(?:import|importScripts|\$\.getScript|jQuery\.getScript)\s?\(\s?[\"'`](?:https?:)?//"
+    r"|\blocation(?:\s?\.\s?href)?\s?=\s?[\"'`]\s{0,4}(?:java|vb)script:"
+    r"|\.src\s?=\s?[\"'`](?:https?:)?//[^\"'`]{1,128}[\"'`]\s?\+\s?document"
+    r"|\bonerror\s?=\s?(?:alert|eval|prompt|confirm)\b|\beval\s?\(\s?(?:\w{1,16}\s?\+|atob|unescape|String\."
+    r"|name\s?\)|location|decodeURI|document)"
+    r"|\b(?:window|self|top|content|parent|frames|globalThis)\s?\[\s?\w{1,16}\s?\]\s?\("
+    r"|\bfunction\s?\(\s?\)\s?\{\s?(?:alert|prompt|confirm|eval)\s?\([^{}]{0,64}\}\s?\)?\s?\("
+)
+"""Foreign code fetched and run, or text run as code."""
+_SIGNS_ONLY: Final = re.compile(r"[\[\]()!+{}\-~]{12,}+")
+"""JavaScript without letters (JSFuck): brackets and signs make every value."""
+_FALSY: Final = re.compile(r"!!?\[\]|\+\[\]|\+!\+|\[\]\[|\+\{\}")
 
 
 def runs_code(text: str, start: int = 0) -> bool:
@@ -44,6 +68,15 @@ def runs_code(text: str, start: int = 0) -> bool:
 def ends_neutral(text: str) -> bool:
     """Whether the end takes care of the page's own closing quote: by a comment, or by opening a string again."""
     return _ENDS.search(text, max(0, len(text) - 96)) is not None
+
+
+def takes_over(text: str) -> bool:
+    """Whether a script sends away what the page holds, fetches foreign code or runs text; or has no letters at all."""
+    found = _SENDS.search(text) or _LOADS.search(text)
+    if found is not None:
+        return _PROSE.search(text, max(0, found.start() - 64), found.start()) is None
+    signs = _SIGNS_ONLY.search(text)
+    return signs is not None and len(_FALSY.findall(signs[0])) >= 3
 
 
 def is_single_call(text: str) -> bool:

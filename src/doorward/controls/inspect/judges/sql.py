@@ -5,6 +5,7 @@ statement) and inside each kind of quote. In a quote it is harmless until it clo
 then be able to follow a string in SQL; honest apostrophes fail there, because prose goes on with a word.
 """
 
+from doorward.controls.inspect.judges.prose import prose_words
 from doorward.controls.inspect.judges.sql_grammar import (
     COMMENT_END,
     LOGIC,
@@ -14,10 +15,12 @@ from doorward.controls.inspect.judges.sql_grammar import (
     has_construct,
     is_cut,
     is_word,
+    names_derived,
     ordering,
     orders_by_call,
     subselect,
     tautology,
+    waits,
 )
 from doorward.controls.inspect.judges.sql_lexer import Token, breakout, tokens
 from doorward.controls.inspect.judges.sql_statements import statement
@@ -47,6 +50,10 @@ def judge(value: str) -> Verdict | None:
     verdict = _as_it_stands(tokens(value))
     if verdict is not None:
         return verdict
+    if "$$" in value:  # a string of PostgreSQL
+        verdict = _leaves_quote(tokens(value, start=value.find("$$") + 2), "'")
+        if verdict is not None and verdict.score >= 80:
+            return verdict
     for quote in ("'", '"', "`"):
         if quote in value:
             starts = {breakout(value, quote)}
@@ -55,9 +62,18 @@ def judge(value: str) -> Verdict | None:
             for start in starts:
                 if start > 0:
                     verdict = _leaves_quote(tokens(value, start=start), quote)
-                    if verdict is not None:
+                    if verdict is not None and (verdict.score >= _SURE or not _opens_in_prose(value, start - 1)):
                         return verdict
     return None
+
+
+_SURE = 90
+"""From this score on no sentence around it explains a construct."""
+
+
+def _opens_in_prose(value: str, position: int) -> bool:
+    """Whether the quote there begins a quotation in a sentence (`set it to '*' to allow all`): it ends no value."""
+    return position > 0 and value[position - 1] in " \t\n([{=>" and prose_words(value, position) >= 2
 
 
 def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
@@ -74,6 +90,8 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + "cuts the rest off by a comment", 80) if _cuts(first, quote, closed > 0) else None
     if first.kind == ";":
         return _after_semicolon(tail, left)
+    if names_derived(tail, 0):
+        return _verdict(left + "ends the query it stands in, and names it", 85)
     if first.kind == "(" and (
         subselect(tail, 0) or (len(tail) > 2 and is_word(tail[1], {"select"}) and is_word(tail[2], {"top", "distinct"}))
     ):
@@ -83,7 +101,7 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
     if first.kind == "word" and tail[-1].kind == "comment" and statement(tail, 0, strict=False):
         return _verdict(left + "adds a second statement", 85)
     if first.text in LOGIC and first.kind in {"word", "operator"}:
-        found = _condition(tail, left)
+        found = _condition(tail, left, quote)
         if found is not None:
             return found
     construct = has_construct(tail)
@@ -99,6 +117,8 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         and len(tail) <= 24
     ):
         return _verdict(left + "goes on as a condition, and cuts the rest off", 80)
+    if first.text in {"rlike", "regexp", "like", "in", "div", "mod"} and calls_dangerous(tail, 1) and len(tail) > 3:
+        return _verdict(left + "compares it with a function or query", 80)
     if first.text in _COMPARING and (_ends_open(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
         return _verdict(left + "compares it", 70) if tail[1].kind in {"(", "string", "open", "number"} else None
     if first.kind == "operator" and first.text in _ARITHMETIC | {"~", "!"} and _expression(tail):
@@ -114,6 +134,11 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
             and _ends_open(tail, quote)
         ):
             return _verdict(left + "compares it", 70)
+    if first.kind == "," and _ends_open(tail, quote) and (calls_dangerous(tail, 1) or subselect(tail, 1)):
+        return _verdict(left + "adds a value that is computed", 80)
+    later = _later(tail)
+    if later:
+        return _verdict(left + later, 90)
     if (
         first.kind == ","
         and len(tail) > 2
@@ -128,10 +153,26 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
     return None
 
 
+def _later(tail: list[Token]) -> str:
+    """What comes after an expression behind the closing quote: a second statement, or a condition and a cut."""
+    for index, token in enumerate(tail):
+        if token.kind == ";" and statement(tail, index + 1, strict=True):
+            return "adds a second statement"
+        if token.kind in {"word", "operator"} and token.text in LOGIC and index:
+            seen = comparison(tail, index + 1)
+            if seen is not None and seen.is_constant and seen.end < len(tail) and is_cut(tail[seen.end]):
+                return "adds a condition that is always true"
+    return ""
+
+
 def _as_it_stands(found: list[Token]) -> Verdict | None:
     """The verdict on the text where SQL expects a number, a name or nothing."""
     if not found:
         return None
+    if found[0].kind == "(" and (seen := comparison(found, 1)) is not None and seen.is_constant:
+        rest = found[seen.end :]
+        if len(rest) > 1 and rest[0].kind == ")" and (rest[1].kind == "operator" or rest[1].text in LOGIC):
+            return _verdict("computes with a condition on constants", 75)
     construct = has_construct(found)
     if construct:
         return _verdict(construct[0].upper() + construct[1:], 90)
@@ -159,8 +200,10 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
                 return _verdict("adds a condition on constants", 80)
             if seen and found[-1].kind == "comment" and first.kind == "word":
                 return _verdict("adds a condition and cuts the rest off", 80)
-        if calls_dangerous(found, start + 1):
+        if calls_dangerous(found, start + 1) or (start and subselect(found, start + 1)):
             return _verdict("adds a condition that calls a function", 85)
+    if names_derived(found, start):
+        return _verdict("ends the query it stands in, and names it", 80)
     if is_word(first, _COMPARING) and (calls_dangerous(found, start + 1) or subselect(found, start + 1)):
         return _verdict("compares a value with a function or query", 80)
     if first.kind == ";" and statement(found, start + 1, strict=False):
@@ -176,18 +219,20 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
     for index, token in enumerate(found):
         if token.kind == ";" and statement(found, index + 1, strict=True):
             return _verdict("adds a second statement", 80)
+        if token.kind == "word" and token.text in LOGIC and waits(found, index + 1):
+            return _verdict("adds a condition that delays the database", 80)
         if token.kind == "word" and token.text in LOGIC and tautology(found, index):
             return _verdict("adds a condition that is always true", 80)
     return None
 
 
-def _condition(tail: list[Token], left: str) -> Verdict | None:
+def _condition(tail: list[Token], left: str, quote: str) -> Verdict | None:
     """What a logic operator right after a closing quote leads to."""
     if tautology(tail, 0):
         return _verdict(left + "adds a condition that is always true", 95)
     seen = comparison(tail, 1)
     if seen is not None and (seen.has_literal or tail[-1].kind == "comment"):
-        return _verdict(left + "adds a condition", 90)
+        return _verdict(left + "adds a condition", 85)
     is_any_call = len(tail) > 3 and tail[1].kind == "word" and tail[2].kind == "(" and is_cut(tail[-1])
     if calls_dangerous(tail, 1) or subselect(tail, 1) or is_any_call:
         return _verdict(left + "adds a condition that calls a function or query", 90)
@@ -203,7 +248,7 @@ def _condition(tail: list[Token], left: str) -> Verdict | None:
         operand, rest = tail[position], tail[position + 1 :]
         if operand.kind == "open" and position == len(tail) - 1:
             return _verdict(left + "adds a condition", 75)
-        if operand.kind in {"string", "open"} and _ends_open(tail, "'") and _expression(tail):
+        if operand.kind in {"string", "open"} and _ends_open(tail, quote) and _expression(tail):
             return _verdict(left + "adds a condition", 80)
         if operand.kind in {"number", "string", "variable"} or is_word(operand, {"true", "false", "null"}):
             closing = [token for token in rest if token.kind not in {")", ";"}]

@@ -116,17 +116,27 @@ def has_construct(tokens: list[Token]) -> str:
         if token.kind != "word" or index == last:
             continue
         after = tokens[index + 1]
-        if token.text == "union" and _union(tokens, index + 1):
+        if token.text in {"union", "intersect", "minus"} and _union(tokens, index + 1):
             return "joins a second query"
         if (
             token.text == "waitfor"
             and is_word(after, {"delay", "time"})
             and index + 2 <= last
-            and tokens[index + 2].kind in {"string", "open"}
+            and tokens[index + 2].kind in {"string", "open", "variable"}
         ):
             return "delays the database"
         if token.text == "into" and is_word(after, {"outfile", "dumpfile"}):
             return "writes a file"
+        if (
+            token.text in {"json_extract", "jsonb_path_exists", "json_value", "json_query", "to_jsonb"}
+            and after.kind == "("
+            and index + 2 <= last
+            and tokens[index + 2].kind in {"string", "open"}
+            and tokens[index + 2].text[:1] in {"{", "["}
+        ):
+            return "calls a database function"
+        if token.text == "boolean" and index and is_word(tokens[index - 1], {"in"}) and is_word(after, {"mode"}):
+            return "ends a search over a full text"
         if token.text == "procedure" and is_word(after, {"analyse"}):
             return "analyses the query"
         if (
@@ -156,6 +166,29 @@ def has_construct(tokens: list[Token]) -> str:
     return ""
 
 
+def waits(tokens: list[Token], position: int) -> bool:
+    """Whether a call that only delays the database stands at `position`, signs before it skipped."""
+    position = _skip_prefix(tokens, position)
+    return (
+        position + 2 < len(tokens)
+        and is_word(tokens[position], {"sleep", "pg_sleep", "benchmark"})
+        and tokens[position + 1].kind == "("
+        and tokens[position + 1].glued
+        and tokens[position + 2].kind == "number"
+    )
+
+
+def names_derived(tokens: list[Token], position: int) -> bool:
+    """Whether `as NAME where`, with a comparison after it, stands at `position`: the end of a query in parentheses."""
+    return (
+        position + 4 < len(tokens)
+        and is_word(tokens[position], {"as"})
+        and tokens[position + 1].kind == "word"
+        and is_word(tokens[position + 2], {"where"})
+        and comparison(tokens, position + 3) is not None
+    )
+
+
 def _union(tokens: list[Token], position: int) -> bool:
     """Whether a plausible query follows `union`."""
     while position < len(tokens) and (
@@ -163,6 +196,8 @@ def _union(tokens: list[Token], position: int) -> bool:
         or is_word(tokens[position], {"all", "distinct", "distinctrow"})
     ):
         position += 1
+    if position + 1 < len(tokens) and is_word(tokens[position], {"table", "values"}):
+        return position + 2 >= len(tokens) or tokens[position + 2].kind in {"comment", ";", "(", ","}
     if position >= len(tokens) or not is_word(tokens[position], _SELECT_STARTS):
         # `union all selectchar(73)`: a sloppy generator, no prose
         return (
@@ -188,6 +223,8 @@ def is_select_list(tokens: list[Token], position: int) -> bool:
     if first.kind != "word" or position + 1 >= len(tokens):
         return False
     after = tokens[position + 1]
+    if first.text == "case":
+        return after.kind in {"number", "string"} or is_word(after, {"when"})
     if after.kind == "(":
         return after.glued or first.text in COMMON_CALLS
     if after.kind == "." or after.text == "||":
@@ -297,6 +334,8 @@ def begins_with_call(tokens: list[Token]) -> bool:
     if len(tokens) < 3 or tokens[1].kind != "(" or not tokens[1].glued:
         return False
     if tokens[0].text in RARE_CALLS | {"sleep", "char"}:
+        return len(tokens) > 3 or tokens[0].text != "sleep"  # `sleep()` is spoken of
+    if tokens[0].text in {"if", "iif"} and (seen := comparison(tokens, 2)) is not None and seen.is_constant:
         return True
     return tokens[0].text in {"if", "iif", "ifnull", "coalesce", "case"} and any(
         is_word(token, {"sleep", "benchmark", "pg_sleep"}) for token in tokens[2:REACH]
@@ -313,13 +352,19 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
             and after.kind == "("
             and (index == position or (after.glued and _takes_operand(tokens[index - 1])))
             and token.text in COMMON_CALLS
+            and not _is_plural(tokens, index + 1)
         ):
             return index == 0 or tokens[index - 1].kind != "."
-        if token.kind == "word" and token.text == "case" and is_word(after, {"when"}):
+        if token.kind == "word" and token.text == "case" and (is_word(after, {"when"}) or after.kind == "number"):
             return True
         if token.kind == "word" and after.kind == "word":
             return False
     return False
+
+
+def _is_plural(tokens: list[Token], opening: int) -> bool:
+    """Whether the parenthesis at `opening` holds but the letter of a plural: `user(s)`."""
+    return opening + 2 < len(tokens) and tokens[opening + 1].text == "s" and tokens[opening + 2].kind == ")"
 
 
 def ordering(tokens: list[Token], start: int, *, needs_end: bool) -> bool:

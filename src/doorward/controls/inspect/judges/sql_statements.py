@@ -1,12 +1,21 @@
 """Whole SQL statements recognised in a list of tokens, by the structure their verb asks for."""
 
-from doorward.controls.inspect.judges.sql_grammar import REACH, closing_index, from_ends_well, is_select_list, is_word
+from doorward.controls.inspect.judges.sql_grammar import (
+    REACH,
+    closing_index,
+    comparison,
+    from_ends_well,
+    is_select_list,
+    is_word,
+)
 from doorward.controls.inspect.judges.sql_lexer import Token
 from doorward.controls.inspect.judges.sql_words import COMMON_CALLS, OBJECTS
 
 
 def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     """Whether a statement begins at `start`. `strict`: nothing stood before it, so it must be SQL beyond doubt."""
+    if not strict and _is_condition(tokens, start):
+        return True
     while start < len(tokens) and (
         tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then", "do"})
     ):
@@ -25,7 +34,11 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb in {"drop", "create", "alter", "truncate"}:
         if not is_word(first, OBJECTS):
             return verb == "truncate" and not strict and first.kind == "word"
-        return second is not None and second.kind == "word" and (not strict or _object_ends(rest))
+        return (
+            second is not None
+            and second.kind == "word"
+            and (not strict or _object_ends(rest, is_title=verb in {"create", "alter"}))
+        )
     if verb == "insert":
         return is_word(first, {"into"}) and any(
             is_word(token, {"values", "select"}) or token.kind == "(" for token in rest
@@ -49,16 +62,15 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb == "waitfor":
         return is_word(first, {"delay", "time"})
     if verb in {"grant", "revoke"}:
-        return (
-            any(is_word(t, {"on"}) for t in rest)
-            and any(is_word(t, {"to", "from"}) for t in rest)
-            and (ends or not strict)
+        is_whole = any(t.kind == "." for t in rest) and any(t.kind in {"string", "open"} for t in rest)
+        return any(is_word(t, {"to", "from"}) for t in rest) and (
+            (any(is_word(t, {"on"}) for t in rest) and (ends or not strict or is_whole)) or (not strict and ends)
         )
     if verb == "shutdown":
         return not strict and (is_word(first, {"with"}) or first.kind in {"comment", ";"})
     if verb == "copy":
-        return any(is_word(t, {"program", "stdin"}) for t in rest) or (
-            not strict and any(t.kind in {"string", "open"} for t in rest)
+        return any(is_word(t, {"program", "stdin"}) for t in rest) or any(
+            t.kind in {"string", "open"} and (not strict or t.text.startswith(("/", "\\\\"))) for t in rest
         )
     if verb in {"merge", "bulk"}:
         return is_word(first, {"into", "insert"}) and (not strict or ends)
@@ -68,24 +80,43 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
         return is_word(first, {"data"}) and any(is_word(t, {"infile"}) for t in rest)
     if verb == "handler":
         return any(is_word(t, {"open", "read"}) for t in rest[1:3])
+    if verb == "prepare":
+        return any(is_word(t, {"from"}) for t in rest[1:3])
+    if verb == "begin":
+        return False
     if verb == "use":
         return not strict and first.kind == "word" and ends
     return False
 
 
-def _object_ends(rest: list[Token]) -> bool:
-    """Whether `table NAME` is followed by something a definition or removal goes on with."""
+def _is_condition(tokens: list[Token], start: int) -> bool:
+    """Whether `if(... = ...)`, `iif(`, or `begin NAME.NAME(` stands at `start`."""
+    if start + 3 >= len(tokens) or tokens[start].kind != "word":
+        return False
+    if tokens[start].text in {"if", "iif"} and tokens[start + 1].kind == "(":
+        return comparison(tokens, start + 2) is not None
+    return (
+        tokens[start].text == "begin"
+        and tokens[start + 1].kind == "word"
+        and (tokens[start + 2].kind == "." or (tokens[start + 2].kind == "(" and tokens[start + 2].glued))
+    )
+
+
+def _object_ends(rest: list[Token], *, is_title: bool) -> bool:
+    """Whether `table NAME` is followed by something a definition or removal goes on with.
+
+    `is_title`: nothing at all is not enough (`Create user settings`).
+    """
     position = 1
     while position < len(rest) and is_word(rest[position], {"if", "not", "exists", "table", "or", "replace"}):
         position += 1
     position += 1
     while position + 1 < len(rest) and rest[position].kind == ".":
         position += 2
-    return position >= len(rest) or (
-        rest[position].kind in {";", "comment", ",", "("}
-        or is_word(
-            rest[position], {"cascade", "restrict", "add", "modify", "rename", "identified", "as", "with", "on", "drop"}
-        )
+    if position >= len(rest):
+        return not is_title
+    return rest[position].kind in {";", "comment", ",", "("} or is_word(
+        rest[position], {"cascade", "restrict", "add", "modify", "rename", "identified", "as", "with", "on", "drop"}
     )
 
 

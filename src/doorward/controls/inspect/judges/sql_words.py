@@ -12,7 +12,13 @@ RARE_CALLS: Final = frozenset(
         "dbms_ldap",
         "dbms_xmlgen", "dbms_utility", "dbms_java", "httpuritype", "sqlite_version", "group_concat", "row_count",
         "get_host_address", "current_database", "to_number", "pg_ls_dir", "dblink", "query_to_xml", "database_to_xml",
-        "name_const", "gtid_subset", "st_latfromgeohash", "polygon", "multipoint", "load_extension", "writefile",
+        "regexp_substring", "rotateleft", "bit_shift", "bin_shl", "parse_data_size", "crypt_key", "generate_series",
+        "user_lock", "inet_aton", "lo_get", "pg_read_binary_file", "xmlagg", "listagg", "dbms_random", "utl_smtp",
+        "utl_tcp", "utl_file", "dbms_scheduler", "dbms_export_extension", "load_xml", "zipfile", "edit", "readfile",
+        "convert_from", "loid", "xpath_exists", "query_to_xmlschema", "pg_stat_file", "pg_logdir_ls", "ts_stat",
+        "jsonb_pretty",
+        "bfilename", "name_const", "gtid_subset", "st_latfromgeohash", "polygon", "multipoint", "load_extension",
+        "writefile",
     }
 )  # fmt: skip
 PACKAGES: Final = frozenset(
@@ -26,6 +32,12 @@ PACKAGES: Final = frozenset(
         "utl_http",
         "utl_inaddr",
         "ctxsys",
+        "user_lock",
+        "dbms_random",
+        "dbms_scheduler",
+        "utl_smtp",
+        "utl_tcp",
+        "utl_file",
     }
 )
 # Functions that other languages and prose know too: they count in an expression only.
@@ -42,7 +54,15 @@ COMMON_CALLS: Final = RARE_CALLS | frozenset(
         "password", "conv", "instr", "locate", "position", "strcmp", "floor", "round", "sqrt", "connection_id",
         "bitand", "raise_error", "procedure",
         "last_insert_id", "is_srvrolemember", "object_id", "cot", "crc32", "exp", "json_keys", "interval",
-        "sys_context",
+        "sys_context", "isnull", "repeat", "benchmark", "json_extract", "json_value", "json_query", "json_length",
+        "row",
+        "now", "sysdate", "current_timestamp", "pi", "ceil", "ceiling", "sign", "log", "ln", "pow", "rpad", "lpad",
+        "space",
+        "trim", "ltrim", "rtrim", "replace", "quote", "oct", "format", "field", "export_set", "uuid", "nvl", "decode",
+        "to_char", "to_date", "rownum", "typeof", "total_changes", "changes", "glob", "printf", "unicode", "quotename",
+        "parsename", "is_member", "has_dbaccess", "suser_name", "suser_sname", "db_id", "file_name", "type_name",
+        "schema_name",
+        "string_agg", "array_to_string", "unnest", "overlay", "encode", "bool", "array",
     }
 )  # fmt: skip
 SYSTEM_WORDS: Final = frozenset(

@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-from doorward.controls.inspect.judges.hosts import Place, address_of, place_of
+from doorward.controls.inspect.judges.hosts import Place, address_of, is_rebinding, place_of
 from doorward.controls.inspect.verdict import Verdict
 
 _URL: Final = re.compile(
@@ -39,7 +39,6 @@ _FOREIGN: Final = frozenset(
         "redis",
         "memcached",
         "afp",
-        "rtsp",
         "telnet",
         "imap",
         "pop3",
@@ -47,8 +46,15 @@ _FOREIGN: Final = frozenset(
 )
 """Schemes that no API fetches for a user, and that speak to services of an internal network."""
 _FETCHED: Final = frozenset(
-    {"http", "https", "ftp", "ftps", "ws", "wss", "url", "rtmp", "feed", "rsync", "git", "svn", "sip", "nntp"}
+    {"http", "https", "ftp", "ftps", "ws", "wss", "url", "rtmp", "feed", "rsync", "git", "svn", "sip", "nntp", "rtsp"}
 )
+_DATABASES: Final = frozenset(
+    {"mysql", "mariadb", "postgres", "postgresql", "mongodb", "mssql", "oracle", "ssh", "amqp", "amqps", "mqtt",
+    "rediss",
+     "cassandra", "clickhouse", "zookeeper", "kafka", "nfs", "vnc", "rdp", "docker", "unix", "consul", "etcd",
+     "memcache"}
+)  # fmt: skip
+"""Schemes of services that listen inside: harmless by a name, telling by an address of the machine itself."""
 _PORT: Final = re.compile(r":([0-9]{0,8})$")
 _SERVICE_PORTS: Final = frozenset(
     {
@@ -89,6 +95,27 @@ _SCRIPT: Final = re.compile(
 _V6_LOOPBACK: Final = re.compile(
     r"(?:0{1,4}:){7}0{0,3}1|(?:0{1,4}:){5}ffff:127\.[0-9.]{3,11}|(?:0{1,4}:){6}127\.[0-9.]{3,11}", re.IGNORECASE
 )
+_PREFIX: Final = re.compile(r"\s{0,4}[?&]?[A-Za-z_]{1,24}=(?=(?:[a-z]{2,12}:)?[/\\]{2})", re.IGNORECASE)
+"""The name of a parameter that came along with its value."""
+_NESTED: Final = re.compile(r"[?&;=#](?:[A-Za-z_][\w.\[\]-]{0,32}=)?(?=https?:[/\\]{2})", re.IGNORECASE)
+_NESTED_READ: Final = 8
+"""URLs within a URL that are looked at."""
+_BLANK_AUTHORITY: Final = re.compile(
+    r"\s{0,4}(?:https?|ftp)://[^\s/]{1,128}[ \t]{1,4}[&#]?@([^\s/?#@]{1,128})", re.IGNORECASE
+)
+_BARE_TELLING: Final = re.compile(
+    r"(?:169\.254\.169\.254|100\.100\.100\.200|metadata\.google\.internal|instance-data\.ec2\.internal|metadata\.goog"
+    r"|\[::ffff:(?:7f00:1|127\.0\.0\.1|a9fe:a9fe|169\.254\.169\.254)\])(?::[0-9]{1,5})?",
+    re.IGNORECASE,
+)
+_BARE_OCTAL: Final = re.compile(r"0[0-3][0-7]{2}(?:\.[0-9]{1,4}){1,3}")
+_BARE_AUTHORITY: Final = re.compile(r"\[|[0-9]{8,10}(?![0-9])|[0-9]{1,4}\.|0[xX][0-9a-fA-F]{2}")
+"""An address, where a URL has no slashes."""
+_BARE_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){1,16}[A-Za-z]{2,12}\.?")
+_ROOT: Final = re.compile(r"[/\\]?(?:[?#].{0,64})?")
+_INNER_NAME: Final = re.compile(
+    r"[a-z][a-z0-9-]{0,62}|[a-z0-9.-]{1,200}\.(?:internal|consul|svc|local|lan|corp|intranet|intra|localdomain)"
+)
 _WORDS: Final[dict[Place, str]] = {
     "loopback": "the API's own machine",
     "metadata": "a cloud's metadata service",
@@ -107,16 +134,28 @@ def judge(value: str) -> Verdict | None:
     >>> judge("http://localhost:3000/callback"), judge("https://example.com/?at=127.0.0.1"), judge("127.0.0.1")
     (None, None, None)
     """
-    match = _URL.match(value)
+    prefix = _PREFIX.match(value)
+    match = _URL.match(value, prefix.end() if prefix is not None else 0)
     if match is not None:
         verdict = _judge_url(match)
+        if verdict is None and "//" in match["rest"]:
+            verdict = _judge_nested(match["rest"])
         if verdict is not None:
             return verdict
+    match = _BLANK_AUTHORITY.match(value)
+    if match is not None and place_of(match[1].rpartition(":")[0] or match[1]):
+        return _verdict("a blank in the authority of a URL, and another host behind it", 80)
     trimmed = value.strip(" \t\r\n\"'")
     if _BARE_HEX.fullmatch(trimmed) and address_of(trimmed) is not None:
         return _verdict("an address in disguise", 70)
     if _V6_LOOPBACK.fullmatch(trimmed):
         return _verdict("an address of the API's own machine, written out", 65)
+    if _BARE_TELLING.fullmatch(trimmed):
+        return _verdict("an address of a metadata service or of the machine itself, and nothing else", 65)
+    if _BARE_OCTAL.fullmatch(trimmed) and address_of(trimmed) is not None:
+        return _verdict("an address in disguise", 65)
+    if _BARE_NAME.fullmatch(trimmed) and is_rebinding(trimmed):
+        return _verdict("a name that exists to mean another machine later", 70)
     match = _WITHIN.search(value)
     if match is not None and address_of(match[1]) is not None:
         return _verdict("an address in disguise", 75)
@@ -131,6 +170,14 @@ def judge(value: str) -> Verdict | None:
 
 def _judge_url(match: re.Match[str]) -> Verdict | None:
     scheme = (match["scheme"] or "http").lower()
+    if scheme in _DATABASES and match["slashes"]:
+        host = _hosts(match["rest"])[0][0]
+        place = place_of(host)
+        return (
+            _verdict(f"a URL of {_WORDS[place]} ({scheme})", 75)
+            if place not in {"", "private"} and not _is_dev_name(host)
+            else None
+        )
     if scheme in _FOREIGN and (match["slashes"] or scheme == "jar"):
         return _verdict(f"a URL of another protocol ({scheme})", 85)
     if scheme not in _FETCHED and scheme != "url":
@@ -139,16 +186,19 @@ def _judge_url(match: re.Match[str]) -> Verdict | None:
     if scheme == "url":  # Java's `url:http://...`
         inner = _URL.match(rest)
         return _judge_url(inner) if inner is not None and inner["scheme"] != "url" else None
-    if not match["slashes"] and not match["relative"] and not rest[:1].isdigit() and not rest.startswith("["):
-        return None  # `http:word` is prose
+    if not match["slashes"] and not match["relative"] and not _BARE_AUTHORITY.match(rest):
+        return None  # `http:word` is prose, `http:80` a port
     for host, path in _hosts(rest):
         place = place_of(host)
         if place == "" and ("$" in host or "`" in host):
             return _verdict("a host that a shell or template fills in", 60)
         if place == "private":
-            if _TELLING_PATH.search(path):
+            if _TELLING_PATH.search(path.partition("#")[0]) or _is_service_port(rest):
                 return _verdict("a URL of a private address", 70)
-        elif place == "loopback" and host.lower().rstrip(".").partition(":")[0] == "localhost":
+        elif place == "" and _INNER_NAME.fullmatch(host.lower()):
+            if _is_service_port(rest) and "." not in host.partition(".internal")[0]:
+                return _verdict("a URL of a service of the internal network", 60)
+        elif place == "loopback" and _is_dev_name(host):
             if _is_hostile_localhost(rest, path):
                 return _verdict(f"a URL of {_WORDS[place]}", 70)
         elif place:
@@ -170,6 +220,7 @@ def _hosts(rest: str) -> list[tuple[str, str]]:
             authority.rpartition("@")[2],
             authority.partition("@")[2] or authority,
             authority.partition("@")[0] if "@" in authority and ":" not in authority.partition("@")[0] else authority,
+            *([authority.split("@", 2)[1]] if authority.count("@") > 1 else ()),
         }:
             host = unquote(place)
             port = _PORT.search(host)
@@ -191,7 +242,33 @@ def _is_hostile_localhost(rest: str, path: str) -> bool:
         (port is not None and port[1] in _SERVICE_PORTS)
         or _TELLING_PATH.search(path) is not None
         or _DISGUISED_PATH.search(rest.partition("?")[0].partition("#")[0]) is not None
+        or (port is None and _ROOT.fullmatch(path) is not None)
     )
+
+
+def _is_dev_name(host: str) -> bool:
+    """Whether the host is the developer's own machine by its name."""
+    name = host.lower().rstrip(".").partition(":")[0]
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _is_service_port(rest: str) -> bool:
+    """Whether the URL names a port of services that are not meant for everybody; the web's own two aside."""
+    port = re.match(r"[^/?#:]{1,200}:([0-9]{1,5})(?![0-9])", rest)
+    return port is not None and port[1] in _SERVICE_PORTS - {"80", "443"}
+
+
+def _judge_nested(rest: str) -> Verdict | None:
+    """The verdict on URLs that a URL carries in its query: where a redirect or a proxy would lead."""
+    for _, inner in zip(range(_NESTED_READ), _NESTED.finditer(rest), strict=False):
+        match = _URL.match(rest, inner.end())
+        if match is None:
+            continue
+        for host, path in _hosts(match["rest"].partition("&")[0]):
+            place = place_of(host)
+            if place in {"metadata", "disguised", "link-local"} or (place == "loopback" and _TELLING_PATH.search(path)):
+                return _verdict(f"a URL within a URL, of {_WORDS[place]}", 75)
+    return None
 
 
 def _verdict(reason: str, score: int) -> Verdict:

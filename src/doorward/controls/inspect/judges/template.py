@@ -14,15 +14,16 @@ from doorward.controls.inspect.verdict import Verdict
 
 _EXPRESSION: Final = re.compile(
     r"\{\{\{?(?P<curly>[^{}]{0,400}(?:\{[^{}]{0,200}\}[^{}]{0,200}){0,3})\}\}"
-    r"|(?:(?P<sign>[$#*@~%])\{(?P<braced>[^{}]{0,400}(?:\{[^{}]{0,200}\}[^{}]{0,200}){0,3})\})"
+    r"|(?:(?P<sign>[$#*@~%])!?\{(?P<braced>[^{}]{0,400}(?:\{[^{}]{0,200}\}[^{}]{0,200}){0,3})\})"
     r"|\{%(?P<statement>[^{}]{0,400}(?:\{[^{}%]{0,200}\}[^{}%]{0,200}){0,3}?)%\}"
     r"|<%(?P<tag>[=#@!-]?[^%]{0,400})%>"
-    r"|\{(?P<single>[0-9'\"$][^{}\r\n]{0,200})\}"
+    r"|\{(?P<single>[0-9'\"$(][^{}\r\n]{0,200})\}"
     r"|@\((?P<razor>[^()\r\n]{1,100}(?:\([^()]{0,100}\)[^()\r\n]{0,100}){0,3})\)"
 )
 _ARITHMETIC: Final = re.compile(
-    r"[=\s-]{0,4}[\"']?[0-9]{1,12}[\"']?\s{0,4}(?:\*\*?|[+/%-]"
-    r"|\bmul\b)\s{0,4}[\"']?[0-9]{1,12}[\"']?(?:\s{0,4}[*+/%-]\s{0,4}[\"']?[0-9]{1,12}[\"']?){0,4}[\s;]{0,4}"
+    r"[=\s(-]{0,6}[\"']?[0-9]{1,12}[\"']?\s{0,4}(?:\*\*?|[+/%~-]"
+    r"|\bmul\b)\s{0,4}[\"']?[0-9]{1,12}[\"']?(?:\s{0,4}[*+/%-]\s{0,4}[\"']?[0-9]{1,12}[\"']?){0,4}[\s;)]{0,6}"
+    r"(?:\|\s{0,4}[a-z_]{1,16}\s{0,4})?"
 )
 _REPEATED: Final = re.compile(
     r"[=\s-]{0,4}(?:[0-9]{1,6}\s{0,4}\*\s{0,4}[\"'][^\"']{0,16}[\"']"
@@ -42,13 +43,27 @@ _INSIDE: Final = re.compile(
     r"|$)"
     r"|\b(?:ProcessBuilder|Runtime|ScriptEngineManager|ObjectConstructor|freemarker\.template|Execute)\b"
 )
+_SYSTEM_PATH: Final = re.compile(
+    r"(?:^|[\"'\s(:])(?:/(?:etc|proc|root|var/(?:log|www)|home|usr)/[\w.-]|/flag|[Cc]:[/\\]{1,2}\w|file:///?"
+    r"|(?:\.\./){2})"
+)
+"""A file of the machine, within an expression."""
+_IMPLICIT: Final = re.compile(
+    r"[\s!#]{0,4}(?:(?:session|request|application|page|view|flash)Scope|(?:header|param)Values|initParam|facesContext"
+    r"|pageContext|\.(?:version|data_model|globals|main|namespace|vars|current_template_name|locals|output_format"
+    r"|get_optional_template))\b[\s.\w\[\]'\"]{0,64}"
+)
+"""Objects that JSP's and FreeMarker's expression languages provide by themselves."""
+_IMPORTS: Final = re.compile(r"\s{0,8}(?:import|from)\s{1,8}[A-Za-z_.]{2,48}")
+_ENVIRONMENT: Final = re.compile(r"(?<![\w.])ENV\s{0,4}(?:\[|\.|$)")
 _ENGINE: Final = re.compile(
-    r"[=\s+-]{0,4}(?:self|config|settings|request|app|application|_self|_context|lipsum|cycler|joiner|namespace"
+    r"[=\s+-]{0,4}(?:handler|self|config|settings|request|app|application|_self|_context|lipsum|cycler|joiner|namespace"
     r"|url_for|get_flashed_messages|g|session|range|this|dwf|saxon|smarty|\$smarty|process|global|globalThis|root"
     r"|mainModule|pageContext|applicationScope"
     r"|requestScope|sessionScope|param|facesContext|Java|Packages|exchange|bean|ex|spring|execution|runtime|obj|class"
     r"|loop|caller|varargs|kwargs|undefined|debug|env|environment|environ|dump|attribute|_dump|__SELF__)"
-    r"\s{0,4}(?:\.\s{0,2}(?:_|items|env\b|from|SECRET|secret|application|request|server|query|headers|cookies|args"
+    r"\s{0,4}(?:\.\s{0,2}(?:_|items|env\b|environ|settings|from|SECRET|secret|application|request|server|query"
+    r"|headers|cookies|args"
     r"|values|files|session|class|module|template|attr|context|mainModule|binding|exit|push|constructor|getClass"
     r"|setAttribute|getAttribute|get|method|input|register|display|cache|source|template_object|getStreamVariable"
     r"|fetch|version|http|now|const|server|exec|out|popen|system|util|apply|os)\w{0,24}"
@@ -57,7 +72,7 @@ _ENGINE: Final = re.compile(
 _WHOLE_ENGINE: Final = re.compile(
     r"[=\s+-]{0,4}(?:self|config|settings|_self|_context|request|app|debug|pageContext|applicationScope|dump|env"
     r"|process|global|globals|environment|\$smarty\.\w{1,32}(?:\.\w{1,32})?|smarty\.version|lipsum|cycler|joiner"
-    r"|namespace|php|facesContext|7\*7|_charset)\s{0,4}(?:\(\s{0,4}\))?\s{0,4}"
+    r"|namespace|php|facesContext|session|url_for|get_flashed_messages|handler|_charset)\s{0,4}(?:\(\s{0,4}\))?\s{0,4}"
 )
 _FILTER: Final = re.compile(
     r"\|\s{0,4}(?:attr\s{0,4}\(|(?:filter|map|sort|reduce)\s{0,4}\(\s{0,4}[\"'(]|join\s{0,4}(?:\(|\)|\|)"
@@ -65,12 +80,14 @@ _FILTER: Final = re.compile(
     r"|last\b\s{0,4}\(|safe\b|upper\b$)"
 )
 _CALL: Final = re.compile(
-    r"(?:^|[^\w])(?:system|exec|popen|passthru|shell_exec|eval|execute|spawn|execSync|execFile|getenv|phpinfo|include"
-    r"|require|import|load|fetch|read|readfile|readlines?|file_get_contents|file_put_contents|fopen|open|write"
+    r"(?:^|[^\w])(?:system|exec|popen|passthru|shell_exec|eval|execute|spawn|execSync|execFile|getenv|phpinfo"
+    r"|phpversion|constant|include"
+    r"|require|import|load|fetch|source|read|readfile|readFile|get_\w{0,16}file|env|secret|readlines?"
+    r"|file_get_contents|file_put_contents|fopen|open|write"
     r"|listdir|scandir|glob|unlink|print_r|var_dump|dump|call_user_func\w{0,8}"
     r"|array_map|implode|assert|compile|invoke|getText|toURL|createNewFile|parseClass|evaluate|lookup|fromCharCode"
     r"|chr|cat|sleep|call|render|url_for|setAttribute|getAttribute|toProcess|backticks|urlopen|getattr|globals|locals"
-    r"|dir|vars|help|debug)\s{0,4}(?:\(|[\"'`])"
+    r"|dir|vars|help|debug)\s{0,4}(?:\(|(?![\"']\s{0,4}[:,\]})|])[\"'`])"
     r"|(?:File|IO|Dir|Kernel|Open3|Process|ENV|PTY|ObjectSpace)\.\w{1,24}|`[^`]{1,128}`|%x[\[({]|\b(?:os|subprocess"
     r"|sys|commands|child_process|fs)\.\w{1,24}\s{0,4}\("
 )
@@ -83,7 +100,8 @@ _LITERAL_METHOD: Final = re.compile(
 )
 _STATEMENT: Final = re.compile(
     r"[\s+-]{0,4}(?:import|debug|print|include\s{1,4}[\"'/]|extends\s{1,4}[\"'/]|load\b|ssi\b|csrf_token|php"
-    r"|raw\s{0,4}$|set\s{1,4}\w{1,32}\s{0,4}=\s{0,4}[^%]{0,64}(?:\(|__|\[)"
+    r"|raw\s{0,4}$|(?:raw|module|autoescape|apply)\s{1,4}\w{1,16}\s{0,4}(?:\(|[*+/-]\s{0,4}\d)"
+    r"|(?:set|with)\s{1,4}\w{1,32}\s{0,4}=\s{0,4}(?:[^%]{0,64}(?:\(|__|\[)|[0-9]{1,8}\s{0,4}[*+/-]\s{0,4}[0-9]{1,8})"
     r"|for\s{1,4}\w{1,32}(?:\s{0,4},\s{0,4}\w{1,32})?\s{1,4}in\s{1,4}(?:\(\)|\[\]|config|self|request|settings|\{\}"
     r"|[\"'])|if\s{1,4}[0-9\"'(\[])"
 )
@@ -91,6 +109,14 @@ _HANDLEBARS: Final = re.compile(
     r"#(?:with|each)\s{1,4}(?:[\"'(]|split\b|\([\w.]{1,32}\s)|\b(?:this\.(?:push|pop|shift)|string\.sub|codelist"
     r"|conslist)\b|^[\s#/]{0,4}this\.\w{1,32}\s{0,4}[\"'(]"
 )
+_LITERAL_FIRST: Final = re.compile(
+    r"^[=\s+(-]{0,4}(?:[\"'][^\"']{0,64}[\"']|\[[^\]]{0,64}\])\s{0,4}(?:~|%|\*|\?\s{0,4}(?:upper|cap|lower|length"
+    r"|eval|int)"
+    r"|\|\s{0,4}(?:upper|lower|e|escape|join|format|length|reverse|capitalize|title|list|first|last|attr|raw|safe"
+    r"|add|cat"
+    r"|print|replace|trim|count|nl2br|md5|strlen|urlencode|hex|split|wordcount|center|map|filter|sort|reduce)\b)"
+)
+"""What testers do to a literal; what templates do to one (`'now' | date`, `'title' | t`) is not among it."""
 _GO: Final = re.compile(
     r"^[\s-]{0,4}(?:printf|print|println|html|js|urlquery|define|template|block|index|call|slice|len)\s{1,4}[\"`.$(]"
     r"|^[\s-]{0,4}\.\w{1,32}(?:\.\w{1,32}){0,4}\s{1,4}[\"`]|^[\s-]{0,4}\$?\.\s{0,4}$"
@@ -107,12 +133,14 @@ _LINE: Final = re.compile(
     r"|context|request|x|e|s|stack|esc|tools?|application)\.(?:getClass|class|inspect|forName|type|getMethods?"
     r"|getConstructor)\b)"
     r"|[<\[]#(?:assign|macro|include|import|function|list|global|local|setting|attempt|noparse)\s[^>\]]{0,256}(?:\?|="
-    r"|\()|\{(?:php|/php|system\s{0,4}\(|self::|include\s{1,4}file=|fetch\s{1,4}file=|literal\}\{|if\s{1,4}(?:system"
+    r"|\()|[<\[]#(?:include|import)\s{1,4}[\"'][^\"']{1,128}[\"']|\{(?:php|/php|system\s{0,4}\(|self::"
+    r"|include\s{1,4}file=|fetch\s{1,4}file=|literal\}\{|if\s{1,4}(?:system"
     r"|phpinfo|exec|passthru|readfile|file_put)\w{0,16}\s{0,4}\(|\$smarty\.|Smarty_|eval\s{1,4}var="
     r"|math\s{1,4}equation=|function\s{1,4}name=)"
     r"|^\s{0,4}[-=]\s{1,4}(?:var\s{1,4}\w{1,16}\s{0,4}=\s{0,4})?(?:root|global|process|require)\b[.(]"
-    r"|@\{?\(?\s{0,4}(?:System\.(?:Diagnostics|IO|Reflection)|Html\.Raw|DateTime\.Now|Process\.Start|AppDomain"
-    r"|Environment\.)"
+    r"|(?<![\w.])@\{?\(?\s{0,4}(?:System\.(?:Diagnostics|IO|Reflection|Environment|Net)|Html\.Raw|DateTime\.Now\b"
+    r"|Process\.Start|AppDomain\.|Environment\.)|(?<![\w.])@\{\s{0,4}(?:var|int|string)\s{1,4}\w{1,16}\s{0,4}="
+    r"|~\{\s{0,4}::"
     r"|\{\{\s{0,4}[=*#@:]?[0-9]{1,6}\s{0,4}[*+-]\s{0,4}[\"']?[0-9]|\[\[\s{0,4}\$\{|__\$\{|::\.x\b"
 )
 _POLYGLOT: Final = re.compile(
@@ -147,6 +175,7 @@ def judge(value: str) -> Verdict | None:
 
 
 _ARITHMETIC_REASON: Final = "arithmetic in a template expression"
+_LITERAL_REASON: Final = "a literal with a method or filter in a template expression"
 
 
 def _judge_expression(match: re.Match[str], value: str) -> str:
@@ -160,9 +189,13 @@ def _judge_expression(match: re.Match[str], value: str) -> str:
     if _ARITHMETIC.fullmatch(inner) or _REPEATED.fullmatch(inner):
         return _ARITHMETIC_REASON
     if kind == "single":
+        if _LITERAL_FIRST.match(inner) and _WHOLE.match(value, match.end()) is not None and match.start() <= 8:
+            return _LITERAL_REASON
         return "a call in a template expression" if _CALL.search(inner) and inner[:1] != "$" else ""
     if kind == "braced" and match["sign"] in "~%" and not _INSIDE.search(inner):
         return ""
+    if kind == "tag" and (_IMPORTS.match(inner) or _ENVIRONMENT.search(inner)):
+        return "the inside of the language in a template expression"
     if kind == "tag" and match[kind][:1] not in {"=", "-"} and not _CALL.search(inner) and not _INSIDE.search(inner):
         return ""
     if _INSIDE.search(inner):
@@ -172,18 +205,23 @@ def _judge_expression(match: re.Match[str], value: str) -> str:
         return "a statement of a template engine that loads or walks objects" if _STATEMENT.match(inner) else ""
     if _CALL.search(inner):
         return "a call in a template expression"
+    if _SYSTEM_PATH.search(inner) and kind != "tag":
+        return "a file of the machine in a template expression"
     if kind != "braced" and _HANDLEBARS.search(inner):
         return "a helper that reaches the inside of the language"
     if _LITERAL_METHOD.match(inner) or (
         is_alone and kind == "curly" and _FILTER.search(inner) and not inner.strip()[:1].isalpha()
     ):
-        return "a literal with a method or filter in a template expression"
+        return _LITERAL_REASON
+    if is_alone and kind == "curly" and _LITERAL_FIRST.match(inner):
+        return _LITERAL_REASON
     if "|" in inner and re.search(r"\|\s{0,4}(?:attr|filter|map|join)\s{0,4}\(", inner):
         return "a filter that calls or builds names"
     if _ENGINE.match(inner) and (is_alone or "(" in inner or "_" in inner or "[" in inner):
         return "an object of the template engine"
     if is_alone and (
         _WHOLE_ENGINE.fullmatch(inner)
+        or (kind == "braced" and match["sign"] in "$#" and _IMPLICIT.fullmatch(inner))
         or (kind == "curly" and _GO.search(inner))
         or (_LITERAL_CALL.match(inner) and match[0][:2] != "{{")
     ):

@@ -9,7 +9,7 @@ from typing import Final
 
 from doorward.controls.inspect.judges.html_lexer import Tag, attributes, tags
 from doorward.controls.inspect.judges.prose import prose_words
-from doorward.controls.inspect.judges.script_lexer import ends_neutral, is_single_call, runs_code
+from doorward.controls.inspect.judges.script_lexer import ends_neutral, is_single_call, runs_code, takes_over
 from doorward.controls.inspect.normalise import markup_reading
 from doorward.controls.inspect.verdict import Verdict
 
@@ -27,8 +27,28 @@ _DATA: Final = re.compile(
     r"|;|[^/,]*,)",
     re.IGNORECASE,
 )
+_COMMENT: Final = re.compile(r"<!--.{0,64}?-->", re.DOTALL)
+_HIDDEN_HOST: Final = re.compile(
+    r"\s{0,8}(?:https?:)?//(?:[^/?#\s]{0,128}(?:%[0-9A-Fa-f]{2}|@)|[\w.-]{1,128}:(?![0-9]))", re.IGNORECASE
+)
+"""A host in percent-encoding, behind another one's name (`http://here@there`), or with a port that is none."""
+_SEVEN_BIT: Final = {0xBC: "<", 0xBE: ">", 0xA2: '"'}
+"""What is left of these where only seven bits count (US-ASCII, as old browsers read it)."""
+_TORN_ADDRESS: Final = re.compile(
+    r"url\(\s{0,4}(?!data:)[^\s\"'();]{1,128}[^\"'()]{0,64};[^\"'():]{0,64}:[^\"'()]{0,64}/\*", re.IGNORECASE
+)
+_TORN_STRING: Final = re.compile(r":\s{0,4}(?:'[^'\n]{0,64}(?:\n|\[a\])[^']{0,64};|\"[^\"\n]{0,64}\n[^\"]{0,64};)")
+_ASCII_ESCAPE: Final = re.compile(r"\\0{0,4}[2-7][0-9A-Fa-f](?![0-9A-Fa-f])")
+"""A letter or sign of ASCII as an escape of CSS: only disguise needs several."""
+_UTF7_TAG: Final = re.compile(r"\+ADw(?:-[A-Za-z/!?]|A[A-Za-z0-9/+])")
+_PADDED: Final = re.compile(r"(?:&#(?:0{2,8}[0-9]{2,3}|[xX]0{1,6}[0-9A-Fa-f]{2});?[^\w&]{0,8}(?:<\w{1,8}>)?){2}")
+"""Letters as references padded with zeros, several in a row: nothing writes them so but to hide them."""
+_BREAKS_OUT: Final = re.compile(r"[^<]{0,512}?[\"'`]\s{0,8}/?>[^<]{0,64}<[A-Za-z!/?]", re.DOTALL)
+_CLOSES_ALL: Final = re.compile(r"[\"'`]{2,3}\s?--!?>|--!?>\]\]>|[\"'`]>\]\]>")
+"""A way out of attributes, comments and sections at once."""
 _STYLE: Final = re.compile(
-    r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import|(?:java|vb)script\s*:"
+    r"expression\(|[:*/]\s{0,8}\w{0,4}expression\s{1,4}\(|-moz-binding|behaviou?r\s*:|@import\s{0,4}(?:[\"'/\\]|url"
+    r"|\w{1,8}:)|(?:java|vb)script\s*:"
     r"|url\s{0,8}\(\s{0,8}[\"']?\s{0,8}(?:java|vb)?script:"
     r"|data:image/svg|xss:",
     re.IGNORECASE,
@@ -49,13 +69,15 @@ _RUNNING: Final = frozenset(
         "foreignobject", "xml", "comment",
     }
 )  # fmt: skip
+_SCRIPT_NAME: Final = re.compile(r"(?:no|scr|x|java|vb|svg[:-]?)?script(?![a-z]{3})|[a-z0-9:-]*[^a-z]script")
+"""The script element, also where a filter that removes one leaves it (`scrscript`); no `subscription`."""
 _ANIMATIONS: Final = frozenset({"set", "animate", "animatetransform", "animatemotion", "animatecolor"})
 _KNOWN_HANDLER: Final = re.compile(
     r"(?<![\w?&-])on(?:error|load|click|dblclick|contextmenu|mouse[a-z]{2,5}|pointer[a-z]{2,6}|focus(?:in)?|blur"
     r"|key(?:up|down|press)|toggle|start|begin|end"
     r"|scroll|resize|wheel|drag[a-z]{0,5}|drop|copy|cut|paste|input|change|submit|select|animation[a-z]{3,9}"
     r"|transition[a-z]{3,6})"
-    r"(?:[\s\x00-\x1f/]*|[^\w\s<>=]{1,40})=",
+    r"(?:[\s\x00-\x1f/]*|[^A-Za-z0-9\s<>=]{1,40})=",
     re.IGNORECASE,
 )
 _DISTURBED: Final = re.compile(
@@ -71,7 +93,10 @@ _ALIASED: Final = re.compile(
     r"|(?:^|[;,({\s])\w{1,16}\s{0,4}=\s{0,4}(?:eval|alert|prompt|confirm|Function)\s{0,4}[;,]"
 )
 """A function of scripts handed on under another name."""
-_SCRIPT_BREAK: Final = re.compile(r"\\?[\"'`][ \t\r\n)\]}]*(?=[-+*/%^<>=,|&~!?;:])|</script|\$\{|^[\s)\]}]*[;)\]}]+")
+_SCRIPT_BREAK: Final = re.compile(
+    r"\\?[\"'`][ \t\r\n)\]}]*(?=[-+*/%^<>=,|&~!?;:])|^[^*]{0,64}\*/(?=\s{0,4}[A-Za-z(\[])|</script|\$\{"
+    r"|^[\s)\]}]*[;)\]}]+"
+)
 _BARE_HANDLER: Final = re.compile(
     r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
 )
@@ -90,18 +115,35 @@ def judge(value: str) -> Verdict | None:
     >>> judge("a < b and c > d"), judge("I love <b>bold</b> <3")
     (None, None)
     """
-    if "<" in value:
-        for tag in tags(value):
-            verdict = _judge_tag(tag, value)
-            if verdict is not None:
-                return verdict
-        if _DISTURBED.search(value):
-            return _verdict("markup that lenient browsers run", 80)
-    elif _DISTURBED.search(value):
-        return _verdict("an attribute with a script URL", 80)
+    if "\xbc" in value and "\xbe" in value:
+        verdict = _judge_markup(value.translate(_SEVEN_BIT))
+        if verdict is not None:
+            return verdict
+    verdict = _judge_markup(value)
+    if verdict is not None:
+        return verdict
+    if _DISTURBED.search(value):
+        return _verdict("markup or an attribute that lenient browsers run", 80)
+    if _UTF7_TAG.search(value) or _PADDED.search(value):
+        return _verdict("markup in an encoding that only hides it", 80)
     if _ALIASED.search(value):
         return _verdict("a function of scripts under another name", 75)
     return _judge_attribute(value) or _judge_url(value) or _judge_script_string(value) or _judge_style(value)
+
+
+def _judge_markup(value: str) -> Verdict | None:
+    """The verdict on the tags in a text, and on what stands before the first one."""
+    if "<" not in value:
+        return None
+    for tag in tags(value):
+        verdict = _judge_tag(tag, value)
+        if verdict is not None:
+            return verdict
+    if _BREAKS_OUT.match(value) and not prose_words(value, value.find("<")) > 6:
+        return _verdict("leaves an attribute and adds a tag", 75)
+    if _CLOSES_ALL.search(value):
+        return _verdict("leaves attributes, comments and sections at once", 70)
+    return None
 
 
 def _judge_tag(tag: Tag, text: str) -> Verdict | None:
@@ -118,14 +160,22 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
             verdict = _judge_style(raw)
             if verdict is not None:
                 return verdict
+            if name == "style" and _misleads(raw):
+                return _verdict(f"the {local[:16]} tag has a style that leaves its string or address", 70)
         if name in _URL_ATTRIBUTES and _is_script_url(raw):
             return _verdict(f"the {local[:16]} tag has a script URL ({name})", 95)
+        if name in {"href", "src", "action", "formaction", "data"} and _HIDDEN_HOST.match(raw):
+            return _verdict(f"the {local[:16]} tag leads to a host that is written in disguise", 70)
+        if "<" in raw and any(_runs(inner) for inner in tags(raw)):
+            return _verdict(f"the {local[:16]} tag holds a tag that runs", 80)
+        if name in {"datasrc", "datafld", "ev:handler", "ev:listener"} and raw:
+            return _verdict(f"the {local[:16]} tag is bound to foreign content", 75)
     raw = text[tag.start : tag.end]
     if _KNOWN_HANDLER.search(raw):
         return _verdict(f"the {local[:16]} tag has an event handler", 85)
     if local == "style" and "script" in given.get("type", "").lower():
         return _verdict("the style tag holds a script", 90)
-    if "script" in local:
+    if _SCRIPT_NAME.match(local):
         return _judge_script_tag(tag, given, text)
     if local in _RUNNING:
         return (
@@ -137,12 +187,16 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
         )
     if local in _ANIMATIONS and _HANDLER.match(given.get("attributename", "")):
         return _verdict(f"the {local} tag sets an event handler", 95)
+    if local in _ANIMATIONS and given.get("attributename", "").lower().rpartition(":")[2] in {"href", "src"}:
+        return _verdict(f"the {local} tag changes where a link leads", 80)
+    if local == "input" and given.get("type", "").lower() == "password" and "value" not in given:
+        return _verdict("a field for a password", 55)
     if local == "meta" and "refresh" in given.get("http-equiv", "").lower():
         return _verdict("the meta tag leads to another page", 85)
     if (
         local == "meta"
         and given.get("http-equiv", "").lower() in {"set-cookie", "link", "content-type"}
-        and ("utf-7" in text.lower() or "script" in text.lower())
+        and any(word in text.lower() for word in ("utf-7", "script", "stylesheet"))
     ):
         return _verdict("the meta tag changes how the page is read", 80)
     if local == "link" and ("stylesheet" in given.get("rel", "").lower() or "import" in given.get("rel", "").lower()):
@@ -166,6 +220,15 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
     ):
         return None
     return None
+
+
+def _runs(tag: Tag) -> bool:
+    """Whether a tag inside an attribute would run something, once the attribute ends where nobody expected."""
+    return (
+        tag.name == "script"
+        or any(_HANDLER.fullmatch(name) and raw for name, raw in tag.attributes)
+        or any(name in _URL_ATTRIBUTES and _is_script_url(raw) for name, raw in tag.attributes)
+    )
 
 
 def _judge_script_tag(tag: Tag, given: dict[str, str], text: str) -> Verdict | None:
@@ -237,6 +300,8 @@ def _judge_script_string(value: str) -> Verdict | None:
             return _verdict("leaves a script's string and runs code", 90)
     if is_single_call(value):
         return _verdict("is a call of a script function", 70)
+    if takes_over(value):
+        return _verdict("a script that sends, fetches or runs what it should not", 75)
     return None
 
 
@@ -244,11 +309,21 @@ def _judge_style(value: str) -> Verdict | None:
     if not _STYLE_HINT.search(value):
         return None
     plain = _without_comments(_CSS_ESCAPE.sub(_css_character, value))
-    for reading in (value, plain):
+    for reading in (value, plain, value.replace("\\0", "").replace("\x00", "")):
         match = _STYLE.search(reading)
-        if match is not None and (":" in reading[: match.start()] or "@" in match[0] or "{" in reading):
+        if match is not None and (":" in reading[: match.start()] or match[0][0] in "@-" or "{" in reading):
             return _verdict("a style that runs code", 80)
     return None
+
+
+def _misleads(style: str) -> bool:
+    """Whether the value of a style attribute is built to leave a string or an address that it seems to stay in."""
+    return (
+        ("}" in style and "{" not in style)
+        or _TORN_ADDRESS.search(style) is not None
+        or _TORN_STRING.search(markup_reading(style) or style) is not None
+        or len(_ASCII_ESCAPE.findall(style)) >= 4
+    )
 
 
 _STYLE_HINT: Final = re.compile(r"\\|/\*|expression|binding|behavi|@import|script|data:|xss:", re.IGNORECASE)
@@ -261,8 +336,14 @@ def _next_tag(text: str, position: int) -> int:
 
 def _without_comments(style: str) -> str:
     """The style without `/* ... */`; a comment that does not end takes the rest along."""
-    first, *others = style.split("/*")
-    return first + "".join(other.partition("*/")[2] for other in others)
+    kept, position = [], 0
+    while (opening := style.find("/*", position)) >= 0:
+        kept.append(style[position:opening])
+        closing = style.find("*/", opening + 2)
+        if closing < 0:
+            return "".join(kept)
+        position = closing + 2
+    return "".join(kept) + style[position:]
 
 
 def _css_character(match: re.Match[str]) -> str:
@@ -274,6 +355,8 @@ def _css_character(match: re.Match[str]) -> str:
 
 def _is_script_url(raw: str) -> bool:
     raw = markup_reading(raw) or raw
+    if "&" in raw or "<!--" in raw:
+        raw = _COMMENT.sub("", markup_reading(raw) or raw)
     compact = _IGNORED_IN_SCHEME.sub("", raw[:512])
     return (
         bool(_SCHEME.match(compact) or _SCHEME.match(raw) or _DATA.match(compact))
