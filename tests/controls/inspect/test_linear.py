@@ -21,6 +21,9 @@ UNITS = [
     "\nls", "; cat ", "{{", "${", "#{", "<%", "{%", "{{a}}", "@{[", "%0d%0a", "\r\nX: ", ")(", "(a=", "*)", "(&", "$ne:", "[$gt]", "this.a.", "//", "http://", "//[", "0x7f.",
     "@", "<!DOCTYPE a ", "<!ENTITY a ", "<![CDATA[", "<xsl:", "<!--#", "__proto__", "constructor.", 'O:1:"a"', "rO0AB", "!!java.", "child::", "count(", "doc('", "word ", "a.b(",
     "$_GET[", "eval(", "phpinfo()", "os.", "process.", "require('", "$a(", "T(", "#set($", "&&&", "'||", "\u560a", "<?php ", "system(", "=$'", "' or ", "'||", "a b ", "${", "expression/*", "javascript:", "+AD", " ", "a,", "\x00",
+    "a=b;$", "a=;", "$()a", "a''", "^a", "`a`b", "w\\", "${a:0:1}b", "if exist a ", ">/tmp/", "a|id", ") as t where 1=1 ", "$$;", "or 1=1 ", ";if(1=1)", "in boolean mode)",
+    "=1 or not ", "case when ", "'>\"", '">a', "<a b='<a ", "&#0000106", "[](", "+!![]", "//a'+document", "url(a;b:/*", "<b style='a}{", "*/a(", "1;a(", "https://a@", "?u=http://0x7f.1",
+    " @a", "metadata.", "/a[b]", "%a%/", "a../", "\r\nA:", "\u010dX-A:", "a HTTP/1.1\r\n", "%0d%0aa:", "return this.a==", "function(){", "match (", "},{a", "]]><", "&a;", "<!NOTATION a ", "{{'a'|", "{% set a=", "@(", "${.", "(uid=*",
 ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         BIT["sql"],
         r"\b(?:x?or|and|having|when|where)\b"
         + _S
-        + r"(?:['\x22]|['`\x22\w.]+['`\x22]?"
+        + r"(?:['\x22]|['`\x22\w*./%-]+['`\x22]?"
         + _S
         + r"(?:=|<|>|!=|like\b|between\b|in\b|is\b|rlike\b|regexp\b))",
     ),
@@ -69,18 +69,20 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
         ),
     ),
     (BIT["sql"], r"@@\w|/\*!|\binformation_schema\b|\bsysobjects\b|\bsyscolumns\b|\bpg_catalog\b|\bsqlite_master\b"),
-    (
-        BIT["sql"],
-        (
-            r"^[\s)'`\x22]*(?:;|--|#|/\*)|,\s{0,8}\(?\s{0,8}(?:null|select)\b|;\s*(?:--|#|/\*)|--\s*$|#\s*$|\*/|\b(?:or"
-            r"|and)\s+(?:true|1|not|exists)\b"
-        ),
-    ),
+    (BIT["sql"], r"^[\s)'`\x22]*(?:;|--|#|/\*)"),
+    (BIT["sql"], r",\s{0,8}\(?\s{0,8}(?:null|select)\b"),
+    (BIT["sql"], r";\s*(?:--|#|/\*)"),
+    (BIT["sql"], r"--\s*$"),
+    (BIT["sql"], r"#\s*$"),
+    (BIT["sql"], r"\(\s{0,4}[0-9]{1,16}\s{0,4}=\s{0,4}[0-9]"),
+    (BIT["sql"], r"\*/"),
+    (BIT["sql"], r"\b(?:or|and)\s+(?:true|1|not|exists)\b"),
     # markup and script
     (
         BIT["xss"],
         (
-            r"<[\s\x00/!?a-z%&]|\xc2\xbc/?[a-z]|[\[\]()!+{}]{12}|\(\s{0,4}(?:alert|prompt|confirm|eval)\s{0,4}\)"
+            r"<[\s\x00/!?a-z%&]|\xc2\xbc/?[a-z]|[\[\]()!+{}]{12}|\b(?:alert|prompt|confirm"
+            r"|eval)\s{0,4}[)\]]\s{0,4}[(\[]|\bonerror\s?:"
             r"|\+adw[-a]|&#x?0{2}"
         ),
     ),
@@ -119,11 +121,17 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (BIT["xss"], r"\bon[a-z]{2,32}[^\w\s<>=]{1,40}="),
     (BIT["xss"], r"expression\s*\(|-moz-binding|behaviou?r\s*:|@import"),
     # shells
+    # One pattern a sign: Hyperscan looks for lone bytes faster than for a class of them.
+    *((BIT["command"], sign) for sign in (";", r"\|", "&", r"\n", r"\r", "`")),
+    (BIT["command"], r"\$[({'\x22+a-z@*#?!0-9]"),
+    (BIT["command"], r"[<>]\s*[(&/\w]"),
+    (BIT["command"], r"\^\w|\\[nr][a-z/]|<\?|\{,[a-z]"),
+    (BIT["command"], r"\bif\s+(?:/i\s+)?(?:not\s+)?(?:exist|defined|errorlevel)\s|\s(?:equ|neq|lss|leq|gtr|geq)\s"),
+    (BIT["command"], r"%[^\s%]{1,16}\s+in\s*\("),
     (
         BIT["command"],
         (
-            r"[;|&\n\r`]|\$[({'\x22+a-z@*#?!0-9]|[<>]\s*[(&/\w]|\^\w|\\[nr][a-z/]|<\?|%[^\s%]{1,16}\s+in\s*\("
-            r"|\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php|node|nc|ncat|netcat|curl|wget)(?:\.exe"
+            r"\b(?:cmd|powershell|pwsh|bash|sh|zsh|python|perl|ruby|php|node|nc|ncat|netcat|curl|wget)(?:\.exe"
             r"|[0-9.]{0,4})?\s+[-/]"
         ),
     ),
@@ -139,7 +147,9 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["command"],
         (
-            r"^\s*-(?:o\s*proxycommand|-[a-z-]{3,24}[= ])|(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow"
+            r"^\s*(?:ls|rm|ping|find|ps|cat|tail|head|id|chmod|chown|wget|kill|nc|uname|nslookup|dig|crontab"
+            r"|shutdown|useradd|telnet|nmap)\s+[-/+~*.0-9a-z]"
+            r"|^\s*-(?:o\s*proxycommand|-[a-z-]{3,24}[= ])|(?:/etc|/home|/root|/proc|/tmp|/var/|passwd|shadow"
             r"|boot\.ini|\\sam\b|c:"
             r"|%[a-z]{3,24}%)"
         ),
@@ -192,12 +202,25 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     ),
     (
         BIT["nosql"],
+        r"'\s{0,8}(?:\|\||&&)",
+    ),
+    (
+        BIT["nosql"],
+        r"\}\s{0,4},\s{0,4}\{\s{0,4}['\w$]",
+    ),
+    (
+        BIT["nosql"],
+        r"\}\s{0,4}[\])]\s{0,4},\s{0,4}\$",
+    ),
+    (
+        BIT["nosql"],
+        r"^\s{0,8}(?:\|\||&&|(?:return\s+\(?\s*)?this\.|function\s*\w*\s*\(|\(\)\s*=>)",
+    ),
+    (
+        BIT["nosql"],
         (
-            r"'\s{0,8}(?:\|\||&&)|\}\s{0,4},\s{0,4}\{\s{0,4}['\w$]|\}\s{0,4}[\])]\s{0,4},\s{0,4}\$|^\s{0,8}(?:\|\|"
-            r"|&&|(?:return\s+\(?\s*)?this\.|function\s*\w*\s*\(|\(\)\s*=>)|\bmatch\s+\(|\bload\s+csv\b"
-            r"|\bcall\s+(?:db|apoc)|\ballow\s+filtering|\breturn\s.*\bunion\b|\bdb\.\w+[.(]|\bthis\.\w+\.(?:match"
-            r"|charat|substr|startswith|length)|\btojson"
-            r"|\bthis\.constructor|\bobject\.keys\(this"
+            r"\bmatch\s+\(|\bload\s+csv\b|\bcall\s+(?:db|apoc)|\ballow\s+filtering|\breturn\s.*\bunion\b|\bdb\.\w+[.(]"
+            r"|\bthis\.\w+\.(?:match|charat|substr|startswith|length)|\btojson|\bthis\.constructor|\bobject\.keys\(this"
         ),
     ),
     # directories
@@ -258,7 +281,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
             r"\.(?:rbndr\.us|1u\.ms|rebind\.|r3dir\.|ceye\.io|dnslog\.|burpcollaborator|oastify|interact(?:sh)?\."
             r"|oast\.|requestrepo"
             r"|nip\.io|sslip\.io|xip\.|localtest\.me|lvh\.me|vcap\.me|traefik\.me|backname\.io)|\b(?:https?|ftps?"
-            r"|wss?|url|rtmp|feed|rsync|git|svn|sip|nntp):(?:[/\\]{0,8}[0-9\[]|https?:|[/\\]{3})"
+            r"|wss?|url|rtmp|feed|rsync|git|svn|sip|nntp):(?:[/\\]{0,8}[0-9\[]|[^\s/@\x22]{1,64}@[0-9\[]|https?:|[/\\]{3})"
             r"|[/\\]{2}[a-z][a-z0-9.-]{0,62}:(?:2[2-9]|2[0-9]{3}|389|445|3306|3389|5[0-9]{3}|6379|6443|7001"
             r"|8[0-9]{3}|9[0-9]{3}|1[0-9]{4}"
             r"|27017|50070)\b|://[^\s/]{1,128}[ \t]{1,4}[&#]?@"

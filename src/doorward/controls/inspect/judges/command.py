@@ -9,7 +9,18 @@ import re
 from html.entities import html5
 from typing import Final
 
-from doorward.controls.inspect.judges.command_words import ENGLISH, INTERPRETERS, LEADS, WORDS, takes
+from doorward.controls.inspect.judges.command_disguise import judge_disguise
+from doorward.controls.inspect.judges.command_lines import is_probe, judge_line
+from doorward.controls.inspect.judges.command_words import (
+    ACTING,
+    DEPLOYING,
+    ENGLISH,
+    INTERPRETERS,
+    LEADS,
+    PROBES,
+    WORDS,
+    takes,
+)
 from doorward.controls.inspect.judges.prose import is_prose, prose_words
 from doorward.controls.inspect.verdict import Verdict
 
@@ -67,61 +78,9 @@ _COMMAND_FIRST: Final = re.compile(r"[\s\"']*[A-Za-z]{2,12}[\s+$]")
 _FIRST_WORD: Final = re.compile(r"\s*[\w./-]{2,32}\s")
 _NUMERIC_ENTITY: Final = re.compile(r"&#(?:[0-9]{1,7}|[xX][0-9A-Fa-f]{1,6})\Z|&[A-Za-z]{2,31}\Z")
 """A character reference whose semicolon comes next."""
-_DATUM: Final = re.compile(
-    r"[\s\"']{0,4}(?:[0-9$%*?]{1,20}|[\w-]{0,64}[.@:/][\w@.:/+-]{1,128}|[\w.@:/+-]{0,64}[\"')\]}]{1,4})\s{0,2}",
-    re.ASCII,
-)
-"""A number, an address, a name of a file, or whatever ends in a closing quote or parenthesis: no word of a list."""
-_TRAILER: Final = re.compile(
-    r"\s{0,4}(?:#[^\n]{0,64}|//[^\n]{0,64}|[;&|]{1,2}\s{0,4}(?:echo\b[^\n]{0,64})?)?[\s\"')}]{0,8}", re.ASCII
-)
-"""What an attacker puts behind a command to take the rest of the line out: or nothing."""
-_PROBES: Final = frozenset(
-    {"id", "env", "date", "dir", "ps", "who", "w", "set", "users", "free", "top", "help", "last", "history", "host",
-    "mount",
-     "groups", "route", "arp", "vol", "ver", "tree", "time", "shutdown", "reboot", "sleep", "cat", "echo", "yes"}
-)  # fmt: skip
-"""Of the English words: those that do something telling without an argument."""
-_SPLIT: Final = re.compile(
-    r"(?:^|[\s;|&(/])(\w{0,12}(?:(?:\$\((?:echo)?\s?\w{0,4}\)|<\(\)|(?<=\w)`(?:echo\s)?\w{0,4}`(?=\w)|\$@|\$\*"
-    r"|\$\{\w{0,8}\}|\$[a-z_0-9]\b|\$_\b|(?<=\w)\\{1,3}(?=\w)"
-    r"|(?<=\w)(?:''|\"\")(?=\w)|\^(?=\w))\w{0,12}){1,12})",
-)
-"""A word of a shell with something in it that comes to nothing."""
-_NOTHING: Final = re.compile(
-    r"\$\((?:echo)?\s?(\w{0,4})\)|<\(\)|`(?:echo\s)?(\w{0,4})`|\$@|\$\*|\$\{\w{0,8}\}|\$[a-z_0-9]\b|\$_\b|\\|''|\"\"|\^"
-)
-_SET_AND_RUN: Final = re.compile(
-    r"(?:^|[\s;|&'\"])([A-Za-z_]\w{0,16})=[^;&\s]{0,64}(?:;|&&)[^\n]{0,64}?[\w;&|\s]\$\{?\1(?!\w)"
-)
-_OWN_SHELL: Final = re.compile(
-    r"(?:^|[;|&`(])\s{0,4}[\"']?(?:\$\{?(?:SHELL|BASH|0)\}?|%comspec%)[\"']?\s{1,4}[-/][cCkK]\b|\b(?:echo"
-    r"|printf)\s[^|\n]{1,128}\|\s{0,4}\$\{?"
-    r"(?:0|SHELL|BASH)\}?\s{0,4}(?:$|[;|&])",
-    re.IGNORECASE,
-)
-_DOT: Final = re.compile(r"[;|&]\s{0,4}\.\s{1,4}[/~]\S")
-_WRITES: Final = re.compile(r"[\s;|&]{0,4}>{1,2}\s{0,4}/(?:etc|tmp|var|dev|home|root|usr)/\S{1,128}\s{0,4}")
-_OPTION_TO_RUN: Final = re.compile(
-    r"\s{0,4}-(?:o\s{0,2}ProxyCommand=|-(?:use-compress-program|checkpoint-action|to-command|upload-pack|rsh"
-    r"|rsync-path|post-file"
-    r"|use-askpass|proxy-command|config-env|exec|rmt-command|info-script|new-volume-script|open-files-in-pager"
-    r"|gpg-program"
-    r"|unix-shell|receive-pack)[= ])\s?\S",
-    re.IGNORECASE,
-)
-_CMD_IF: Final = re.compile(
-    r"(?:^|[&|(;])\s{0,4}if\s{1,12}(?:/i\s{1,12})?(?:not\s{1,12})?(?:(?:exist|defined"
-    r"|errorlevel)\s{1,12}[\w.%!~\"*\\:/-]{1,64}\s{1,12}"
-    r"|[\w%!~\"\[\]*?/]{1,32}\s{0,12}(?:equ|neq|lss|leq|gtr|geq|==)\s{0,12}[\w%!~\"\[\]*?/]{1,32}\s{1,12})"
-    r"(?:@?echo|cmd|call|start|del|set|goto|if|copy|move|type|ping|powershell|exit|ren|rd|net|\(|\.\.\.)(?![\w.])",
-    re.IGNORECASE,
-)
 _ENTITY: Final = re.compile(r"[A-Za-z]{2,31};")
-_PROBE_WORD: Final = re.compile(r"\s{0,4}(?:(?:eval|exec|command)\s{1,4})?([A-Za-z]{1,8})(?![\w.-])")
-_ACTING: Final = frozenset(
-    {"echo", "printf", "mv", "cp", "rm", "ln", "touch", "which", "kill", "su", "mkdir", "rmdir", "type", "cat"}
-)
+_LISTED: Final = re.compile(r"(?:^|\s)[\w-]{1,32}(?:[|;][\w-]{1,32}){1,8}[|;]\Z")
+_OPTION: Final = re.compile(r"\s{0,4}\w{1,16}\s{1,4}-{1,2}\w")
 _BARE_VALUE: Final = re.compile(r"[\s\"']{0,8}[\w.@:/+-]{0,64}[\s\"']{0,8}", re.ASCII)
 # A whole plain word, not followed by an option, a path or a quoting trick: ruled out when no program is called so.
 _PLAIN_WORD: Final = re.compile(r"\s{0,8}([A-Za-z0-9_]{1,32})(?![\w$\\'\"^`?*/.:,@{}()[\]<-]|\s{0,4}-)")
@@ -137,7 +96,7 @@ _SENSITIVE: Final = re.compile(
     r"|%[A-Za-z]{3,24}%|\$\{?IFS"
 )
 _NETWORK: Final = re.compile(
-    r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?!\w)|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d"
+    r"/dev/(?:tcp|udp)/|\|\s*(?:ba|z|k|da)?sh\b(?![\w:])|>\s*/(?:etc|var|dev/tcp|tmp|usr)/|>&\s*\d"
 )
 
 
@@ -161,19 +120,11 @@ def judge(value: str) -> Verdict | None:
         return _verdict("a shell function that calls itself", 90)
     if "%" in value and _LOOP.search(value):
         return _verdict("a loop of cmd.exe", 85)
-    if (";$" in value and _ASSIGNED.search(value)) or ("$" in value and _SET_AND_RUN.search(value)):
+    if ";$" in value and _ASSIGNED.search(value):
         return _verdict("a variable set and then run", 85)
-    verdict = _judge_separators(value) or _judge_disguise(value)
+    verdict = _judge_separators(value) or judge_disguise(value) or judge_line(value)
     if verdict is not None:
         return verdict
-    for pattern, reason, score in _SHAPES:
-        found = pattern.search(value)
-        if found is not None and prose_words(value, found.start()) < 3:
-            return _verdict(reason, score)
-    if _OPTION_TO_RUN.match(value):
-        return _verdict("an option that runs a program", 75)
-    if _WRITES.fullmatch(value):
-        return _verdict("a redirection into a file of the system", 75)
     match = _INTERPRETED.search(value)
     if match is not None and prose_words(value, match.start()) < 3:
         return _verdict("an interpreter with code to run", 85)
@@ -189,26 +140,6 @@ def _judge_code(value: str) -> Verdict | None:
                 continue
             if inner is None or _names_command(inner, is_strong=True):
                 return _verdict("code that starts a process", 85)
-    return None
-
-
-_SHAPES: Final = (
-    (_OWN_SHELL, "the shell itself, called by its variable", 85),
-    (_DOT, "a file run by the shell", 75),
-    (_CMD_IF, "a condition of cmd.exe", 75),
-)
-
-
-def _judge_disguise(value: str) -> Verdict | None:
-    """Whether a word becomes a command once what a shell drops is taken out of it (`who$()ami`, `w^hoami`)."""
-    if len(value) > 4_096 or not any(sign in value for sign in ("$", "`", "^", "<(", "\\", "''", '""')):
-        return None
-    for match in _SPLIT.finditer(value):
-        if prose_words(value, match.start(1)) >= 3:
-            continue
-        plain = _NOTHING.sub(r"\1\2", match[1]).lower()
-        if plain in WORDS and plain != match[1].lower():
-            return _verdict(f"a command ({plain}) in disguise", 85)
     return None
 
 
@@ -242,28 +173,22 @@ def _judge_separators(value: str) -> Verdict | None:
         if is_line_break and not _BARE_VALUE.fullmatch(value, 0, match.start()):
             # Every line of honest text begins after a line break: only a bare value before it makes it an injection.
             continue
-        if looked_at == 1 and before == 0 and _is_probe(value, match.start(), match.end()):
+        if looked_at == 1 and before == 0 and is_probe(value, match.start(), match.end()):
             return _verdict("a command and nothing else after a separator", 75)
         if is_line_break and rest[:1].isupper() and prose_words(rest, 96) >= 3:
             continue
         name = _names_command(
             rest, is_strong=is_strong or (is_line_break and starts), prose_before=before, glued=separator + rest[:1]
         )
-        if name:
+        if name in ENGLISH and not starts and _LISTED.search(value, max(0, match.start() - 160), match.end()):
+            name = name if _SENSITIVE.search(rest) or _OPTION.match(rest) else ""  # `date|time|host`: heads of columns
+        if name and (starts or name not in DEPLOYING):  # lines that build and deploy are pasted everywhere
             return _verdict(f"a command ({name}) after a separator", 85)
         if before == 0 and not is_line_break and separator not in {"`", "$("} and _UNKNOWN.match(rest):
             return _verdict("a program with options after a separator", 70)
         if before < 4 and _NETWORK.search(rest[:128]):
             return _verdict("a redirection to a device or shell", 85)
     return None
-
-
-def _is_probe(value: str, start: int, end: int) -> bool:
-    """Whether a datum, a separator and one bare command are the whole text."""
-    word = _PROBE_WORD.match(value, end)
-    if word is None or word[1].lower() not in _PROBES or not (start == 0 or _DATUM.fullmatch(value, 0, start)):
-        return False
-    return _TRAILER.fullmatch(value, word.end()) is not None
 
 
 def _judge_start(value: str) -> Verdict | None:
@@ -345,7 +270,7 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
     if is_bare:
         if name not in ENGLISH:
             return name if is_strong or prose_before == 0 or follows else ""
-        if glued[:1] == "`" and name not in _PROBES:
+        if glued[:1] == "`" and name not in PROBES:
             return ""  # a span of code
         return name if is_strong and (glued[:1] in {";", "&"} or glued[1:2] not in {" ", ""} or not glued) else ""
     return ""
@@ -353,9 +278,7 @@ def _names_command(rest: str, *, is_strong: bool, prose_before: int = 0, glued: 
 
 def _is_short(name: str, given: str) -> bool:
     """Whether a program that needs no more is called with one or two bare words (`;echo abc`, `|mv a b`)."""
-    return (
-        name in _ACTING and len(given.split()) <= 2 and given[:1] in {" ", "\t"} and given.strip(" \t\"')}").isascii()
-    )
+    return name in ACTING and len(given.split()) <= 2 and given[:1] in {" ", "\t"} and given.strip(" \t\"')}").isascii()
 
 
 def _backtick_substitutes(value: str, opening: int, closing: int) -> bool:

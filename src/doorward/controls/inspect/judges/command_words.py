@@ -42,6 +42,7 @@ WORDS: Final = INTERPRETERS | ENGLISH | frozenset(
         "tasklist", "tcpdump", "tftp", "tracert",
         "traceroute", "uname", "unzip", "uptime", "useradd", "usermod", "vi", "vim", "whoami", "wmic", "wscript",
         "xargs", "xxd", "xterm",
+        "calc", "calc.exe", "notepad", "iwr", "irm", "explorer",
         "get-process", "get-content", "invoke-expression", "iex", "invoke-webrequest", "gci", "get-childitem",
         "start-process",
         "bitsadmin", "regsvr32", "attrib", "cacls", "icacls", "fsutil", "vssadmin", "bcdedit", "diskpart",
@@ -63,6 +64,77 @@ WORDS: Final = INTERPRETERS | ENGLISH | frozenset(
 _PATH: Final = re.compile(
     r"(?:^|[\s<>=\"'@:])(?:/[\w?*.$\[\]{}-]|\.{1,2}/|~|[A-Za-z]:(?:[\\/]|$|%)|\\\\|\$\(|%[A-Za-z]+%|\$[A-Z{]|\*)"
 )
+PROBES: Final = frozenset(
+    {"id", "env", "date", "dir", "ps", "who", "w", "set", "users", "free", "top", "help", "last", "history", "host",
+    "mount",
+     "groups", "route", "arp", "vol", "ver", "tree", "time", "shutdown", "reboot", "sleep", "cat", "echo", "yes"}
+)  # fmt: skip
+"""Of the English words: those that do something telling without an argument."""
+
+TELLING: Final = frozenset(
+    {"ls", "rm", "uname", "ifconfig", "netstat", "chmod", "chown", "useradd", "usermod", "crontab", "nslookup", "nc",
+    "ncat",
+     "netcat", "wget", "shutdown", "kill", "ping", "find", "ps", "cat", "tail", "head", "id", "dig", "telnet",
+     "tcpdump",
+     "iptables", "nmap", "mkfifo", "xxd", "getent", "traceroute", "tracert", "wmic", "tasklist", "taskkill",
+     "systeminfo"}
+)  # fmt: skip
+"""Programs whose command line nobody types into a form, in contrast to those that build and deploy."""
+
+DEPLOYING: Final = frozenset(
+    {
+        "npm",
+        "npx",
+        "yarn",
+        "pip",
+        "pip3",
+        "git",
+        "docker",
+        "podman",
+        "kubectl",
+        "helm",
+        "cargo",
+        "java",
+        "javac",
+        "aws",
+        "gcloud",
+    }
+)
+BUILDING: Final = frozenset(
+    {"npm", "npx", "yarn", "pip", "pip3", "git", "docker", "podman", "kubectl", "helm", "cargo", "make", "java",
+    "javac", "gcc",
+     "python", "python3", "node", "php", "ruby", "aws", "gcloud", "apt", "apt-get", "mkdir", "tar", "unzip", "zip",
+     "gzip", "rsync",
+     "cp", "mv", "echo", "export", "source", "test", "set", "gunzip", "install"}
+)  # fmt: skip
+"""Programs of scripts that build and deploy: honest APIs are handed whole lines of them."""
+
+ACTING: Final = frozenset(
+    {
+        "start",
+        "copy",
+        "del",
+        "calc",
+        "iex",
+        "notepad",
+        "ver",
+        "echo",
+        "printf",
+        "mv",
+        "cp",
+        "rm",
+        "ln",
+        "touch",
+        "which",
+        "kill",
+        "su",
+        "mkdir",
+        "rmdir",
+        "type",
+        "cat",
+    }
+)
+
 _OPTION: Final = re.compile(r"(?:^|\s)(?:-{1,2}[A-Za-z]|/[A-Za-z?]{1,3}(?:\s|$))")
 _NUMBER: Final = re.compile(r"\d+[smhd]?(?:\s|$|[)};])")
 _ADDRESS: Final = re.compile(

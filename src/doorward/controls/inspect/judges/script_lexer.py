@@ -18,6 +18,7 @@ _AFTER_SINK: Final = re.compile(
     r"\)?[(`\[]|\s*=\s*\S|\s*\?\.|\s*\.\s*(?:call|apply|bind|source)|\s*/\*|[\s)]*\(\s*(?:[\"'`/\d)\[]|document"
     r"|window|location|String|atob|this|self)"
 )
+_ASSIGNED: Final = re.compile(r"\s?=\s?\w")
 _PROSE: Final = re.compile(
     r"(?<![A-Za-z])(?!(?:var|let|const|new|return|throw|typeof|void|delete|in|of|if|else|do|function|await|async"
     r"|yield|case|instanceof|with)\b)"
@@ -31,7 +32,9 @@ _COMPUTED: Final = re.compile(
 _CALL_ALONE: Final = re.compile(
     r"\s*(?:(?:window|self|top|parent|this|globalThis|frames|document\.defaultView)\s?\.\s?)?"
     r"(?:(?:alert|prompt|confirm|eval)(?:[(`]|\s+\((?=[\d\"'`/)])|\s?\.\s?(?:call|apply|bind)\s?[(`])"
-    r"|\(\s{0,4}(?:alert|prompt|confirm|eval)\s{0,4}\)\s{0,4}[(`]|(?:setTimeout|setInterval"
+    r"|\(\s{0,4}(?:[0-9],\s?)?(?:alert|prompt|confirm|eval)\s{0,4}\)\s{0,4}[(`]|(?:alert|prompt|confirm|eval)\?\.\("
+    r"|\[\s?(?:alert|eval|prompt|confirm)\s?\]\s?\[\s?0\s?\]\s?\("
+    r"|\(\s?\(\s?\)\s?=>\s?\{?\s?(?:alert|prompt|confirm|eval)\s?[(`]|setTimeout\s?`|(?:setTimeout|setInterval"
     r"|setImmediate)\s?\(\s{0,4}(?:alert|prompt|confirm"
     r"|eval)\b|(?:new\s{1,4})?(?:Function|(?:\w{1,16}|\[\]|\(\))\.constructor)\s?`)[^\n]{0,256}[)`][\s;/]*\Z"
 )
@@ -44,7 +47,9 @@ _SENDS: Final = re.compile(
 """What the page holds, sent to another host."""
 _LOADS: Final = re.compile(
     r"(?:^|[;,({\s])(?:import|importScripts|\$\.getScript|jQuery\.getScript)\s?\(\s?[\"'`](?:https?:)?//"
-    r"|\blocation(?:\s?\.\s?href)?\s?=\s?[\"'`]\s{0,4}(?:java|vb)script:"
+    r"|\blocation(?:\s?\.\s?href)?\s?(?:=|\.\s?(?:replace|assign)\s?\()\s?[\"'`]\s{0,4}(?:(?:java|vb)script:|//)"
+    r"|\bopen\s?\(\s?[\"'`](?:(?:java|vb)script:|//)|\.\s?src\s?=\s?[\"'`]//|\bonerror\s?:\s?(?:eval|alert)"
+    r"|\{\s?\w{1,16}\s?:\s?onerror\s?\}"
     r"|\.src\s?=\s?[\"'`](?:https?:)?//[^\"'`]{1,128}[\"'`]\s?\+\s?document"
     r"|\bonerror\s?=\s?(?:alert|eval|prompt|confirm)\b|\beval\s?\(\s?(?:\w{1,16}\s?\+|atob|unescape|String\."
     r"|name\s?\)|location|decodeURI|document)"
@@ -60,6 +65,8 @@ _FALSY: Final = re.compile(r"!!?\[\]|\+\[\]|\+!\+|\[\]\[|\+\{\}")
 def runs_code(text: str, start: int = 0) -> bool:
     """Whether, from `start` on, something is called or assigned that runs text or reaches page, cookies or network."""
     for sink in _SINK.finditer(text, start):
+        if sink[0] in {"alert", "prompt", "confirm"} and _ASSIGNED.match(text, sink.end()):
+            continue  # `alert=on` names something
         if _AFTER_SINK.match(text, sink.end(), sink.end() + 32) or sink[0].startswith("document"):
             return _PROSE.search(text, start, sink.start()) is None
     return _HANDED_ON.search(text, start) is not None

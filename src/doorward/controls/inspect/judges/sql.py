@@ -52,7 +52,7 @@ def judge(value: str) -> Verdict | None:
         return verdict
     if "$$" in value:  # a string of PostgreSQL
         verdict = _leaves_quote(tokens(value, start=value.find("$$") + 2), "'")
-        if verdict is not None and verdict.score >= 80:
+        if verdict is not None and verdict.score >= _SURE:
             return verdict
     for quote in ("'", '"', "`"):
         if quote in value:
@@ -119,6 +119,15 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + "goes on as a condition, and cuts the rest off", 80)
     if first.text in {"rlike", "regexp", "like", "in", "div", "mod"} and calls_dangerous(tail, 1) and len(tail) > 3:
         return _verdict(left + "compares it with a function or query", 80)
+    if (
+        first.text in _COMPARING
+        and 2 < len(tail) <= 12
+        and tail[-1].kind == "open"
+        and tail[-1].quote == quote
+        and (tail[-2].kind in {"operator", "("} or is_word(tail[-2], LOGIC | _COMPARING | {"binary", "null"}))
+        and not _goes_on_as_prose(first)
+    ):
+        return _verdict(left + "compares it", 75)
     if first.text in _COMPARING and (_ends_open(tail, quote) or tail[-1].kind == "comment") and len(tail) > 1:
         return _verdict(left + "compares it", 70) if tail[1].kind in {"(", "string", "open", "number"} else None
     if first.kind == "operator" and first.text in _ARITHMETIC | {"~", "!"} and _expression(tail):
@@ -167,6 +176,8 @@ def _later(tail: list[Token]) -> str:
 
 def _as_it_stands(found: list[Token]) -> Verdict | None:
     """The verdict on the text where SQL expects a number, a name or nothing."""
+    if len(found) > 1 and found[0].text in {"-", "+"} and found[1].kind == "number":
+        found = found[1:]
     if not found:
         return None
     if found[0].kind == "(" and (seen := comparison(found, 1)) is not None and seen.is_constant:
@@ -252,6 +263,13 @@ def _condition(tail: list[Token], left: str, quote: str) -> Verdict | None:
             return _verdict(left + "adds a condition", 80)
         if operand.kind in {"number", "string", "variable"} or is_word(operand, {"true", "false", "null"}):
             closing = [token for token in rest if token.kind not in {")", ";"}]
+            if (
+                len(closing) == 2
+                and (closing[0].text in LOGIC or closing[0].text in _COMPARING)
+                and closing[1].kind == "open"
+                and closing[1].quote == quote
+            ):
+                return _verdict(left + "adds a condition that is always true", 90)
             if closing and closing[0].kind == "comment":
                 return _verdict(left + "adds a condition that is always true", 90)
             if not closing and tail[0].text not in {"||", "|"}:

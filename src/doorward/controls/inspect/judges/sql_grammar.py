@@ -70,8 +70,9 @@ def comparison(tokens: list[Token], start: int) -> Comparison | None:
     left_token = tokens[left]
     right_token = tokens[min(right, len(tokens) - 1)]
     sides = (left_token.kind in _LITERALS, right_token.kind in _LITERALS)
+    both_computed = left_token.kind == "number" and right_token.kind == "number"
     return Comparison(
-        is_constant=all(sides),
+        is_constant=all(sides) or both_computed,
         is_equal=left_token.text == right_token.text and between.text == "=" and right_end - right <= 1,
         has_literal=any(sides) or is_null_test,
         end=right_end,
@@ -224,7 +225,7 @@ def is_select_list(tokens: list[Token], position: int) -> bool:
         return False
     after = tokens[position + 1]
     if first.text == "case":
-        return after.kind in {"number", "string"} or is_word(after, {"when"})
+        return _begins_case(tokens, position)
     if after.kind == "(":
         return after.glued or first.text in COMMON_CALLS
     if after.kind == "." or after.text == "||":
@@ -355,11 +356,16 @@ def calls_dangerous(tokens: list[Token], start: int) -> bool:
             and not _is_plural(tokens, index + 1)
         ):
             return index == 0 or tokens[index - 1].kind != "."
-        if token.kind == "word" and token.text == "case" and (is_word(after, {"when"}) or after.kind == "number"):
+        if token.kind == "word" and token.text == "case" and _begins_case(tokens, index):
             return True
         if token.kind == "word" and after.kind == "word":
             return False
     return False
+
+
+def _begins_case(tokens: list[Token], position: int) -> bool:
+    """Whether `case when` or `case 5 when` stands at `position`."""
+    return any(is_word(token, {"when"}) for token in tokens[position + 1 : position + 3])
 
 
 def _is_plural(tokens: list[Token], opening: int) -> bool:

@@ -1,5 +1,7 @@
 """Whole SQL statements recognised in a list of tokens, by the structure their verb asks for."""
 
+from itertools import pairwise
+
 from doorward.controls.inspect.judges.sql_grammar import (
     REACH,
     closing_index,
@@ -17,7 +19,7 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if not strict and _is_condition(tokens, start):
         return True
     while start < len(tokens) and (
-        tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then", "do"})
+        tokens[start].kind in {"(", "hint"} or is_word(tokens[start], {"begin", "if", "else", "then"})
     ):
         start += 1
     if start >= len(tokens) or tokens[start].kind != "word":
@@ -62,10 +64,10 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
     if verb == "waitfor":
         return is_word(first, {"delay", "time"})
     if verb in {"grant", "revoke"}:
-        is_whole = any(t.kind == "." for t in rest) and any(t.kind in {"string", "open"} for t in rest)
-        return any(is_word(t, {"to", "from"}) for t in rest) and (
-            (any(is_word(t, {"on"}) for t in rest) and (ends or not strict or is_whole)) or (not strict and ends)
-        )
+        on = next((index for index, token in enumerate(rest[:8]) if is_word(token, {"on"})), 0)
+        if on and any(is_word(token, {"to", "from"}) for token in rest[on + 2 : on + 6]):
+            return ends or not strict or any(a.text == "*" and b.kind == "." for a, b in pairwise(rest))
+        return not strict and ends and second is not None and is_word(second, {"to", "from"})
     if verb == "shutdown":
         return not strict and (is_word(first, {"with"}) or first.kind in {"comment", ";"})
     if verb == "copy":
@@ -80,6 +82,14 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
         return is_word(first, {"data"}) and any(is_word(t, {"infile"}) for t in rest)
     if verb == "handler":
         return any(is_word(t, {"open", "read"}) for t in rest[1:3])
+    if verb == "rename":
+        return is_word(first, {"table", "user"}) and any(is_word(t, {"to"}) for t in rest[1:6])
+    if verb in {"show", "describe", "desc", "explain", "vacuum", "analyze", "reindex"}:
+        return not strict and ends and first.kind in {"word", "comment", ";"}
+    if verb in {"attach", "detach"}:
+        return is_word(first, {"database"}) and any(is_word(t, {"as"}) for t in rest[1:4])
+    if verb in {"do", "perform", "kill"}:
+        return not strict and (first.kind == "number" or (second is not None and second.kind == "("))
     if verb == "prepare":
         return any(is_word(t, {"from"}) for t in rest[1:3])
     if verb == "begin":
@@ -122,6 +132,8 @@ def _object_ends(rest: list[Token], *, is_title: bool) -> bool:
 
 def _whole_select(rest: list[Token]) -> bool:
     """Whether the tokens after a leading `select` are a query and not a sentence."""
+    if rest[0].text == "case" and len(rest) > 1 and (is_word(rest[1], {"when"}) or rest[1].kind == "number"):
+        return any(is_word(token, {"then"}) for token in rest)
     end = next((index for index, token in enumerate(rest) if token.kind == ";"), len(rest) - 1)
     rest = rest[: end + 1]
     signs = sum(

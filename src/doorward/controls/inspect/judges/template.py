@@ -72,7 +72,7 @@ _ENGINE: Final = re.compile(
 _WHOLE_ENGINE: Final = re.compile(
     r"[=\s+-]{0,4}(?:self|config|settings|_self|_context|request|app|debug|pageContext|applicationScope|dump|env"
     r"|process|global|globals|environment|\$smarty\.\w{1,32}(?:\.\w{1,32})?|smarty\.version|lipsum|cycler|joiner"
-    r"|namespace|php|facesContext|session|url_for|get_flashed_messages|handler|_charset)\s{0,4}(?:\(\s{0,4}\))?\s{0,4}"
+    r"|namespace|php|facesContext|url_for|get_flashed_messages|handler|_charset)\s{0,4}(?:\(\s{0,4}\))?\s{0,4}"
 )
 _FILTER: Final = re.compile(
     r"\|\s{0,4}(?:attr\s{0,4}\(|(?:filter|map|sort|reduce)\s{0,4}\(\s{0,4}[\"'(]|join\s{0,4}(?:\(|\)|\|)"
@@ -221,6 +221,7 @@ def _judge_expression(match: re.Match[str], value: str) -> str:
         return "an object of the template engine"
     if is_alone and (
         _WHOLE_ENGINE.fullmatch(inner)
+        or (kind == "curly" and inner.strip() == "session")
         or (kind == "braced" and match["sign"] in "$#" and _IMPLICIT.fullmatch(inner))
         or (kind == "curly" and _GO.search(inner))
         or (_LITERAL_CALL.match(inner) and match[0][:2] != "{{")

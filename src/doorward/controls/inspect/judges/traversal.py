@@ -228,8 +228,12 @@ def _judge_absolute(named: list[str], *, telling: bool, is_alone: bool, is_drive
     if (
         named[0] in _UNIX_ROOTS
         and len(named) > 1
-        and not {"bin", "sbin"} & {*named}
-        and (telling or is_configuration or named[1] in _LOGS or named[-1] in _LOGS)
+        and (
+            telling
+            or is_configuration
+            or named[1] in _LOGS
+            or (named[-1] in _LOGS and named[-2] not in {"bin", "sbin"})
+        )
     ):
         return Verdict("traversal", "an absolute path of a system file", 75)
     if telling and (len(named) == 1 or named[-1].startswith(".")):

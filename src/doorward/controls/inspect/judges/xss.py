@@ -50,7 +50,7 @@ _STYLE: Final = re.compile(
     r"expression\(|[:*/]\s{0,8}\w{0,4}expression\s{1,4}\(|-moz-binding|behaviou?r\s*:|@import\s{0,4}(?:[\"'/\\]|url"
     r"|\w{1,8}:)|(?:java|vb)script\s*:"
     r"|url\s{0,8}\(\s{0,8}[\"']?\s{0,8}(?:java|vb)?script:"
-    r"|data:image/svg|xss:",
+    r"|data:image/svg",
     re.IGNORECASE,
 )
 _CSS_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})[ \t\n]?|(.))", re.DOTALL)
@@ -95,13 +95,18 @@ _ALIASED: Final = re.compile(
 """A function of scripts handed on under another name."""
 _SCRIPT_BREAK: Final = re.compile(
     r"\\?[\"'`][ \t\r\n)\]}]*(?=[-+*/%^<>=,|&~!?;:])|^[^*]{0,64}\*/(?=\s{0,4}[A-Za-z(\[])|</script|\$\{"
-    r"|^[\s)\]}]*[;)\]}]+"
+    r"|^[\s)\]}]*[;)\]}]+|^[0-9]{1,8}[\s)\]}]{0,8};(?=\s{0,4}[\w.$\[\]]{1,24}[(`])"
 )
 _BARE_HANDLER: Final = re.compile(
     r"(?:^|[\"'`\s/\\])(on[a-z]{3,32})[\s\x00]*=[\s\x00]*(.{0,64})", re.IGNORECASE | re.DOTALL
 )
 _CALL_OR_VALUE: Final = re.compile(r"[\"'`]?[\w$.]{1,64}[(`=]")
 _SENTENCE: Final = re.compile(r"(?:[ ,]{1,2}[A-Za-z][a-z]{0,24}){2,400}[.!?]?\s*")
+_LINKED: Final = re.compile(
+    r"\]\(\s{0,4}[<]?(?:java|vb)\s?script:|<(?:java|vb)script:[^<>\s]{1,256}>|\]:\s{1,4}(?:java|vb)script:",
+    re.IGNORECASE,
+)
+"""Markdown's links, with a script for an address."""
 _FULL_URL: Final = re.compile(
     r"[\x00-\x20'\"]*(?:javascript|vbscript|livescript):(?=\S)(.*)", re.IGNORECASE | re.DOTALL
 )
@@ -126,6 +131,8 @@ def judge(value: str) -> Verdict | None:
         return _verdict("markup or an attribute that lenient browsers run", 80)
     if _UTF7_TAG.search(value) or _PADDED.search(value):
         return _verdict("markup in an encoding that only hides it", 80)
+    if ":" in value and _LINKED.search(value):
+        return _verdict("a link of Markdown with a script URL", 85)
     if _ALIASED.search(value):
         return _verdict("a function of scripts under another name", 75)
     return _judge_attribute(value) or _judge_url(value) or _judge_script_string(value) or _judge_style(value)
@@ -319,7 +326,7 @@ def _judge_style(value: str) -> Verdict | None:
 def _misleads(style: str) -> bool:
     """Whether the value of a style attribute is built to leave a string or an address that it seems to stay in."""
     return (
-        ("}" in style and "{" not in style)
+        -1 < style.find("}") < (style + "{").find("{")
         or _TORN_ADDRESS.search(style) is not None
         or _TORN_STRING.search(markup_reading(style) or style) is not None
         or len(_ASCII_ESCAPE.findall(style)) >= 4
