@@ -6,6 +6,19 @@ Everything here is somebody's honest input. What is made of it is seeded, so tha
 import random
 from collections.abc import Callable, Iterator
 
+from tests.controls.inspect.benign_shapes import (
+    BRACES,
+    DIRECTORY,
+    FORMULAS,
+    LINKS,
+    PAGES,
+    PEOPLE,
+    SPOKEN,
+    STYLES,
+)
+
+SHAPES = [*DIRECTORY, *STYLES, *FORMULAS, *SPOKEN, *BRACES, *LINKS, *PEOPLE, *PAGES]
+
 FIRST = [
     "Siobhán",
     "Conor",
@@ -660,6 +673,9 @@ ADDRESSES = [
     "a:1 b:2",
 ]
 SENTENCES[-1:-1] = [
+    lambda r: r.choice(SHAPES),
+    lambda r: f"{r.choice(PEOPLE)}: {r.choice(SPOKEN)}",
+    lambda r: f"{r.choice(SPOKEN)} {r.choice(FORMULAS)}",
     lambda r: r.choice(QUESTIONS),
     lambda r: r.choice(PROGRAMS),
     lambda r: r.choice(TEMPLATES),

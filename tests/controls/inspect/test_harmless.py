@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.controls.inspect import benign
+from tests.controls.inspect import benign, benign_shapes
 from tests.controls.inspect.benign import generated
 
 from doorward.controls.inspect.check import judge_text
@@ -14,7 +14,7 @@ CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 def test_of_a_hundred_thousand_harmless_texts_hardly_one_raises_an_alarm() -> None:
     """Joined at random, a few become what they were not: `date|time|host` before a path reads as a command."""
     alarms = [(verdict, text) for text in generated(20_260_118, 100_000) if (verdict := judge_text(text)) is not None]
-    assert len(alarms) <= 10, alarms
+    assert len(alarms) <= 6, alarms
 
 
 @pytest.mark.parametrize(
@@ -25,22 +25,28 @@ def test_none_of_the_parts_that_they_are_made_of_does(name: str) -> None:
     assert [(verdict, text) for text in texts if (verdict := judge_text(text)) is not None] == []
 
 
+@pytest.mark.parametrize("name", [name for name in dir(benign_shapes) if name.isupper()])
+def test_nor_does_any_shape_that_looks_like_something_else(name: str) -> None:
+    alarms = [(verdict, text) for text in getattr(benign_shapes, name) if (verdict := judge_text(text)) is not None]
+    assert alarms == []
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "least"),
     [
-        ("lists_fuzzdb", "sqli", 0.93),
+        ("lists_fuzzdb", "sqli", 0.95),
         ("lists_patt", "sqli", 0.98),
-        ("lists_fuzzdb", "cmdi", 0.85),
-        ("lists_patt", "cmdi", 0.88),
+        ("lists_fuzzdb", "cmdi", 0.95),
+        ("lists_patt", "cmdi", 0.95),
         ("lists_fuzzdb", "traversal", 0.98),
-        ("lists_patt", "traversal", 0.98),
-        ("lists_fuzzdb", "xss", 0.79),
-        ("lists_patt", "xss", 0.89),
+        ("lists_patt", "traversal", 0.99),
+        ("lists_fuzzdb", "xss", 0.93),
+        ("lists_patt", "xss", 0.93),
         ("lists_blns", "xss", 0.98),
         ("lists_patt", "nosqli", 0.95),
-        ("lists_patt", "ssti", 0.92),
+        ("lists_patt", "ssti", 0.94),
         ("lists_patt", "ssrf", 0.92),
-        ("lists_patt", "xxe", 0.92),
+        ("lists_patt", "xxe", 0.97),
         ("lists_fuzzdb", "crlf", 0.95),
         ("lists_patt", "ssi", 0.95),
         ("lists_patt", "protopollution", 0.95),

@@ -74,7 +74,6 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (BIT["sql"], r";\s*(?:--|#|/\*)"),
     (BIT["sql"], r"--\s*$"),
     (BIT["sql"], r"#\s*$"),
-    (BIT["sql"], r"\(\s{0,4}[0-9]{1,16}\s{0,4}=\s{0,4}[0-9]"),
     (BIT["sql"], r"\*/"),
     (BIT["sql"], r"\b(?:or|and)\s+(?:true|1|not|exists)\b"),
     # markup and script
@@ -125,7 +124,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     *((BIT["command"], sign) for sign in (";", r"\|", "&", r"\n", r"\r", "`")),
     (BIT["command"], r"\$[({'\x22+a-z@*#?!0-9]"),
     (BIT["command"], r"[<>]\s*[(&/\w]"),
-    (BIT["command"], r"\^\w|\\[nr][a-z/]|<\?|\{,[a-z]"),
+    (BIT["command"], r"\^\w|\\[nr][a-z/]|<\?"),
     (BIT["command"], r"\bif\s+(?:/i\s+)?(?:not\s+)?(?:exist|defined|errorlevel)\s|\s(?:equ|neq|lss|leq|gtr|geq)\s"),
     (BIT["command"], r"%[^\s%]{1,16}\s+in\s*\("),
     (

@@ -51,7 +51,7 @@ _CODE_CALL: Final = re.compile(
 _CODE_ARGUMENT: Final = re.compile(
     r"""[\[\s]*["'`](.{0,120})|\$_(?:GET|POST|REQUEST|COOKIE|SERVER)\b|base64_decode|\)""", re.DOTALL
 )
-_PHP_OPEN: Final = re.compile(r"<\?(?:php|=|\s)", re.IGNORECASE)
+_PHP_OPEN: Final = re.compile(r"<\?(?:php|=|\s(?!\s{0,4}(?:extends|super)\b))", re.IGNORECASE)
 _PHP_CALL: Final = re.compile(
     r"\b(?:system|exec|passthru|eval|phpinfo|include|require|echo|shell_exec|assert)\b|\$_(?:GET|POST|REQUEST)",
     re.IGNORECASE,
@@ -194,7 +194,12 @@ def _judge_separators(value: str) -> Verdict | None:
 def _judge_start(value: str) -> Verdict | None:
     """Whether the whole text is a command line that nobody types into a form."""
     program = _PROGRAM.match(value)
-    if program is not None and len(value) < 1_024 and not _LONE_PROGRAM.fullmatch(value):
+    if (
+        program is not None
+        and len(value) < 1_024
+        and prose_words(value, len(value)) < 3
+        and not _LONE_PROGRAM.fullmatch(value)
+    ):
         return _verdict("the path of a program", 75)
     if (
         len(value) < 256

@@ -219,6 +219,8 @@ def takes(name: str, arguments: str) -> bool:
         return False
     if arguments.startswith("<<<"):
         return True  # a string as input
+    if name == "sleep":
+        return _NUMBER.match(arguments) is not None or arguments.startswith(("$(", "`", "${IFS"))
     if name in ENGLISH:  # what makes it a command line must come at once, or it is a sentence
         if not (_COMES_AT_ONCE.match(arguments) or name in _NUMBERED | _ADDRESSED | _READERS or name in _SUBCOMMANDS):
             return name in {"echo", "print"} and bool(_QUOTED.match(arguments))

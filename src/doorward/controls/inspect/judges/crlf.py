@@ -84,7 +84,8 @@ _COMMAND: Final = re.compile(
 _LOG: Final = re.compile(
     rf"^[^\s%\\]{{1,64}}{_BREAK}(?:\s|{_ENCODED}){{0,4}}(?:\[(?:INFO|WARN(?:ING)?|ERROR|DEBUG|NOTICE|CRITICAL|FATAL"
     rf"|ALERT)\]|(?:INFO|WARN(?:ING)?|ERROR|DEBUG|NOTICE|CRITICAL|FATAL|ALERT)\s?:"
-    rf"|(?<![0-9a-f]{{4}}[\r\n])[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}\s\S{{1,32}}\s\S{{1,32}}\s\[[0-9]{{1,2}}/[A-Z])"
+    rf")|^[A-Za-z][\w.-]{{0,31}}{_BREAK}(?:\s|{_ENCODED}){{0,4}}[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}\s\S{{1,32}}\s\S{{1,32}}\s"
+    r"\[[0-9]{1,2}/[A-Z]"
 )
 _WIDE: Final = {0x560A: "\n", 0x560D: "\r"}
 """Characters whose last byte is a line break: what is left of them where only that byte is kept."""

@@ -5,6 +5,8 @@ statement) and inside each kind of quote. In a quote it is harmless until it clo
 then be able to follow a string in SQL; honest apostrophes fail there, because prose goes on with a word.
 """
 
+import re
+
 from doorward.controls.inspect.judges.prose import prose_words
 from doorward.controls.inspect.judges.sql_grammar import (
     COMMENT_END,
@@ -67,13 +69,20 @@ def judge(value: str) -> Verdict | None:
     return None
 
 
+_INITIAL = re.compile(r"(?:^|[^A-Za-z0-9])[A-Z]\Z")
+"""The capital before the apostrophe of a name."""
 _SURE = 90
 """From this score on no sentence around it explains a construct."""
 
 
 def _opens_in_prose(value: str, position: int) -> bool:
     """Whether the quote there begins a quotation in a sentence (`set it to '*' to allow all`): it ends no value."""
-    return position > 0 and value[position - 1] in " \t\n([{=>" and prose_words(value, position) >= 2
+    if _INITIAL.search(value, max(0, position - 2), position):
+        return True  # D'Or
+    if position <= 0 or value[position - 1] not in " \t\n([{=>":
+        return False
+    before = prose_words(value, position)
+    return before >= 2 or (before == 1 and prose_words(value[position + 1 :], 160) >= 3)
 
 
 def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
@@ -100,7 +109,8 @@ def _leaves_quote(tail: list[Token], quote: str) -> Verdict | None:
         return _verdict(left + "joins a second query", 95)
     if first.kind == "word" and tail[-1].kind == "comment" and statement(tail, 0, strict=False):
         return _verdict(left + "adds a second statement", 85)
-    if first.text in LOGIC and first.kind in {"word", "operator"}:
+    is_name = first.glued and first.text in {"where", "when", "having"}  # O'Where
+    if first.text in LOGIC and first.kind in {"word", "operator"} and not is_name:
         found = _condition(tail, left, quote)
         if found is not None:
             return found
@@ -180,10 +190,6 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
         found = found[1:]
     if not found:
         return None
-    if found[0].kind == "(" and (seen := comparison(found, 1)) is not None and seen.is_constant:
-        rest = found[seen.end :]
-        if len(rest) > 1 and rest[0].kind == ")" and (rest[1].kind == "operator" or rest[1].text in LOGIC):
-            return _verdict("computes with a condition on constants", 75)
     construct = has_construct(found)
     if construct:
         return _verdict(construct[0].upper() + construct[1:], 90)
@@ -225,7 +231,12 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
         and (ordering(found, start, needs_end=True) or orders_by_call(found, start))
     ):
         return _verdict("adds a clause", 70)
-    if begins_with_call(found) or ((first.kind in {"operator", ","}) and calls_dangerous(found, start)):
+    is_formula = (
+        start == 0 and first.text == "=" and found[1].text in {"if", "sum", "count", "concat", "round", "now"}
+    )  # of a spreadsheet
+    if begins_with_call(found) or (
+        first.kind in {"operator", ","} and not is_formula and calls_dangerous(found, start)
+    ):
         return _verdict("calls a database function", 80)
     for index, token in enumerate(found):
         if token.kind == ";" and statement(found, index + 1, strict=True):

@@ -52,7 +52,7 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
             ends or not strict or (any(is_word(t, {"where"}) for t in rest) and any(t.kind == "operator" for t in rest))
         )
     if verb == "update":
-        return any(is_word(token, {"set"}) for token in rest[1:6]) and any(t.text == "=" for t in rest)
+        return _assigns(rest)
     if verb in {"exec", "execute", "call"}:
         return first.kind in {"(", "variable"} or (
             first.kind == "word" and (not strict or first.text.startswith(("xp_", "sp_", "master", "immediate")))
@@ -72,7 +72,8 @@ def statement(tokens: list[Token], start: int, *, strict: bool) -> bool:
         return not strict and (is_word(first, {"with"}) or first.kind in {"comment", ";"})
     if verb == "copy":
         return any(is_word(t, {"program", "stdin"}) for t in rest) or any(
-            t.kind in {"string", "open"} and (not strict or t.text.startswith(("/", "\\\\"))) for t in rest
+            b.kind in {"string", "open"} and is_word(a, {"from", "to"}) and (not strict or b.text.startswith("/"))
+            for a, b in pairwise(rest)
         )
     if verb in {"merge", "bulk"}:
         return is_word(first, {"into", "insert"}) and (not strict or ends)
@@ -112,6 +113,17 @@ def _is_condition(tokens: list[Token], start: int) -> bool:
     )
 
 
+def _assigns(rest: list[Token]) -> bool:
+    """Whether `set NAME =` comes soon in the tokens, the name with its table or without."""
+    position = next((index for index, token in enumerate(rest[:6]) if index and is_word(token, {"set"})), 0)
+    if not position:
+        return False
+    position += 2
+    while position + 1 < len(rest) and rest[position].kind == ".":
+        position += 2
+    return position < len(rest) and rest[position].text in {"=", ":="}
+
+
 def _object_ends(rest: list[Token], *, is_title: bool) -> bool:
     """Whether `table NAME` is followed by something a definition or removal goes on with.
 
@@ -125,6 +137,8 @@ def _object_ends(rest: list[Token], *, is_title: bool) -> bool:
         position += 2
     if position >= len(rest):
         return not is_title
+    if is_title and is_word(rest[0], {"user", "role", "login"}):
+        return is_word(rest[position], {"identified", "with", "without"})
     return rest[position].kind in {";", "comment", ",", "("} or is_word(
         rest[position], {"cascade", "restrict", "add", "modify", "rename", "identified", "as", "with", "on", "drop"}
     )

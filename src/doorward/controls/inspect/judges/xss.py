@@ -47,7 +47,9 @@ _BREAKS_OUT: Final = re.compile(r"[^<]{0,512}?[\"'`]\s{0,8}/?>[^<]{0,64}<[A-Za-z
 _CLOSES_ALL: Final = re.compile(r"[\"'`]{2,3}\s?--!?>|--!?>\]\]>|[\"'`]>\]\]>")
 """A way out of attributes, comments and sections at once."""
 _STYLE: Final = re.compile(
-    r"expression\(|[:*/]\s{0,8}\w{0,4}expression\s{1,4}\(|-moz-binding|behaviou?r\s*:|@import\s{0,4}(?:[\"'/\\]|url"
+    r"expression\("
+    r"|[:*/]\s{0,8}\w{0,4}expression\s{1,4}\((?!\s{0,4}[A-Za-z]{1,24}[ \t]{1,4}[A-Za-z])"
+    r"|-moz-binding|behaviou?r\s*:|@import\s{0,4}(?:[\"'/\\]|url"
     r"|\w{1,8}:)|(?:java|vb)script\s*:"
     r"|url\s{0,8}\(\s{0,8}[\"']?\s{0,8}(?:java|vb)?script:"
     r"|data:image/svg",
