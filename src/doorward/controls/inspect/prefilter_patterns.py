@@ -80,7 +80,7 @@ EVERYWHERE: Final[tuple[tuple[int, str], ...]] = (
     (
         BIT["xss"],
         (
-            r"<[\s\x00/!?a-z%&]|\xc2\xbc/?[a-z]|[\[\]()!+{}]{12}|\b(?:alert|prompt|confirm"
+            r"<[\s\x00/!?a-z%&]|\xc2\xbc/?[a-z]|!\[\]|\+\[\]|\b(?:alert|prompt|confirm"
             r"|eval)\s{0,4}[)\]]\s{0,4}[(\[]|\bonerror\s?:"
             r"|\+adw[-a]|&#x?0{2}"
         ),

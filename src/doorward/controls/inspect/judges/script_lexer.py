@@ -83,7 +83,7 @@ def takes_over(text: str) -> bool:
     if found is not None:
         return _PROSE.search(text, max(0, found.start() - 64), found.start()) is None
     signs = _SIGNS_ONLY.search(text)
-    return signs is not None and len(_FALSY.findall(signs[0])) >= 3
+    return signs is not None and ("![]" in signs[0] or "+[]" in signs[0]) and len(_FALSY.findall(signs[0])) >= 3
 
 
 def is_single_call(text: str) -> bool:
