@@ -25,6 +25,7 @@ ATTACKS = ("lists_fuzzdb", "lists_patt", "lists_blns")
 BENIGN = ("benign_openapi_values", "benign_openapi_bodies", "benign_blns")
 TEN = ("sqli", "xss", "cmdi", "traversal", "nosqli", "ldapi", "ssti", "ssrf", "xxe", "crlf")
 """The classes of which the mean is taken."""
+PAGE = ROOT / "docs" / "detection.md"
 GENERATED = 100_000
 SEED = 20_261_125
 
@@ -77,7 +78,7 @@ def main() -> int:
     parser.add_argument("--corpora", type=Path, default=Path(__file__).parents[2].parent / "shared" / "corpora")
     parser.add_argument("--json", action="store_true", help="print rows as JSON and nothing else")
     parser.add_argument("--publish", action="store_true", help="write the tables into docs/detection.md")
-    parser.add_argument("--crs", action="store_true", help="with --publish: send all to ModSecurity + CRS as well")
+    parser.add_argument("--crs", action="store_true", help="with --publish: measure ModSecurity + CRS anew")
     given = parser.parse_args()
     if not given.corpora.is_dir():
         print(f"no lists at {given.corpora}", file=sys.stderr)
@@ -90,22 +91,50 @@ def main() -> int:
         print_rows(rows)
         print("\n".join(_lines(found)))
     if given.publish:
-        beside = refusals(cases(given.corpora)) if given.crs else {}
-        head = ["expected", "class", "source", "cases", "Doorward", *([PEER] if beside else [])]
-        table = [f"| {' | '.join(head)} |", f"|---|---|---|---:|---:|{'---:|' if beside else ''}"]
-        for row in rows:
-            expected = "refused" if row.expect == "block" else "passed"
-            count, refused = beside.get((row.kind, row.source), (0, 0))
-            peer = f" {refused / count:.1%} |" if count else ""
-            table.append(f"| {expected} | {row.kind} | {row.source} | {row.cases:,} | {row.rate:.1%} |{peer}")
-        lines = _lines(found)
-        if beside:
-            rates = [beside[kind, ALL][1] / beside[kind, ALL][0] for kind in TEN]
-            lines.append(
-                f"{PEER} (Debian's packages, paranoia level 1): mean of the ten {sum(rates) / len(rates):.1%}."
-            )
-        replace_between("detection", "\n".join([*lines, "", *table]), ROOT / "docs" / "detection.md")
+        _publish(rows, found, _measured(given.corpora) if given.crs else _published(rows))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How much the peer refuses of the same cases."""
+
+    mean: str
+    """The line that sums it up; empty when nobody has measured it."""
+    rates: dict[tuple[str, str], str]
+    """By class and source."""
+
+
+def _measured(corpora: Path) -> Peer:
+    counts = refusals(cases(corpora))
+    rates = {key: refused / count for key, (count, refused) in counts.items() if count}
+    mean = sum(rates[kind, ALL] for kind in TEN) / len(TEN)
+    line = f"{PEER} (Debian's packages, paranoia level 1): mean of the ten {mean:.1%}."
+    return Peer(line, {key: f"{rate:.1%}" for key, rate in rates.items()})
+
+
+def _published(rows: list[Row]) -> Peer:
+    """What the page says of the peer already: its rules and the lists are what they were when it was measured."""
+    counted = {(row.kind, row.source): f"{row.cases:,}" for row in rows}
+    mean, rates = "", {}
+    for line in PAGE.read_text("utf-8").splitlines():
+        if line.startswith(f"{PEER} ("):
+            mean = line
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and counted.get((cells[1], cells[2])) == cells[3]:
+            rates[cells[1], cells[2]] = cells[5]
+    return Peer(mean, rates)
+
+
+def _publish(rows: list[Row], found: Summary, peer: Peer) -> None:
+    head = ["expected", "class", "source", "cases", "Doorward", *([PEER] if peer.rates else [])]
+    table = [f"| {' | '.join(head)} |", f"|---|---|---|---:|---:|{'---:|' if peer.rates else ''}"]
+    for row in rows:
+        expected = "refused" if row.expect == "block" else "passed"
+        beside = f" {peer.rates.get((row.kind, row.source), '')} |" if peer.rates else ""
+        table.append(f"| {expected} | {row.kind} | {row.source} | {row.cases:,} | {row.rate:.1%} |{beside}")
+    lines = [*_lines(found), *([peer.mean] if peer.mean else [])]
+    replace_between("detection", "\n".join([*lines, "", *table]), PAGE)
 
 
 def _lines(found: Summary) -> list[str]:

@@ -36,7 +36,7 @@ def code(schema: Schema, text: str, *, pins: bool = True) -> str:
 @pytest.mark.parametrize(
     ("schema", "text", "plain", "shifted"),
     [
-        (field("markdown"), MARKDOWN, "inspect.xss", ""),
+        (field("markdown"), MARKDOWN, "inspect.sql", ""),
         (field("markdown"), "see <img src=x onerror=alert(1)>", "inspect.xss", "inspect.xss"),
         (field("markdown"), "```\n<script>alert(1)</script>", "inspect.xss", "inspect.xss"),
         (field("markdown"), "a ` b; cat /etc/passwd", "inspect.command", "inspect.command"),
@@ -51,7 +51,7 @@ def code(schema: Schema, text: str, *, pins: bool = True) -> str:
         (field("sql"), "SELECT '<script>alert(1)</script>'", "inspect.sql", "inspect.xss"),
         (field("code"), "import os; os.system('cat /etc/passwd')", "inspect.code", ""),
         (field("code"), "rO0ABXNyABFqYXZhLnV0aWwuSGFzaE1hcAUH2sHDFmDRAwACRgAK", *["inspect.deserialization"] * 2),
-        ({"type": "string", "format": "password"}, "GF`,RU?VZN7/R'#vdsG^C+rox0", "inspect.sql", ""),
+        ({"type": "string", "format": "password"}, "GF`,RU?VZN7/r'#vdsG^C+rox0", "inspect.sql", ""),
         ({"type": "string", "format": "password"}, "' OR 'a'='a", "inspect.sql", "inspect.sql"),
     ],
 )

@@ -198,8 +198,6 @@ def _judge_tag(tag: Tag, text: str) -> Verdict | None:
         return _verdict(f"the {local} tag sets an event handler", 95)
     if local in _ANIMATIONS and given.get("attributename", "").lower().rpartition(":")[2] in {"href", "src"}:
         return _verdict(f"the {local} tag changes where a link leads", 80)
-    if local == "input" and given.get("type", "").lower() == "password" and "value" not in given:
-        return _verdict("a field for a password", 55)
     if local == "meta" and "refresh" in given.get("http-equiv", "").lower():
         return _verdict("the meta tag leads to another page", 85)
     if (
