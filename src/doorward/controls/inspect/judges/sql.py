@@ -8,13 +8,13 @@ then be able to follow a string in SQL; honest apostrophes fail there, because p
 import re
 
 from doorward.controls.inspect.judges.prose import prose_words
+from doorward.controls.inspect.judges.sql_constructs import has_construct
 from doorward.controls.inspect.judges.sql_grammar import (
     COMMENT_END,
     LOGIC,
     begins_with_call,
     calls_dangerous,
     comparison,
-    has_construct,
     is_cut,
     is_word,
     names_derived,
