@@ -1,10 +1,3 @@
-from pathlib import Path
+from tests.databases import postgres, store, store_url
 
-import pytest
-
-from doorward.store import Store, open_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path / 'store.db'}")
+__all__ = ["postgres", "store", "store_url"]

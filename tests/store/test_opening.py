@@ -1,4 +1,6 @@
 import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -6,18 +8,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
+from tests.databases import Postgres
 
 from doorward.errors import PolicyError
 from doorward.store import METADATA, Store, open_store, principals
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path / 'store.db'}")
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    yield opened
+    opened.close()
 
 
-def test_the_file_and_its_log_are_readable_by_their_owner_alone(store: Store, tmp_path: Path) -> None:
-    with store.begin() as connection:
+def test_the_file_and_its_log_are_readable_by_their_owner_alone(file_store: Store, tmp_path: Path) -> None:
+    with file_store.begin() as connection:
         connection.execute(insert(principals).values(name="a", kind="user"))
         modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {0o600}
@@ -31,8 +36,8 @@ def test_a_file_that_was_open_to_others_is_closed_to_them(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_commit_waits_for_the_disk(store: Store) -> None:
-    with store.begin() as connection:
+def test_a_commit_waits_for_the_disk(file_store: Store) -> None:
+    with file_store.begin() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
@@ -43,12 +48,14 @@ def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
-def test_opening_again_keeps_what_was_stored(store: Store, tmp_path: Path) -> None:
+def test_opening_again_keeps_what_was_stored(store: Store, store_url: str) -> None:
     with store.begin() as connection:
         connection.execute(insert(principals).values(name="alice", kind="user"))
     store.close()
-    with open_store(f"sqlite:///{tmp_path / 'store.db'}").begin() as connection:
+    opened = open_store(store_url)
+    with opened.begin() as connection:
         assert connection.execute(select(principals.c.name)).scalars().all() == ["alice"]
+    opened.close()
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
@@ -65,11 +72,13 @@ def test_a_store_that_cannot_be_opened_is_the_operators_mistake(url: str) -> Non
         open_store(url)
 
 
-def test_a_change_by_another_connection_shows_in_the_version(store: Store, tmp_path: Path) -> None:
+def test_a_change_by_another_connection_shows_in_the_version(store: Store, store_url: str) -> None:
     before = store.data_version()
     assert store.data_version() == before
-    with open_store(f"sqlite:///{tmp_path / 'store.db'}").begin() as connection:
+    other = open_store(store_url)
+    with other.begin() as connection:
         connection.execute(insert(principals).values(name="alice", kind="user"))
+    other.close()
     assert store.data_version() != before
     store.close()
 
@@ -80,3 +89,18 @@ def test_a_change_through_the_same_store_shows_in_the_version(store: Store) -> N
         connection.execute(insert(principals).values(name="alice", kind="user"))
     assert store.data_version() != before
     store.close()
+
+
+def test_processes_that_open_an_empty_postgresql_at_once_all_find_the_tables(postgres: Postgres) -> None:
+    url = postgres.empty_url()
+
+    def count(_number: int) -> int:
+        opened = open_store(url)
+        with opened.begin() as connection:
+            found = len(connection.execute(select(principals)).all())
+        opened.close()
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(count, range(4))) == [0] * 4
+    postgres.drop(url)

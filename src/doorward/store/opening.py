@@ -18,6 +18,8 @@ from doorward.errors import PolicyError
 
 _BUSY_MS: Final = 5_000
 """How long a writer waits for another one, in milliseconds: the command line and the control process share the file."""
+_MIGRATION_LOCK: Final = 0x646F6F72
+"""Key of PostgreSQL's advisory lock around migrations."""
 _VERSION_OF: Final = {
     "sqlite": "PRAGMA data_version",
     "postgresql": "SELECT pg_snapshot_xmax(pg_current_snapshot())::text",
@@ -100,4 +102,7 @@ def _migrate(engine: Engine) -> None:
         config = Config()
         config.set_main_option("script_location", str(scripts).replace("%", "%%"))
         config.attributes["connection"] = connection
+        if connection.dialect.name == "postgresql":
+            # two processes that open the store at once must not both migrate; SQLite's one writer sees to it there
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         command.upgrade(config, "head")

