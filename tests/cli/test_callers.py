@@ -7,7 +7,8 @@ from typer.testing import CliRunner, Result
 
 from doorward.cli import client, key, token, user
 from doorward.errors import PolicyError
-from doorward.identity.users import check_password
+from doorward.identity.credentials import Attempt, Proved, Verifier
+from doorward.identity.sealing import ServerSecret
 from doorward.jose import generate_key, save_private_keys, split_unverified, verify_signature
 from doorward.store import open_store
 
@@ -75,7 +76,8 @@ def test_a_password_is_read_from_standard_input_and_never_shown(place: Place) ->
     result = place.run("user", "add", "alice", "--password-stdin", stdin="correct horse battery staple\n")
     assert "correct" not in result.output
     store = open_store(f"sqlite:///{place.state / 'store.db'}")
-    assert check_password(store, "alice", "correct horse battery staple") is not None
+    attempt = Attempt(name="alice", secret="correct horse battery staple", address="")
+    assert isinstance(Verifier(store, ServerSecret(bytes(32))).password(attempt, now=0.0), Proved)
 
 
 def test_the_store_lies_in_the_state_directory_and_is_private(place: Place) -> None:

@@ -9,7 +9,7 @@ from doorward.errors import PolicyError
 from doorward.identity.api_keys import add_api_key, list_api_keys, revoke_api_key
 from doorward.identity.clients import add_client, check_secret, disable_client, list_clients
 from doorward.identity.passwords import hash_password, is_password
-from doorward.identity.users import add_user, check_password, disable_user, list_users
+from doorward.identity.users import add_user, disable_user, list_users
 from doorward.store import Store
 
 NOW = 1_800_000_000.0
@@ -31,33 +31,6 @@ def test_a_user_comes_back_as_added(store: Store) -> None:
         False,
         None,
     )
-
-
-def test_a_right_password_proves_the_user_and_a_wrong_one_does_not(store: Store) -> None:
-    add_user(store, "alice", now=NOW, password=PASSWORD)
-    assert check_password(store, "alice", PASSWORD) is not None
-    assert check_password(store, "alice", PASSWORD + "!") is None
-
-
-def test_an_unknown_user_and_one_without_a_password_cost_a_hash_and_fail(store: Store, monkeypatch: Any) -> None:
-    seen: list[str] = []
-
-    def verify(_self: object, password_hash: str, _password: str) -> bool:
-        seen.append(password_hash)
-        return True
-
-    add_user(store, "alice", now=NOW)
-    monkeypatch.setattr("argon2.PasswordHasher.verify", verify)
-    assert check_password(store, "nobody", PASSWORD) is None
-    assert check_password(store, "alice", PASSWORD) is None
-    assert [entry.startswith("$argon2id$v=19$m=65536,t=3,p=1$") for entry in seen] == [True, True]
-
-
-def test_a_disabled_user_has_no_valid_password(store: Store) -> None:
-    add_user(store, "alice", now=NOW, password=PASSWORD)
-    disable_user(store, "alice", now=NOW + 1)
-    assert disable_user(store, "alice", now=NOW + 2).disabled_at == NOW + 1
-    assert check_password(store, "alice", PASSWORD) is None
 
 
 @pytest.mark.parametrize("password", ["", "fourteen chars", "x" * 257])

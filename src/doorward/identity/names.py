@@ -24,6 +24,11 @@ _RESERVED: Final = frozenset(
 """Claims that only the minting of tokens sets, or that would make a token look like one of another purpose."""
 
 
+def is_name(text: str) -> bool:
+    """Whether a caller could have that name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def require_name(name: str, what: str) -> None:
     """Nothing, for a name that may be given. Errors: PolicyError."""
     if _NAME.fullmatch(name) is None:

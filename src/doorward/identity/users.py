@@ -1,4 +1,4 @@
-"""Users: added, listed, disabled, their password checked."""
+"""Users: added, listed, disabled. Their passwords are checked by `credentials` alone."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import PolicyError
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
-from doorward.identity.passwords import hash_password, is_password
+from doorward.identity.passwords import hash_password
 from doorward.store import Store, users
 
 
@@ -39,7 +39,7 @@ def add_user(
     require_name(name, "user")
     row = {
         "name": name,
-        "password_hash": None if password is None else hash_password(password),
+        "password_hash": None if password is None else hash_password(password, [name]),
         "roles": require_words(roles, "role"),
         "claims": require_claims(claims or {}),
         "created_at": now,
@@ -75,17 +75,6 @@ def disable_user(store: Store, name: str, *, now: float) -> User:
             update(users).where(users.c.name == name, users.c.disabled_at.is_(None)).values(disabled_at=now)
         )
     return get_user(store, name)
-
-
-def check_password(store: Store, name: str, password: str) -> User | None:
-    """The user, if the password is theirs and they may call. Unknown, disabled and wrong cost the same.
-
-    Blocks for the time of one Argon2id hash: call it from a thread.
-    """
-    with store.begin() as connection:
-        row = connection.execute(select(users).where(users.c.name == name)).one_or_none()
-    matches = is_password(password, None if row is None else row.password_hash)
-    return None if row is None or row.disabled_at is not None or not matches else _user(row)
 
 
 def _user(row: Row[Any]) -> User:

@@ -1,20 +1,36 @@
-"""What Doorward keeps of callers: users, clients, API keys, revocations, as SQL tables.
+"""What Doorward keeps of callers: users, their factors and logins, clients, API keys, revocations, as SQL tables.
 
 SQLite by default, PostgreSQL by URL; the statements are the same. Only the control process and the command line open
 it: workers live from snapshots. Nothing here decides; `identity` does.
 """
 
 from doorward.store.opening import Store, open_store
-from doorward.store.tables import METADATA, api_keys, clients, principals, revocations, signature_keys, users
+from doorward.store.tables import (
+    METADATA,
+    api_keys,
+    clients,
+    devices,
+    events,
+    login_counters,
+    principals,
+    revocations,
+    signature_keys,
+    totp_factors,
+    users,
+)
 
 __all__ = [
     "METADATA",
     "Store",
     "api_keys",
     "clients",
+    "devices",
+    "events",
+    "login_counters",
     "open_store",
     "principals",
     "revocations",
     "signature_keys",
+    "totp_factors",
     "users",
 ]

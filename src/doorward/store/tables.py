@@ -6,7 +6,19 @@ API keys, which have 256 random bits, SHA-256 hashes; shared secrets of signatur
 
 from typing import Final
 
-from sqlalchemy import JSON, CheckConstraint, Column, Float, ForeignKey, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -122,3 +134,49 @@ single_use: Final = Table(
     Column("used_at", Float),
 )
 """Everything that may be spent once; only `store.single_use` reads and writes it."""
+
+totp_factors: Final = Table(
+    "totp_factors",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
+    Column("label", String(64), nullable=False),
+    Column("seed_sealed", String(256), nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+"""Authenticator apps. The seed is sealed for its row; `last_step` only grows, so no code works twice."""
+
+devices: Final = Table(
+    "devices",
+    METADATA,
+    Column("hash", String(64), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), primary_key=True, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+"""Browsers that signed this user in."""
+
+login_counters: Final = Table(
+    "login_counters",
+    METADATA,
+    Column("account", String(64), primary_key=True),
+    Column("place", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", Float, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+)
+"""Failed guesses; only `identity.risk.counters` reads and writes it. `account` is a keyed hash of what was typed as a
+name: people type passwords there."""
+
+events: Final = Table(
+    "events",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(64), nullable=False, index=True),
+    Column("address", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+"""What happened to whom, written in the transaction of the change."""

@@ -1,0 +1,218 @@
+"""The one way to check any secret of a person: throttle, user's state, check, count, event.
+
+Every path that takes a password or a code goes through `Verifier`; a second path without the throttle is what made
+lockouts bypassable elsewhere (Zitadel CVE-2025-64102, Keycloak CVE-2026-9798).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Row, select, update
+
+from doorward.identity import events
+from doorward.identity.blocklist import is_common
+from doorward.identity.devices import device_hash, is_known_device
+from doorward.identity.factors import recovery_codes, totp
+from doorward.identity.names import is_name
+from doorward.identity.passwords import is_password, rehashed
+from doorward.identity.risk import counters
+from doorward.identity.risk.decision import Facts, Verdict
+from doorward.identity.risk.signals import POPULAR_FACTOR, UNKNOWN_ACCOUNT, WRONG_PASSWORD, Signals
+from doorward.identity.sealing import ServerSecret
+from doorward.store import Store, totp_factors, users
+
+SECOND_FACTOR: Final = "factor"
+"""The place where failures of second factors are counted: after a right password, so apart from passwords."""
+FactorKind = Literal["totp", "recovery_code"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Somebody's try, with what is known of them from the connection."""
+
+    name: str
+    secret: str = field(repr=False)
+    address: str
+    device: str | None = field(default=None, repr=False)
+    """The device cookie."""
+    challenge_passed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """The secret is the user's. `factors`: what second factors they have; when any, the login is not complete."""
+
+    user: str
+    factors: tuple[FactorKind, ...] = ()
+    known_device: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """It is not, or was not looked at. Unknown user, disabled user and wrong secret are one answer."""
+
+    kind: Literal["wrong", "wait", "challenge", "locked"]
+    wait_s: float = 0.0
+
+
+class Verifier:
+    """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
+
+    __slots__ = ("_secret", "_store", "signals")
+
+    def __init__(self, store: Store, secret: ServerSecret, signals: Signals | None = None) -> None:
+        self._store, self._secret = store, secret
+        self.signals = signals or Signals()
+
+    def password(self, attempt: Attempt, *, now: float) -> Proved | Refused:
+        """Whether the password is the user's. Unknown users take the same way and the same time."""
+        account = self.account(attempt.name)
+        with self._store.begin() as connection:
+            # what cannot be a name is no user's, and some of it PostgreSQL does not even take
+            looked_up = attempt.name if is_name(attempt.name) else ""
+            row = connection.execute(select(users).where(users.c.name == looked_up)).one_or_none()
+            known = row is not None and is_known_device(connection, looked_up, attempt.device, now=now)
+        if self.signals.is_repeated(account, attempt.secret, now):
+            # it tells whoever guesses nothing new, and a stale program must not lock out its owner
+            return Refused(kind="wrong")
+        place = _place(attempt.device) if known and attempt.device else counters.UNKNOWN
+        slot = self._reserve(account, place, attempt, known=known, now=now)
+        if isinstance(slot, Verdict):
+            return self._refused(attempt, slot, row is not None, now)
+        if not is_password(attempt.secret, None if row is None else row.password_hash):
+            self._wrong(attempt, account, known=known, exists=row is not None, now=now)
+            return Refused(kind="wrong")
+        return self._right(attempt, slot, known=known)
+
+    def second_factor(
+        self, user: str, kind: FactorKind, code: str, *, address: str, device: str | None = None, now: float
+    ) -> Proved | Refused:
+        """Whether the code is an unused one of the user's. Only after a right password."""
+        account = self.account(user)
+        attempt = Attempt(name=user, secret=code, address=address, device=device, challenge_passed=True)
+        with self._store.begin() as connection:
+            known = is_known_device(connection, user, device, now=now)
+        # strangers who know the password and guess codes do not make a known device wait
+        place = _place(device) if known and device else SECOND_FACTOR
+        slot = self._reserve(account, place, attempt, known=known, now=now)
+        if isinstance(slot, Verdict):
+            return self._refused(attempt, slot, True, now)
+        with self._store.begin() as connection:
+            active = _active(connection, user) is not None
+            if kind == "totp":
+                right = active and self._spend_totp(connection, user, code, now)
+            else:
+                right = active and recovery_codes.spend_code(connection, user, code, now=now)
+            if not right:
+                events.record(connection, "factor.fail", user, now=now, address=address, factor=kind)
+                return Refused(kind="wrong")
+            if kind == "recovery_code":
+                events.record(connection, "recovery.used", user, now=now, address=address)
+            counters.clear(connection, account)
+        return Proved(user=user, known_device=known)
+
+    def forget_failures(self, user: str, *, now: float) -> None:
+        """Nothing; the account starts anew: an operator's undo, or a password that was set."""
+        with self._store.begin() as connection:
+            counters.clear(connection, self.account(user))
+            events.record(connection, "risk.cleared", user, now=now)
+
+    def account(self, name: str) -> str:
+        """Under which failures of a typed name are counted: a keyed hash, because people type passwords there."""
+        return self._secret.mac("account", name.encode("utf-8", "surrogatepass")).hex()
+
+    def _reserve(
+        self, account: str, place: str, attempt: Attempt, *, known: bool, now: float
+    ) -> counters.Slot | Verdict:
+        spraying = place == counters.UNKNOWN and (
+            self.signals.many_fail(now) or self.signals.is_sprayed(attempt.secret, now)
+        )
+        score = self.signals.address_score(attempt.address, now) if place == counters.UNKNOWN else 0.0
+
+        def facts(failures: int, since_s: float, in_a_row: int) -> Facts:
+            return Facts(
+                known_device=known,
+                failures=failures,
+                since_failure_s=since_s,
+                in_a_row=in_a_row,
+                spraying=spraying,
+                address_score=score,
+                challenge_passed=attempt.challenge_passed,
+            )
+
+        return counters.reserve(self._store, account, place, facts, now=now)
+
+    def _refused(self, attempt: Attempt, verdict: Verdict, exists: bool, now: float) -> Refused:
+        kind = verdict.kind if verdict.kind != "allow" else "wait"
+        if exists:
+            name: Literal["login.wait", "login.challenged", "login.locked"] = (
+                "login.wait" if kind == "wait" else "login.challenged" if kind == "challenge" else "login.locked"
+            )
+            with self._store.begin() as connection:
+                events.record(connection, name, attempt.name, now=now, address=attempt.address, reason=verdict.reason)
+        return Refused(kind=kind, wait_s=verdict.wait_s)
+
+    def _wrong(self, attempt: Attempt, account: str, *, known: bool, exists: bool, now: float) -> None:
+        weight = WRONG_PASSWORD if exists else UNKNOWN_ACCOUNT
+        if is_common(attempt.secret.casefold()):
+            weight *= POPULAR_FACTOR
+        self.signals.failed(
+            account, attempt.secret, address=attempt.address, known_device=known, weight=weight, now=now
+        )
+        with self._store.begin() as connection:
+            # an unknown name is not kept: it may be a password
+            events.record(
+                connection,
+                "login.fail",
+                attempt.name if exists else "",
+                now=now,
+                address=attempt.address,
+                known_device=known,
+            )
+
+    def _right(self, attempt: Attempt, slot: counters.Slot, *, known: bool) -> Proved | Refused:
+        with self._store.begin() as connection:
+            row = _active(connection, attempt.name)
+            if row is None:
+                return Refused(kind="wrong")
+            counters.give_back(connection, slot)
+            factors = _factors(connection, attempt.name)
+            if not factors:
+                counters.clear(connection, slot.account, slot.place, counters.IN_A_ROW)
+            changed = rehashed(attempt.secret, row.password_hash)
+            if changed is not None:
+                connection.execute(update(users).where(users.c.name == attempt.name).values(password_hash=changed))
+        return Proved(user=attempt.name, factors=factors, known_device=known)
+
+    def _spend_totp(self, connection: Connection, user: str, code: str, now: float) -> bool:
+        for row in connection.execute(select(totp_factors).where(totp_factors.c.user == user)).all():
+            seed = self._secret.open(row.seed_sealed, totp_place(row.id))
+            step = totp.matching_step(seed, code, now=now, last_step=row.last_step)
+            if step is None:
+                continue
+            spent = connection.execute(
+                update(totp_factors)
+                .where(totp_factors.c.id == row.id, totp_factors.c.last_step < step)
+                .values(last_step=step)
+            ).rowcount
+            if spent:
+                return True
+        return False
+
+
+def totp_place(factor_id: str) -> str:
+    """Where a seed stands: sealed for it, it does not open anywhere else."""
+    return f"totp_factors/{factor_id}/seed_sealed"
+
+
+def _place(device: str) -> str:
+    return device_hash(device)[:32]
+
+
+def _active(connection: Connection, user: str) -> Row[Any] | None:
+    return connection.execute(select(users).where(users.c.name == user, users.c.disabled_at.is_(None))).one_or_none()
+
+
+def _factors(connection: Connection, user: str) -> tuple[FactorKind, ...]:
+    has_totp = connection.execute(select(totp_factors.c.id).where(totp_factors.c.user == user).limit(1)).one_or_none()
+    return () if has_totp is None else ("totp", "recovery_code")

@@ -1,0 +1,47 @@
+"""Browsers that once signed a user in, known by a random cookie kept as its hash. Given only after a full login."""
+
+import hashlib
+import secrets
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from doorward.store import devices
+
+LIFETIME_S: Final = 180 * 86_400.0
+"""How long a browser is known after its last full login, in seconds."""
+DEVICES_MOST: Final = 20
+"""Known browsers of one user; the oldest go first."""
+
+
+def remember_device(connection: Connection, user: str, *, now: float) -> str:
+    """The cookie by which this browser is known from now on."""
+    cookie = secrets.token_urlsafe(32)
+    row = {"hash": device_hash(cookie), "user": user, "created_at": now, "expires_at": now + LIFETIME_S}
+    connection.execute(insert(devices).values(row))
+    newest = select(devices.c.hash).where(devices.c.user == user).order_by(devices.c.created_at.desc())
+    kept = connection.execute(newest.limit(DEVICES_MOST)).scalars().all()
+    connection.execute(delete(devices).where(devices.c.user == user, devices.c.hash.not_in(kept)))
+    return cookie
+
+
+def is_known_device(connection: Connection, user: str, cookie: str | None, *, now: float) -> bool:
+    """Whether the browser with that cookie once signed this user in."""
+    if not cookie:
+        return False
+    row = connection.execute(
+        select(devices.c.hash).where(
+            devices.c.user == user, devices.c.hash == device_hash(cookie), devices.c.expires_at > now
+        )
+    )
+    return row.one_or_none() is not None
+
+
+def forget_devices(connection: Connection, user: str) -> None:
+    """Nothing; no browser of the user is known any more."""
+    connection.execute(delete(devices).where(devices.c.user == user))
+
+
+def device_hash(cookie: str) -> str:
+    """Under which a cookie is kept."""
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,153 @@
+"""Second factors and passwords of a user: added, listed, taken away. Who may ask is decided before (`pages`)."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from doorward.errors import PolicyError
+from doorward.identity import events
+from doorward.identity.credentials import totp_place
+from doorward.identity.devices import forget_devices
+from doorward.identity.factors import totp
+from doorward.identity.factors.recovery_codes import replace_codes
+from doorward.identity.passwords import hash_password
+from doorward.identity.sealing import ServerSecret
+from doorward.store import Store, totp_factors, users
+from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek, void
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """A second factor, as its user sees it."""
+
+    id: str
+    label: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A factor shown to its user and not yet proved."""
+
+    ticket: str = field(repr=False)
+    seed: bytes = field(repr=False)
+
+
+def start_totp(store: Store, secret: ServerSecret, user: str, *, now: float) -> Enrolment:
+    """A seed to be shown. It becomes a factor when a code of it comes back within ten minutes."""
+    seed = totp.make_seed()
+    with store.begin() as connection:
+        ticket = issue(
+            connection,
+            Purpose.ENROLMENT,
+            now=now,
+            lifetime_s=LONGEST_LIFE_S[Purpose.ENROLMENT],
+            subject=user,
+            payload={"seed": secret.seal(seed, f"enrolment/{user}")},
+        )
+    return Enrolment(ticket=ticket, seed=seed)
+
+
+def pending_totp(store: Store, secret: ServerSecret, user: str, ticket: str, *, now: float) -> Enrolment | None:
+    """The enrolment of that ticket, if it is the user's and still open."""
+    with store.begin() as connection:
+        found = peek(connection, Purpose.ENROLMENT, ticket, now=now)
+    if found is None or found.subject != user:
+        return None
+    return Enrolment(ticket=ticket, seed=secret.open(found.payload["seed"], f"enrolment/{user}"))
+
+
+def finish_totp(
+    store: Store, secret: ServerSecret, user: str, enrolment: Enrolment, code: str, label: str, *, now: float
+) -> list[str] | None:
+    """The user's new recovery codes, once the app has shown that it knows the seed; None for a wrong code.
+
+    The first code is spent by it: it cannot sign in afterwards (RFC 6238 section 5.2).
+    """
+    step = totp.matching_step(enrolment.seed, code, now=now, last_step=0)
+    if step is None:
+        return None
+    factor_id = secrets.token_hex(16)
+    with store.begin() as connection:
+        if consume(connection, Purpose.ENROLMENT, enrolment.ticket, now=now) is None:
+            return None
+        row = {
+            "id": factor_id,
+            "user": user,
+            "label": label[:64] or "authenticator app",
+            "seed_sealed": secret.seal(enrolment.seed, totp_place(factor_id)),
+            "last_step": step,
+            "created_at": now,
+        }
+        connection.execute(insert(totp_factors).values(row))
+        events.record(connection, "factor.added", user, now=now, factor="totp", label=row["label"])
+        return new_recovery_codes(connection, user, now=now)
+
+
+def new_recovery_codes(connection: Connection, user: str, *, now: float) -> list[str]:
+    """New recovery codes; the old ones are void."""
+    events.record(connection, "recovery.replaced", user, now=now)
+    return replace_codes(connection, user, now=now)
+
+
+def list_factors(store: Store, user: str) -> Sequence[Factor]:
+    """The user's second factors, oldest first."""
+    with store.begin() as connection:
+        rows = connection.execute(
+            select(totp_factors).where(totp_factors.c.user == user).order_by(totp_factors.c.created_at)
+        ).all()
+    return [Factor(id=row.id, label=row.label, created_at=row.created_at) for row in rows]
+
+
+def remove_factor(store: Store, user: str, factor_id: str, *, now: float) -> bool:
+    """Whether it was the user's and is gone. With the last one the recovery codes go too."""
+    with store.begin() as connection:
+        mine = totp_factors.c.user == user
+        gone = connection.execute(delete(totp_factors).where(mine, totp_factors.c.id == factor_id)).rowcount
+        if gone:
+            events.record(connection, "factor.removed", user, now=now, factor="totp")
+        if connection.execute(select(totp_factors.c.id).where(mine).limit(1)).one_or_none() is None:
+            void(connection, Purpose.RECOVERY_CODE, user, now=now)
+    return bool(gone)
+
+
+def remove_all_factors(store: Store, user: str, *, now: float) -> int:
+    """How many factors are gone: for a user who lost them all, by the operator. No browser is known any more either."""
+    with store.begin() as connection:
+        gone = connection.execute(delete(totp_factors).where(totp_factors.c.user == user)).rowcount
+        void(connection, Purpose.RECOVERY_CODE, user, now=now)
+        forget_devices(connection, user)
+        if gone:
+            events.record(connection, "factor.removed", user, now=now, factor="all", by="operator")
+    return gone
+
+
+def set_password(store: Store, user: str, password: str, *, context: Iterable[str] = (), now: float) -> None:
+    """Nothing; the password is the user's from now on. Errors: PolicyError for an unknown user, WeakPassword."""
+    password_hash = hash_password(password, [user, *context])
+    with store.begin() as connection:
+        changed = connection.execute(
+            update(users).where(users.c.name == user).values(password_hash=password_hash)
+        ).rowcount
+        if not changed:
+            raise PolicyError(f"there is no user {user!r}", key="user", hint="doorward user list")
+        void(connection, Purpose.PASSWORD_RESET, user, now=now)
+        void(connection, Purpose.LOGIN_STEP, user, now=now)
+        events.record(connection, "password.changed", user, now=now)
+
+
+def make_reset(store: Store, user: str, *, now: float) -> str:
+    """The ticket of a link with which the user sets a password, good once, for a day; earlier ones are void.
+
+    Errors: PolicyError for an unknown or disabled user.
+    """
+    with store.begin() as connection:
+        row = connection.execute(select(users).where(users.c.name == user)).one_or_none()
+        if row is None or row.disabled_at is not None:
+            raise PolicyError(f"there is no active user {user!r}", key="user", hint="doorward user list")
+        void(connection, Purpose.PASSWORD_RESET, user, now=now)
+        events.record(connection, "password.reset_made", user, now=now)
+        lifetime_s = LONGEST_LIFE_S[Purpose.PASSWORD_RESET]
+        return issue(connection, Purpose.PASSWORD_RESET, now=now, lifetime_s=lifetime_s, subject=user)

@@ -1,0 +1,1 @@
+"""Second factors, one module each. They know codes; `credentials` alone decides whether one may be tried."""

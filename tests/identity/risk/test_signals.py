@@ -1,0 +1,66 @@
+from doorward.identity.risk.signals import FAILING_COUNT, HALF_LIFE_S, CountMin, Signals
+
+NOW = 1_800_000_000.0
+
+
+def failed(signals: Signals, account: str, secret: str, now: float = NOW, *, known: bool = False) -> None:
+    signals.failed(account, secret, address="192.0.2.1", known_device=known, weight=1.0, now=now)
+
+
+def test_a_repeated_guess_is_known_for_its_account_alone_until_the_day_is_over() -> None:
+    signals = Signals()
+    failed(signals, "a", "guess")
+    assert signals.is_repeated("a", "guess", NOW)
+    assert not signals.is_repeated("b", "guess", NOW)
+    assert not signals.is_repeated("a", "guess", NOW + 86_401)
+    failed(signals, "a", "guess", NOW + 86_402)
+    signals.forget_guess("a", "guess", NOW + 86_402)
+    assert not signals.is_repeated("a", "guess", NOW + 86_402)
+
+
+def test_one_password_failing_at_five_accounts_is_sprayed() -> None:
+    signals = Signals()
+    for number in range(4):
+        failed(signals, f"a{number}", "Winter2026")
+        failed(signals, f"a{number}", "Winter2026")
+    assert not signals.is_sprayed("Winter2026", NOW)
+    failed(signals, "a4", "Winter2026")
+    assert signals.is_sprayed("Winter2026", NOW)
+    assert not signals.is_sprayed("Summer2026", NOW)
+
+
+def test_failing_everywhere_shows_for_ten_minutes_and_known_devices_do_not_count() -> None:
+    signals = Signals()
+    for number in range(FAILING_COUNT):
+        failed(signals, f"a{number}", "x", known=True)
+    assert not signals.many_fail(NOW)
+    for number in range(FAILING_COUNT):
+        failed(signals, f"b{number}", "x")
+    assert signals.many_fail(NOW + 599)
+    assert not signals.many_fail(NOW + 600)
+
+
+def test_an_address_is_forgiven_half_every_twelve_hours_and_by_the_operator() -> None:
+    signals = Signals()
+    for number in range(8):
+        failed(signals, f"a{number}", "x")
+    assert signals.address_score("192.0.2.1", NOW) == 8.0
+    assert signals.address_score("192.0.2.1", NOW + HALF_LIFE_S) == 4.0
+    assert signals.address_score("192.0.2.2", NOW) == 0.0
+    signals.forget_address("192.0.2.1")
+    assert signals.address_score("192.0.2.1", NOW) == 0.0
+
+
+def test_the_sketch_never_counts_too_low() -> None:
+    sketch = CountMin()
+    items = [str(number).encode() for number in range(5_000)]
+    for item in items:
+        sketch.add(item)
+    assert all(sketch.count(item) >= 1 for item in items)
+    assert sum(sketch.count(str(number).encode()) > 0 for number in range(10_000, 11_000)) < 5
+
+
+def test_no_password_is_kept() -> None:
+    signals = Signals()
+    failed(signals, "a", "hunter2-hunter2")
+    assert b"hunter2" not in b"".join(signals._guesses)
