@@ -6,6 +6,7 @@ its own, copied from one that was migrated.
 
 import itertools
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,10 +64,12 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    # not below pytest's own directory: as root the server runs as another user, whom the next pytest shuts out of it
+    with tempfile.TemporaryDirectory(prefix="doorward-postgres-") as directory:
+        server = Postgres(Path(directory))
+        yield server
+        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -18,7 +18,7 @@ FORMAT_VARIABLE: Final = "DOORWARD_LOG_FORMAT"
 """Environment variable that overrides the choice; the supervisor's children inherit it."""
 VALUE_CHARACTERS: Final = 2048
 """Longest logged value; the rest is cut. An operator's message fits, a hostile header of a megabyte does not."""
-_SECRET_NAMES: Final = ("authorization", "cookie", "password", "secret", "token", "api_key", "private", "credential")
+_KEY_FILES: Final = ("authorization", "cookie", "password", "secret", "token", "api_key", "private", "credential")
 
 Event = MutableMapping[str, Any]
 Processor = Callable[[Any, str, Event], Event]
@@ -84,7 +84,7 @@ def _named(process: str) -> Processor:
 
 
 def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in _SECRET_NAMES)
+    return any(word in name.lower() for word in _KEY_FILES)
 
 
 def _bounded(value: object) -> object:

@@ -12,11 +12,13 @@ from starlette.applications import Starlette
 from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.clients import add_client, disable_client
+from doorward.identity.sealing import ServerSecret
 from doorward.jose import Expected, generate_key, public_key_from_jwk, split_unverified, verify_jwt
 from doorward.store import Store
 
 NOW = 1_800_000_000.0
 ISSUER = "https://issuer.example"
+SECRET = ServerSecret(b"s" * 32)
 KEYS = [generate_key("ES256"), generate_key("EdDSA")]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -33,7 +35,7 @@ class Provider:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.now = NOW
-        self.app = create_app(store, KEYS, IdentitySettings(issuer=ISSUER), clock=lambda: self.now)
+        self.app = create_app(store, KEYS, IdentitySettings(issuer=ISSUER), secret=SECRET, clock=lambda: self.now)
         _, self.secret = add_client(
             store, "batch", now=NOW, roles=["reader"], scopes=["read", "write"], claims={"account_id": "a-1"}
         )
@@ -92,13 +94,14 @@ def test_fewer_scopes_may_be_asked_for_and_are_told(provider: Provider) -> None:
         ("scope=read", "invalid_request"),
         ("grant_type=client_credentials&grant_type=client_credentials", "invalid_request"),
         ("grant_type=password&username=a&password=b", "unsupported_grant_type"),
-        ("grant_type=authorization_code&code=x", "unsupported_grant_type"),
+        ("grant_type=authorization_code&code=x", "invalid_grant"),
+        ("grant_type=implicit", "unsupported_grant_type"),
         ("grant_type=client_credentials&scope=read+admin", "invalid_scope"),
         ("grant_type=client_credentials&resource=https%3A%2F%2Fother", "invalid_target"),
         ("grant_type=client_credentials&client_id=other", "invalid_request"),
         ("grant_type=client_credentials&client_secret=x", "invalid_request"),
         ("grant_type=%FF", "invalid_request"),
-        ("&".join(f"a{n}=1" for n in range(20)), "invalid_request"),
+        ("&".join(f"a{n}=1" for n in range(40)), "invalid_request"),
         ("grant_type", "invalid_request"),
     ],
 )
@@ -166,11 +169,11 @@ def test_the_metadata_say_what_there_is(provider: Provider) -> None:
     assert metadata["issuer"] == ISSUER
     assert metadata["token_endpoint"] == f"{ISSUER}/oauth/token"
     assert metadata["jwks_uri"] == f"{ISSUER}/oauth/jwks"
-    assert metadata["grant_types_supported"] == ["client_credentials"]
+    assert metadata["grant_types_supported"] == ["authorization_code", "client_credentials", "refresh_token"]
 
 
 def test_an_issuer_with_a_path_is_served_below_it(store: Store) -> None:
-    app = create_app(store, KEYS, IdentitySettings(issuer="https://issuer.example/door"))
+    app = create_app(store, KEYS, IdentitySettings(issuer="https://issuer.example/door"), secret=SECRET)
     assert ask(app, "GET", "/door/oauth/jwks").status_code == 200
     assert ask(app, "GET", "/.well-known/oauth-authorization-server/door").json()["issuer"].endswith("/door")
 

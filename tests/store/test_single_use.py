@@ -107,9 +107,9 @@ def test_the_unused_secrets_of_one_subject_can_be_voided(store: Store) -> None:
 
 def test_a_claimed_value_is_taken(store: Store) -> None:
     with store.begin() as connection:
-        assert claim(connection, Purpose.CHALLENGE, "jti-1", now=NOW, lifetime_s=60)
-        assert not claim(connection, Purpose.CHALLENGE, "jti-1", now=NOW, lifetime_s=60)
-        assert claim(connection, Purpose.CHALLENGE, "jti-2", now=NOW, lifetime_s=60)
+        assert claim(connection, Purpose.PROOF_ID, "jti-1", now=NOW, lifetime_s=60)
+        assert not claim(connection, Purpose.PROOF_ID, "jti-1", now=NOW, lifetime_s=60)
+        assert claim(connection, Purpose.PROOF_ID, "jti-2", now=NOW, lifetime_s=60)
         assert claim(connection, Purpose.LOGIN_STEP, "jti-1", now=NOW, lifetime_s=60)
 
 
@@ -166,7 +166,7 @@ def test_of_parallel_uses_exactly_one_wins(store: Store, parallel: int, rounds: 
 def test_of_parallel_first_sights_exactly_one_is_the_first(store: Store) -> None:
     def race(number: int) -> bool:
         with store.begin() as connection:
-            return claim(connection, Purpose.CHALLENGE, f"jti-{number}", now=NOW, lifetime_s=60)
+            return claim(connection, Purpose.PROOF_ID, f"jti-{number}", now=NOW, lifetime_s=60)
 
     assert winners(8, 100, race) == [1] * 100
 

@@ -24,6 +24,16 @@ def add(
     role: RoleOption = None,
     scope: ScopeOption = None,
     claim: ClaimOption = None,
+    redirect: Annotated[
+        list[str] | None,
+        typer.Option("--redirect", help="where people may be sent back to after signing in; may be repeated"),
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="what people are shown; its name by default")] = "",
+    public: Annotated[bool, typer.Option("--public", help="it runs at people's own and can keep no secret")] = False,
+    trusted: Annotated[bool, typer.Option("--trusted", help="your own: people are not asked for consent")] = False,
+    pushed_only: Annotated[
+        bool, typer.Option("--pushed-only", help="takes requests for authorization only when pushed (RFC 9126)")
+    ] = False,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,9 +46,17 @@ def add(
             roles=callers.known_roles(settings, role),
             scopes=scope or (),
             claims=callers.parse_claims(claim),
+            is_public=public,
+            title=title,
+            redirect_uris=redirect or (),
+            is_trusted=trusted,
+            pushes_only=pushed_only,
         )
     if as_json:
         callers.show_json({**asdict(client), "secret": secret})
+        return
+    if client.is_public:
+        callers.say(f"added public client {client.name}; it signs people in at {settings.issuer.url}/oauth/authorize")
         return
     callers.say(f"added client {client.name} with {callers.words(client.roles)}; its secret, shown only now:")
     print(secret)
@@ -78,6 +96,8 @@ def _row(client: Client) -> dict[str, str]:
         "name": client.name,
         "roles": callers.words(client.roles),
         "scopes": callers.words(client.scopes),
+        "kind": "public" if client.is_public else "confidential",
+        "redirects": callers.words(client.redirect_uris),
         "claims": callers.claims_text(client.claims),
         "added": callers.day(client.created_at),
         "disabled": callers.day(client.disabled_at),

@@ -9,7 +9,10 @@ import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption
-from doorward.identity.users import User, add_user, disable_user, list_users
+from doorward.identity.credentials import Verifier
+from doorward.identity.enrolling import make_reset, remove_all_factors
+from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.identity.users import User, add_user, disable_user, get_user, list_users
 
 _COMMANDS: Final = typer.Typer(help="people who may call", no_args_is_help=True)
 
@@ -44,6 +47,8 @@ def add(
             callers.show_json(asdict(user))
             return
         callers.say(f"added user {user.name} with {callers.words(user.roles)}")
+        if not password_stdin:
+            callers.say(f"next: doorward user reset {user.name}  # a link with which they set a password")
         if settings.issuer.insecure_development_tokens:
             callers.say(f"next: doorward token --user {user.name}")
 
@@ -72,6 +77,56 @@ def revoke(
         callers.show_json(asdict(user))
     else:
         callers.say(f"user {name} is disabled")
+
+
+@_COMMANDS.command("reset")
+def reset(
+    name: Annotated[str, typer.Argument(help="their name")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a link with which a user sets a password themselves: good once, for a day."""
+    with callers.opened(policy) as (settings, store):
+        ticket = make_reset(store, name, now=time.time())
+        link = f"{settings.issuer.url.rstrip('/')}/auth/reset?ticket={ticket}"
+    if as_json:
+        callers.show_json({"user": name, "link": link})
+        return
+    callers.say(f"send this to {name} on a way nobody else reads; it is good once, for 24 hours:")
+    print(link)
+
+
+@_COMMANDS.command("unlock")
+def unlock(
+    name: Annotated[str, typer.Argument(help="their name")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget the failed attempts at a user's account."""
+    with callers.opened(policy) as (settings, store):
+        get_user(store, name)
+        secret = load_or_make_secret(settings.state / "keys" / KEY_FILE)
+        Verifier(store, secret).forget_failures(name, now=time.time())
+    if as_json:
+        callers.show_json({"user": name})
+    else:
+        callers.say(f"the failed attempts at {name}'s account are forgotten")
+
+
+@_COMMANDS.command("remove-factors")
+def remove_factors(
+    name: Annotated[str, typer.Argument(help="their name")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Take away all second factors of a user who lost them; make sure first that it is them who asks."""
+    with callers.opened(policy) as (_, store):
+        get_user(store, name)
+        count = remove_all_factors(store, name, now=time.time())
+    if as_json:
+        callers.show_json({"user": name, "removed": count})
+    else:
+        callers.say(f"{name} has no second factor any more ({count} removed)")
 
 
 def _row(user: User) -> dict[str, str]:

@@ -39,6 +39,8 @@ from doorward.gateway.replay_service import ReplayService
 from doorward.gateway.tls import server_context
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.publishing import published_credentials
+from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.identity.tidying import tidy
 from doorward.jose import JoseError, load_private_keys
 from doorward.outbound import OutboundClient
 from doorward.policy.document import Policy, TlsSettings
@@ -80,7 +82,8 @@ class ControlProcess:
         self._publisher = Publisher(path, policy_file, checked, last[1] if last else None)
         try:
             self._issuer_keys = load_private_keys(state / "keys" / "issuer.json")
-        except (JoseError, OSError) as error:
+            self._identity_secret = load_or_make_secret(state / "keys" / KEY_FILE)
+        except (JoseError, OSError, ValueError) as error:
             raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
         # Before the first snapshot: a policy that wants answers signed must find the key there.
         answer_key_for(state / "keys")
@@ -112,7 +115,12 @@ class ControlProcess:
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(work)
-                for work in (self._follow_store(version), self._follow_issuers(), self._follow_policy())
+                for work in (
+                    self._follow_store(version),
+                    self._follow_issuers(),
+                    self._follow_policy(),
+                    self._tidy(),
+                )
             ]
 
             def started() -> None:
@@ -173,6 +181,14 @@ class ControlProcess:
                 self._publish_or_log()
             await asyncio.sleep(KEYS_S)
 
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(tidy, self._store, now=time.time())
+            except SQLAlchemyError as error:
+                _log.error("what has ended stays in the store for another hour", reason=str(error))
+            await asyncio.sleep(_HOUR_S)
+
     async def _follow_policy(self) -> None:
         while True:
             await self._reload_asked.wait()
@@ -212,7 +228,13 @@ class ControlProcess:
                 Route("/livez", _alive),
                 Route("/readyz", self._ready),
                 Mount(
-                    "/", create_app(self._store, self._issuer_keys, IdentitySettings(issuer=self._policy.issuer.url))
+                    "/",
+                    create_app(
+                        self._store,
+                        self._issuer_keys,
+                        IdentitySettings(issuer=self._policy.issuer.url),
+                        secret=self._identity_secret,
+                    ),
                 ),
             ]
         )

@@ -41,6 +41,11 @@ class FailureLimiter:
             self._failures.popitem(last=False)
 
 
+def names_public_client(authorization: list[str], form: Mapping[str, str]) -> bool:
+    """Whether the asker shows no credential at all, only a name."""
+    return not authorization and "client_secret" not in form and "client_id" in form
+
+
 def client_credentials(authorization: list[str], form: Mapping[str, str]) -> tuple[str, str]:
     """The client's id and secret. Errors: OAuthError `invalid_request`, `invalid_client`."""
     posted = "client_secret" in form

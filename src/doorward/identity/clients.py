@@ -1,4 +1,8 @@
-"""Clients: programs that fetch tokens with a secret of 256 random bits, kept as its SHA-256."""
+"""Clients: programs that fetch tokens, in their own name or in the name of people they send to sign in.
+
+A confidential one has a secret of 256 random bits, kept as its SHA-256; a public one (in a browser, on a telephone) can
+keep none, and proves with PKCE that it is the one that asked.
+"""
 
 import base64
 import hashlib
@@ -11,9 +15,11 @@ from typing import Any, Final
 from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import PolicyError
-from doorward.identity.names import register_principal, require_claims, require_name, require_words
+from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
+from doorward.identity.redirects import require_redirect_uri
 from doorward.store import Store, clients
 
+TITLE_CHARACTERS: Final = 64
 _SECRET_BYTES: Final = 32
 _NOBODYS: Final = "0" * 64
 
@@ -28,6 +34,16 @@ class Client:
     scopes: tuple[str, ...] = ()
     """The most it may be granted."""
     claims: Mapping[str, Any] = field(default_factory=dict)
+    is_public: bool = False
+    """It has no secret."""
+    title: str = ""
+    """What people are shown."""
+    redirect_uris: tuple[str, ...] = ()
+    """Where people may be sent back to; none: it acts in its own name only."""
+    is_trusted: bool = False
+    """The operator's own: people are not asked for consent."""
+    pushes_only: bool = False
+    """Its requests for authorization must be pushed (RFC 9126)."""
     created_at: float = 0.0
     disabled_at: float | None = None
 
@@ -40,13 +56,31 @@ def add_client(
     roles: Iterable[str] = (),
     scopes: Iterable[str] = (),
     claims: Mapping[str, Any] | None = None,
+    is_public: bool = False,
+    title: str = "",
+    redirect_uris: Iterable[str] = (),
+    is_trusted: bool = False,
+    pushes_only: bool = False,
 ) -> tuple[Client, str]:
-    """The new client and its secret, which can be had only now. Errors: PolicyError, as for `users.add_user`."""
+    """The new client and its secret, which can be had only now; a public one's is empty.
+
+    Errors: PolicyError, as for `users.add_user`; for a redirect URI that is none, a public client that has none.
+    """
     require_name(name, "client")
+    uris = [require_redirect_uri(uri) for uri in redirect_uris]
+    if is_public and not uris:
+        raise PolicyError(
+            "a public client needs a redirect URI", key="redirect", hint="--redirect https://app/callback"
+        )
     secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii").rstrip("=").lower()
     row = {
         "name": name,
-        "secret_hash": _hash(secret),
+        "secret_hash": "" if is_public else _hash(secret),
+        "kind": "public" if is_public else "confidential",
+        "title": _title(title or name),
+        "redirect_uris": uris,
+        "trusted": is_trusted,
+        "pushed_only": pushes_only,
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
         "claims": require_claims(claims or {}),
@@ -55,7 +89,7 @@ def add_client(
     with store.begin() as connection:
         register_principal(connection, name, "client")
         connection.execute(insert(clients).values(row))
-    return get_client(store, name), secret
+    return get_client(store, name), "" if is_public else secret
 
 
 def get_client(store: Store, name: str) -> Client:
@@ -65,6 +99,15 @@ def get_client(store: Store, name: str) -> Client:
     if row is None:
         raise PolicyError(f"there is no client {name!r}", key="client", hint="doorward client list")
     return _client(row)
+
+
+def find_client(store: Store, name: str) -> Client | None:
+    """The client of that name, disabled or not; None when there is none."""
+    if not is_name(name):
+        return None
+    with store.begin() as connection:
+        row = connection.execute(select(clients).where(clients.c.name == name)).one_or_none()
+    return None if row is None else _client(row)
 
 
 def list_clients(store: Store) -> list[Client]:
@@ -88,9 +131,16 @@ def disable_client(store: Store, name: str, *, now: float) -> Client:
 def check_secret(store: Store, name: str, secret: str) -> Client | None:
     """The client, if the secret is its own and it may call. Unknown, disabled and wrong take the same time."""
     with store.begin() as connection:
-        row = connection.execute(select(clients).where(clients.c.name == name)).one_or_none()
+        looked_up = name if is_name(name) else ""
+        row = connection.execute(select(clients).where(clients.c.name == looked_up)).one_or_none()
     matches = hmac.compare_digest(_hash(secret), _NOBODYS if row is None else row.secret_hash)
     return _client(row) if row is not None and matches and row.disabled_at is None else None
+
+
+def _title(text: str) -> str:
+    if not text.isprintable() or len(text) > TITLE_CHARACTERS:
+        raise PolicyError(f"a title has up to {TITLE_CHARACTERS} printable characters", key="title")
+    return text
 
 
 def _hash(secret: str) -> str:
@@ -103,6 +153,11 @@ def _client(row: Row[Any]) -> Client:
         roles=tuple(row.roles),
         scopes=tuple(row.scopes),
         claims=row.claims,
+        is_public=row.kind == "public",
+        title=row.title or row.name,
+        redirect_uris=tuple(row.redirect_uris),
+        is_trusted=row.trusted,
+        pushes_only=row.pushed_only,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )

@@ -4,7 +4,7 @@ Every path that takes a password or a code goes through `Verifier`; a second pat
 lockouts bypassable elsewhere (Zitadel CVE-2025-64102, Keycloak CVE-2026-9798).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, select, update
@@ -85,37 +85,74 @@ class Verifier:
         return self._right(attempt, slot, known=known)
 
     def second_factor(
-        self, user: str, kind: FactorKind, code: str, *, address: str, device: str | None = None, now: float
+        self,
+        user: str,
+        kind: FactorKind,
+        code: str,
+        *,
+        address: str,
+        device: str | None = None,
+        completes: bool = True,
+        now: float,
     ) -> Proved | Refused:
-        """Whether the code is an unused one of the user's. Only after a right password."""
+        """Whether the code is an unused one of the user's.
+
+        `completes`: the password was right before, so all failures are forgotten.
+        """
         account = self.account(user)
         attempt = Attempt(name=user, secret=code, address=address, device=device, challenge_passed=True)
         with self._store.begin() as connection:
-            known = is_known_device(connection, user, device, now=now)
+            known = is_name(user) and is_known_device(connection, user, device, now=now)
         # strangers who know the password and guess codes do not make a known device wait
         place = _place(device) if known and device else SECOND_FACTOR
         slot = self._reserve(account, place, attempt, known=known, now=now)
         if isinstance(slot, Verdict):
-            return self._refused(attempt, slot, True, now)
+            return self._refused(attempt, slot, completes, now)
         with self._store.begin() as connection:
-            active = _active(connection, user) is not None
+            active = is_name(user) and _active(connection, user) is not None
             if kind == "totp":
                 right = active and self._spend_totp(connection, user, code, now)
             else:
                 right = active and recovery_codes.spend_code(connection, user, code, now=now)
             if not right:
-                events.record(connection, "factor.fail", user, now=now, address=address, factor=kind)
+                events.record(connection, "factor.fail", user if active else "", now=now, address=address, factor=kind)
                 return Refused(kind="wrong")
             if kind == "recovery_code":
                 events.record(connection, "recovery.used", user, now=now, address=address)
-            counters.clear(connection, account)
+            if completes:
+                counters.clear(connection, account)
+            else:
+                counters.give_back(connection, slot)
         return Proved(user=user, known_device=known)
+
+    def both_at_once(self, attempt: Attempt, kind: FactorKind, code: str, *, now: float) -> Proved | Refused:
+        """Whether code and password are both the user's: what a challenged device is asked for.
+
+        The code is looked at first, so a guess at the password needs a right code; which of the two was wrong shows in
+        nothing.
+        """
+        factor = self.second_factor(
+            attempt.name, kind, code, address=attempt.address, device=attempt.device, completes=False, now=now
+        )
+        if isinstance(factor, Refused):
+            is_password(attempt.secret, None)
+            return factor
+        found = self.password(replace(attempt, challenge_passed=True), now=now)
+        if isinstance(found, Proved):
+            with self._store.begin() as connection:
+                counters.clear(connection, self.account(attempt.name))
+        return found
 
     def forget_failures(self, user: str, *, now: float) -> None:
         """Nothing; the account starts anew: an operator's undo, or a password that was set."""
         with self._store.begin() as connection:
             counters.clear(connection, self.account(user))
             events.record(connection, "risk.cleared", user, now=now)
+
+    def password_was_set(self, user: str, password: str, *, now: float) -> None:
+        """Nothing; what was a wrong guess may be right now, and the failures at the old password are over."""
+        self.signals.forget_guess(self.account(user), password, now)
+        self.forget_failures(user, now=now)
 
     def account(self, name: str) -> str:
         """Under which failures of a typed name are counted: a keyed hash, because people type passwords there."""

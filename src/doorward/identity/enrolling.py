@@ -138,6 +138,24 @@ def set_password(store: Store, user: str, password: str, *, context: Iterable[st
         events.record(connection, "password.changed", user, now=now)
 
 
+def reset_password(
+    store: Store, ticket: str, user: str, password: str, *, context: Iterable[str] = (), now: float
+) -> bool:
+    """Whether the link was still good; it is spent and the password is set. A weak password spends nothing.
+
+    Errors: WeakPassword.
+    """
+    password_hash = hash_password(password, [user, *context])
+    with store.begin() as connection:
+        spent = consume(connection, Purpose.PASSWORD_RESET, ticket, now=now)
+        if spent is None or spent.subject != user:
+            return False
+        connection.execute(update(users).where(users.c.name == user).values(password_hash=password_hash))
+        void(connection, Purpose.LOGIN_STEP, user, now=now)
+        events.record(connection, "password.changed", user, now=now, by="link")
+    return True
+
+
 def make_reset(store: Store, user: str, *, now: float) -> str:
     """The ticket of a link with which the user sets a password, good once, for a day; earlier ones are void.
 

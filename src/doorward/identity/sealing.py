@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+KEY_FILE: Final = "identity.key"
+"""Its file among the keys in the state directory."""
 SECRET_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 

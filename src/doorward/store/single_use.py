@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from doorward.store.inserting import insert_new
 from doorward.store.tables import single_use
 
 SECRET_BYTES: Final = 32
@@ -38,8 +38,8 @@ class Purpose(StrEnum):
     RECOVERY_CODE = "recovery_code"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, no secret
     """A link with which its user sets a password, made at the command line."""
-    CHALLENGE = "challenge"
-    """Proof of work asked of an unknown device."""
+    PROOF_ID = "proof_id"
+    """Id (`jti`) of a proof or assertion somebody else signed: `claim`ed at first sight."""
 
 
 LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
@@ -51,7 +51,7 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.ENROLMENT: 600.0,
     Purpose.RECOVERY_CODE: _YEARS_S,
     Purpose.PASSWORD_RESET: 86_400.0,
-    Purpose.CHALLENGE: 600.0,
+    Purpose.PROOF_ID: 600.0,
 }
 """Longest time between issue and use, in seconds. A caller's mistake cannot make a code live for a day."""
 
@@ -122,7 +122,6 @@ def consume(connection: Connection, purpose: Purpose, secret: str, *, now: float
 
 def claim(connection: Connection, purpose: Purpose, value: str, *, now: float, lifetime_s: float) -> bool:
     """Whether this is the first sight of a value somebody else made (an assertion's `jti`); it is now taken."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row: dict[str, Any] = {
         "purpose": purpose.value,
         "hash": _hash(value),
@@ -132,8 +131,7 @@ def claim(connection: Connection, purpose: Purpose, value: str, *, now: float, l
         "keep_until": now + lifetime_s,
         "used_at": now,
     }
-    statement = dialect.insert(single_use).values(row).on_conflict_do_nothing().returning(single_use.c.hash)
-    return connection.execute(statement).one_or_none() is not None
+    return insert_new(connection, single_use, [row]) == 1
 
 
 def peek(connection: Connection, purpose: Purpose, secret: str, *, now: float) -> Spent | None:

@@ -9,15 +9,23 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+
+
+    Boolean,
     CheckConstraint,
     Column,
     Float,
     ForeignKey,
+
+
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
+
+    false,
 )
 
 METADATA: Final = MetaData(
@@ -59,7 +67,13 @@ clients: Final = Table(
     Column("claims", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("disabled_at", Float),
+    Column("kind", String(16), nullable=False, server_default="confidential"),
+    Column("title", String(64), nullable=False, server_default=""),
+    Column("redirect_uris", JSON, nullable=False, server_default="[]"),
+    Column("trusted", Boolean, nullable=False, server_default=false()),
+    Column("pushed_only", Boolean, nullable=False, server_default=false()),
 )
+"""`kind`: `confidential`, with a secret, or `public`, without one (its hash is empty and matches nothing)."""
 
 api_keys: Final = Table(
     "api_keys",
@@ -120,7 +134,7 @@ single_use: Final = Table(
         String(32),
         CheckConstraint(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
-            "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'challenge')",
+            "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id')",
             name="purpose",
         ),
         primary_key=True,
@@ -180,3 +194,59 @@ events: Final = Table(
     Column("detail", JSON, nullable=False),
 )
 """What happened to whom, written in the transaction of the change."""
+
+sessions: Final = Table(
+    "sessions",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
+    Column("amr", JSON, nullable=False),
+    Column("auth_time", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_seen_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("agent", String(128), nullable=False),
+    Column("revoked_at", Float),
+    Index("ix_sessions_hash", "hash", unique=True),
+)
+"""Login sessions. `id` is for lists; the cookie is kept as `hash` alone."""
+
+consents: Final = Table(
+    "consents",
+    METADATA,
+    Column("user", String(64), ForeignKey("users.name"), primary_key=True),
+    Column("client", String(64), ForeignKey("clients.name"), primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("granted_at", Float, nullable=False),
+)
+"""What users allowed clients."""
+
+token_families: Final = Table(
+    "token_families",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
+    Column("client", String(64), ForeignKey("clients.name"), nullable=False),
+    Column("session", String(32), nullable=False, index=True),
+    Column("scopes", JSON, nullable=False),
+    Column("auth_time", Float, nullable=False),
+    Column("amr", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_used_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+"""Everything that came of one authorization: its refresh tokens, one after the other, and its access tokens. Every use
+updates its row first, which orders refreshing against revoking."""
+
+issued_tokens: Final = Table(
+    "issued_tokens",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("family", String(32), nullable=False, index=True),
+    Column("issuer", String(1024), nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)
+"""Access tokens of families while they live, by `jti`: revoking a family revokes them by name."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from doorward.identity.risk.decision import FORGET_S, Facts, Verdict, decide
 from doorward.store import Store, login_counters
+from doorward.store.inserting import insert_new
 
 IN_A_ROW: Final = "*"
 """The row of an account that counts everything since its last success."""
@@ -89,11 +89,10 @@ def purge(connection: Connection, *, now: float) -> int:
 
 
 def _ensure(connection: Connection, account: str, place: str, now: float) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     rows = [
         {"account": account, "place": name, "failures": 0, "last_at": now, "version": 0} for name in (place, IN_A_ROW)
     ]
-    connection.execute(dialect.insert(login_counters).values(rows).on_conflict_do_nothing())
+    insert_new(connection, login_counters, rows)
 
 
 def _select(account: str, place: str) -> Select[Any]:

@@ -10,7 +10,7 @@ down_revision: Final = "0002"
 
 _PURPOSES: Final = (
     "'authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', 'login_step', 'enrolment', "
-    "'recovery_code', 'password_reset', 'challenge'"
+    "'recovery_code', 'password_reset', 'proof_id'"
 )
 
 

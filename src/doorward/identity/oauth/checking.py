@@ -1,0 +1,46 @@
+"""An access token of our own, checked: for userinfo, introspection and revocation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from doorward.identity.provider import Provider
+from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
+from doorward.store import clients, revocations, users
+
+
+def signed_claims(provider: Provider, token: str, *, now: float) -> Mapping[str, Any] | None:
+    """The claims of an access token this provider signed and that is not over; None for anything else."""
+    expected = Expected(
+        issuer=provider.settings.issuer,
+        audience=provider.settings.audience,
+        types=frozenset({"at+jwt"}),
+        clock_skew_s=0.0,
+    )
+    try:
+        unverified = split_unverified(token)
+        key = next((key for key in provider.keys if key.id == unverified.jws.key_id), None)
+        return None if key is None else verify_jwt(unverified, key.public, expected, now=now)
+    except JoseError:
+        return None
+
+
+def valid_claims(provider: Provider, connection: Connection, token: str, *, now: float) -> Mapping[str, Any] | None:
+    """The claims of an access token that is in force: nothing it names was revoked or disabled."""
+    claims = signed_claims(provider, token, now=now)
+    if claims is None:
+        return None
+    names = {("token", claims.get("jti")), ("subject", claims["sub"]), ("client", claims.get("client_id"))}
+    rows = connection.execute(
+        select(revocations.c.kind, revocations.c.name).where(
+            revocations.c.issuer == provider.settings.issuer, revocations.c.name.in_([str(name) for _, name in names])
+        )
+    ).all()
+    if any((row.kind, row.name) in names for row in rows):
+        return None
+    for table, name in ((users, claims["sub"]), (clients, claims.get("client_id"))):
+        gone = connection.execute(select(table.c.name).where(table.c.name == name, table.c.disabled_at.is_not(None)))
+        if gone.one_or_none() is not None:
+            return None
+    return claims

@@ -1,0 +1,215 @@
+"""Families: what comes of one authorization, from its first token to its end.
+
+A refresh token is opaque, kept as a hash, and bound to its client. A public client's is spent by its use and replaced;
+using a spent one again ends the family, because either the owner or a thief holds the newer one. Within ten seconds the
+direct predecessor still gives the same successor, for clients whose answer got lost or whose tabs raced: the successor
+is derived from it, so it is the same whoever asks, and there is one line however many ask at once.
+Source: RFC 9700 section 4.14; OAuth 2.1 draft section 4.3; Keycloak CVE-2026-1035, #51312.
+"""
+
+import base64
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+
+from doorward.identity import events
+from doorward.identity.sealing import ServerSecret
+from doorward.identity.tokens import AccessToken
+from doorward.store import issued_tokens, revocations, token_families
+from doorward.store.inserting import insert_new
+from doorward.store.single_use import Purpose, consume, issue, peek, trace
+
+IDLE_S: Final = 86_400.0
+"""Longest time between two refreshes, in seconds."""
+ABSOLUTE_S: Final = 30 * 86_400.0
+"""Longest life of a family, in seconds."""
+GRACE_S: Final = 10.0
+"""How long after its use a refresh token may be retried, in seconds, while its successor is unused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """An authorization that is in force."""
+
+    id: str
+    user: str
+    client: str
+    session: str
+    scopes: tuple[str, ...]
+    auth_time: float
+    amr: tuple[str, ...]
+    expires_at: float
+
+
+def start_family(
+    connection: Connection,
+    family_id: str,
+    *,
+    user: str,
+    client: str,
+    session: str,
+    scopes: Iterable[str],
+    auth_time: float,
+    amr: Iterable[str],
+    now: float,
+) -> Family:
+    """The family, now in force."""
+    row = {
+        "id": family_id,
+        "user": user,
+        "client": client,
+        "session": session,
+        "scopes": sorted(scopes),
+        "auth_time": auth_time,
+        "amr": list(amr),
+        "created_at": now,
+        "last_used_at": now,
+        "expires_at": now + ABSOLUTE_S,
+    }
+    connection.execute(insert(token_families).values(row))
+    return Family(
+        id=family_id,
+        user=user,
+        client=client,
+        session=session,
+        scopes=tuple(row["scopes"]),  # type: ignore[arg-type]
+        auth_time=auth_time,
+        amr=tuple(amr),
+        expires_at=now + ABSOLUTE_S,
+    )
+
+
+def first_refresh_token(connection: Connection, family: Family, *, now: float) -> str:
+    """The refresh token a family starts with."""
+    return _issue(connection, family, f"{family.id}.{secrets.token_urlsafe(32)}", now)
+
+
+def refresh(
+    connection: Connection, secret: ServerSecret, token: str, *, client: str, rotates: bool, now: float
+) -> tuple[Family, str] | None:
+    """The family a refresh token belongs to and the token to use from now on; None when it is void.
+
+    Whatever it gives back, the transaction is to be committed: a reuse has then ended the family.
+    """
+    # first of all the family's row: it orders this against every other refresh and against revoking
+    row = connection.execute(
+        update(token_families)
+        .where(
+            token_families.c.id == token.partition(".")[0],
+            token_families.c.client == client,
+            *_in_force(now),
+        )
+        .values(last_used_at=now)
+        .returning(token_families)
+    ).one_or_none()
+    if row is None:
+        return None
+    family = _family(row)
+    if not rotates:
+        found = peek(connection, Purpose.REFRESH_TOKEN, token, now=now)
+        return (family, token) if found is not None else None
+    successor = f"{family.id}.{_derived(secret, token)}"
+    if consume(connection, Purpose.REFRESH_TOKEN, token, now=now) is not None:
+        return family, _issue(connection, family, successor, now)
+    used = trace(connection, Purpose.REFRESH_TOKEN, token, now=now)
+    if used.state != "used":
+        return None
+    next_one = trace(connection, Purpose.REFRESH_TOKEN, successor, now=now)
+    if next_one.state == "unused" and used.used_at is not None and now - used.used_at <= GRACE_S:
+        return family, successor
+    end_families(connection, token_families.c.id == family.id, now=now)
+    events.record(connection, "token.reuse_detected", family.user, now=now, client=client, family=family.id)
+    return None
+
+
+def note_access_token(connection: Connection, family: Family, token: AccessToken, *, issuer: str) -> None:
+    """Nothing; the token ends when its family is ended."""
+    row = {"id": token.id, "family": family.id, "issuer": issuer, "expires_at": float(token.expires_at)}
+    connection.execute(insert(issued_tokens).values(row))
+
+
+def end_families(connection: Connection, chosen: ColumnElement[bool], *, now: float) -> int:
+    """How many families end now, with all their refresh and access tokens."""
+    ended = connection.execute(
+        update(token_families)
+        .where(chosen, token_families.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .returning(token_families.c.id, token_families.c.user, token_families.c.client)
+    ).all()
+    for row in ended:
+        _revoke_access_tokens(connection, row.id, now)
+        events.record(connection, "token.revoked", row.user, now=now, client=row.client, family=row.id)
+    return len(ended)
+
+
+def family_of(connection: Connection, token: str, *, now: float) -> Family | None:
+    """The family in force that a refresh token could still be used in."""
+    if peek(connection, Purpose.REFRESH_TOKEN, token, now=now) is None:
+        return None
+    row = connection.execute(
+        select(token_families).where(token_families.c.id == token.partition(".")[0], *_in_force(now))
+    ).one_or_none()
+    return None if row is None else _family(row)
+
+
+def families_of(connection: Connection, user: str, *, now: float) -> Sequence[Family]:
+    """The families of a user that are in force."""
+    rows = connection.execute(select(token_families).where(token_families.c.user == user, *_in_force(now))).all()
+    return [_family(row) for row in rows]
+
+
+def purge(connection: Connection, *, now: float) -> int:
+    """How many rows went that nothing living refers to."""
+    connection.execute(delete(issued_tokens).where(issued_tokens.c.expires_at <= now))
+    return connection.execute(delete(token_families).where(token_families.c.expires_at <= now)).rowcount
+
+
+def _revoke_access_tokens(connection: Connection, family_id: str, now: float) -> None:
+    living = select(issued_tokens).where(issued_tokens.c.family == family_id, issued_tokens.c.expires_at > now)
+    rows = [
+        {
+            "kind": "token",
+            "issuer": token.issuer,
+            "name": token.id,
+            "revoked_at": now,
+            "expires_at": token.expires_at,
+        }
+        for token in connection.execute(living).all()
+    ]
+    if rows:
+        insert_new(connection, revocations, rows)
+
+
+def _in_force(now: float) -> tuple[ColumnElement[bool], ...]:
+    return (
+        token_families.c.revoked_at.is_(None),
+        token_families.c.expires_at > now,
+        token_families.c.last_used_at > now - IDLE_S,
+    )
+
+
+def _issue(connection: Connection, family: Family, token: str, now: float) -> str:
+    lifetime_s = family.expires_at - now
+    return issue(connection, Purpose.REFRESH_TOKEN, now=now, lifetime_s=lifetime_s, subject=family.user, secret=token)
+
+
+def _derived(secret: ServerSecret, token: str) -> str:
+    return (
+        base64.urlsafe_b64encode(secret.mac("refresh successor", token.encode("utf-8", "replace"))).decode().rstrip("=")
+    )
+
+
+def _family(row: Row[Any]) -> Family:
+    return Family(
+        id=row.id,
+        user=row.user,
+        client=row.client,
+        session=row.session,
+        scopes=tuple(row.scopes),
+        auth_time=row.auth_time,
+        amr=tuple(row.amr),
+        expires_at=row.expires_at,
+    )

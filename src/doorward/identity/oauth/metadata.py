@@ -1,0 +1,39 @@
+"""What the provider says of itself (RFC 8414, OpenID Connect Discovery), from the same lists the code decides by."""
+
+from typing import Any
+
+from doorward.identity.oauth.asking import AUTHENTICATION_METHODS
+from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
+from doorward.identity.oauth.token import GRANT_TYPES
+from doorward.identity.provider import Provider
+
+
+def metadata(provider: Provider) -> dict[str, Any]:
+    """The document, the same on both well-known paths."""
+    settings = provider.settings
+    return {
+        "issuer": settings.issuer,
+        "authorization_endpoint": settings.url("/oauth/authorize"),
+        "token_endpoint": settings.url("/oauth/token"),
+        "pushed_authorization_request_endpoint": settings.url("/oauth/par"),
+        "revocation_endpoint": settings.url("/oauth/revoke"),
+        "introspection_endpoint": settings.url("/oauth/introspect"),
+        "userinfo_endpoint": settings.url("/oauth/userinfo"),
+        "jwks_uri": settings.url("/oauth/jwks"),
+        "scopes_supported": [*STANDARD_SCOPES, OFFLINE],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": list(AUTHENTICATION_METHODS),
+        "revocation_endpoint_auth_methods_supported": list(AUTHENTICATION_METHODS),
+        "introspection_endpoint_auth_methods_supported": [name for name in AUTHENTICATION_METHODS if name != "none"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [provider.keys[0].algorithm],
+        "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce"],
+        "authorization_response_iss_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }

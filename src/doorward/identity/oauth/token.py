@@ -1,0 +1,169 @@
+"""`POST /oauth/token`: client credentials, authorization code, refresh token. Nothing else is a grant here."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from doorward.identity import events
+from doorward.identity.clients import Client
+from doorward.identity.forms import read_form
+from doorward.identity.oauth.asking import Askers, allow_origin, answer, refusal
+from doorward.identity.oauth.codes import redeem
+from doorward.identity.oauth.families import Family, first_refresh_token, note_access_token, refresh
+from doorward.identity.oauth.id_tokens import mint_id_token
+from doorward.identity.oauth.requests import OFFLINE
+from doorward.identity.oauth_errors import OAuthError
+from doorward.identity.provider import Provider
+from doorward.store import users
+
+GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token")
+
+
+class TokenEndpoint:
+    """Parse, decide, store in one transaction, answer."""
+
+    __slots__ = ("_askers", "_provider")
+
+    def __init__(self, provider: Provider, askers: Askers) -> None:
+        self._provider, self._askers = provider, askers
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to one request."""
+        client = None
+        try:
+            form = await read_form(request)
+            client = await self._askers.client(request, form)
+            response = await run_in_threadpool(self._grant, client, form)
+        except OAuthError as error:
+            response = refusal(error)
+        return response if client is None else allow_origin(response, request, client)
+
+    def _grant(self, client: Client, form: Mapping[str, str]) -> Response:
+        if "grant_type" not in form:
+            raise OAuthError("invalid_request", "grant_type is missing")
+        if form.get("resource", self._provider.settings.audience) != self._provider.settings.audience:
+            raise OAuthError("invalid_target", "unknown resource")
+        match form["grant_type"]:
+            case "client_credentials":
+                return self._client_credentials(client, form)
+            case "authorization_code":
+                return self._authorization_code(client, form)
+            case "refresh_token":
+                return self._refresh_token(client, form)
+        raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
+
+    def _client_credentials(self, client: Client, form: Mapping[str, str]) -> Response:
+        if client.is_public:
+            raise OAuthError("unauthorized_client", "a public client has no credentials")
+        wanted = _narrowed(form.get("scope"), client.scopes)
+        token = self._provider.minter.mint(
+            client.name,
+            client_id=client.name,
+            now=self._provider.clock(),
+            roles=client.roles,
+            scopes=wanted,
+            claims=client.claims,
+            lifetime_s=self._provider.settings.token_lifetime_s,
+        )
+        return answer(self._body(token.text, token.scopes))
+
+    def _authorization_code(self, client: Client, form: Mapping[str, str]) -> Response:
+        if "code" not in form:
+            raise OAuthError("invalid_request", "code is missing")
+        now = self._provider.clock()
+        with self._provider.store.begin() as connection:
+            redeemed = redeem(
+                connection,
+                form["code"],
+                client,
+                verifier=form.get("code_verifier"),
+                redirect_uri=form.get("redirect_uri"),
+                now=now,
+            )
+            if redeemed is not None:
+                family = redeemed.family
+                body = self._tokens(connection, family, family.scopes, now)
+                if OFFLINE in family.scopes:
+                    body["refresh_token"] = first_refresh_token(connection, family, now=now)
+                if "openid" in family.scopes:
+                    body["id_token"] = self._id_token(family, redeemed.nonce, now)
+        if redeemed is None:
+            # one answer for a code that is unknown, expired, used, another client's, or comes with a wrong verifier
+            raise OAuthError("invalid_grant", "the code is void or not this client's")
+        return answer(body)
+
+    def _refresh_token(self, client: Client, form: Mapping[str, str]) -> Response:
+        if "refresh_token" not in form:
+            raise OAuthError("invalid_request", "refresh_token is missing")
+        now = self._provider.clock()
+        with self._provider.store.begin() as connection:
+            found = refresh(
+                connection,
+                self._provider.secret,
+                form["refresh_token"],
+                client=client.name,
+                rotates=client.is_public,
+                now=now,
+            )
+            if found is not None:
+                family, token = found
+                scopes = _narrowed(form.get("scope"), family.scopes)
+                body = self._tokens(connection, family, scopes, now)
+                body["refresh_token"] = token
+                if "openid" in scopes:
+                    body["id_token"] = self._id_token(family, None, now)
+                events.record(connection, "token.refreshed", family.user, now=now, client=client.name, family=family.id)
+        if found is None:
+            raise OAuthError("invalid_grant", "the refresh token is void or not this client's")
+        return answer(body)
+
+    def _tokens(self, connection: Connection, family: Family, scopes: Iterable[str], now: float) -> dict[str, Any]:
+        """The members of an answer that every grant for a user has. Errors: OAuthError for a user who may not call."""
+        user = connection.execute(
+            select(users).where(users.c.name == family.user, users.c.disabled_at.is_(None))
+        ).one_or_none()
+        if user is None:
+            raise OAuthError("invalid_grant", "the user may no longer call")
+        token = self._provider.minter.mint(
+            family.user,
+            client_id=family.client,
+            now=now,
+            roles=user.roles,
+            scopes=scopes,
+            claims=user.claims,
+            lifetime_s=self._provider.settings.token_lifetime_s,
+        )
+        note_access_token(connection, family, token, issuer=self._provider.settings.issuer)
+        return self._body(token.text, token.scopes)
+
+    def _body(self, token: str, scopes: Iterable[str]) -> dict[str, Any]:
+        return {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": self._provider.settings.token_lifetime_s,
+            "scope": " ".join(scopes),
+        }
+
+    def _id_token(self, family: Family, nonce: str | None, now: float) -> str:
+        return mint_id_token(
+            self._provider,
+            family.user,
+            client=family.client,
+            auth_time=family.auth_time,
+            amr=family.amr,
+            session=family.session,
+            nonce=nonce,
+            now=now,
+        )
+
+
+def _narrowed(asked: str | None, most: Iterable[str]) -> set[str]:
+    allowed = set(most)
+    wanted = allowed if asked is None else {scope for scope in asked.split(" ") if scope}
+    if not wanted.issubset(allowed):
+        raise OAuthError("invalid_scope", "a scope is not granted to this client")
+    return wanted

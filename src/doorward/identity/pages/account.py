@@ -1,0 +1,201 @@
+"""A user's own page: sessions, second factors, password, who has access, what happened.
+
+Whatever changes how the account is protected needs a login of the last ten minutes (OWASP ASVS 5.0 7.5.1).
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import segno
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from doorward.identity.credentials import Attempt, Refused
+from doorward.identity.enrolling import (
+    Enrolment,
+    finish_totp,
+    list_factors,
+    new_recovery_codes,
+    pending_totp,
+    remove_factor,
+    set_password,
+    start_totp,
+)
+from doorward.identity.events import events_of
+from doorward.identity.factors.totp import provisioning_uri
+from doorward.identity.forms import read_form
+from doorward.identity.oauth.codes import list_consents, withdraw_consent
+from doorward.identity.oauth.families import end_families
+from doorward.identity.pages.browser import DEVICE, Browser
+from doorward.identity.pages.rendering import page
+from doorward.identity.pages.sign_in import code_of
+from doorward.identity.passwords import WeakPassword
+from doorward.identity.provider import Provider
+from doorward.identity.sessions import Session, end_session, end_sessions, list_sessions
+from doorward.store import token_families
+from doorward.store.single_use import Purpose, count_unused
+
+Handler = Callable[[Browser, Session, Mapping[str, str], float], Response]
+_NAME: Final = "Doorward"
+
+
+class Account:
+    """The account page and its forms."""
+
+    __slots__ = ("_provider",)
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def show(self, request: Request) -> Response:
+        """`GET /account`."""
+        browser = Browser(self._provider, request)
+        return browser.settle(await run_in_threadpool(self._show, browser))
+
+    async def end_session(self, request: Request) -> Response:
+        """`POST /account/sessions`."""
+        return await self._act(request, self._end_session)
+
+    async def start_factor(self, request: Request) -> Response:
+        """`POST /account/factors/start`."""
+        return await self._act(request, self._start_factor, fresh=True)
+
+    async def finish_factor(self, request: Request) -> Response:
+        """`POST /account/factors/finish`."""
+        return await self._act(request, self._finish_factor, fresh=True)
+
+    async def remove_factor(self, request: Request) -> Response:
+        """`POST /account/factors/remove`."""
+        return await self._act(request, self._remove_factor, fresh=True)
+
+    async def new_codes(self, request: Request) -> Response:
+        """`POST /account/recovery`."""
+        return await self._act(request, self._new_codes, fresh=True)
+
+    async def change_password(self, request: Request) -> Response:
+        """`POST /account/password`."""
+        return await self._act(request, self._change_password, fresh=True, hashes=True)
+
+    async def withdraw(self, request: Request) -> Response:
+        """`POST /account/consents`."""
+        return await self._act(request, self._withdraw)
+
+    async def _act(self, request: Request, handler: Handler, *, fresh: bool = False, hashes: bool = False) -> Response:
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+
+        def act() -> Response:
+            now = self._provider.clock()
+            session = browser.session(now)
+            if session is None or (fresh and not session.is_fresh(now)):
+                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+            return handler(browser, session, form, now)
+
+        return await (self._provider.hashing(act) if hashes else run_in_threadpool(act))
+
+    def _show(self, browser: Browser, *, note: str = "", error: str = "") -> Response:
+        now, store = self._provider.clock(), self._provider.store
+        session = browser.session(now)
+        if session is None:
+            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+        with store.begin() as connection:
+            codes_left = count_unused(connection, Purpose.RECOVERY_CODE, session.user, now=now)
+        values = {
+            **self._values(browser),
+            "session": session,
+            "sessions": list_sessions(store, session.user, now=now),
+            "factors": list_factors(store, session.user),
+            "codes_left": codes_left,
+            "consents": list_consents(store, session.user),
+            "events": events_of(store, session.user),
+            "note": note,
+            "error": error,
+        }
+        return page("account", values, status=400 if error else 200)
+
+    def _end_session(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        chosen = form.get("session", "")
+        with self._provider.store.begin() as connection:
+            families = token_families.c.user == session.user
+            if chosen == "others":
+                end_sessions(connection, session.user, but=session.id, now=now)
+                end_families(connection, families & (token_families.c.session != session.id), now=now)
+            else:
+                end_session(connection, session.user, chosen, now=now)
+                end_families(connection, families & (token_families.c.session == chosen), now=now)
+        return self._show(browser, note="Ended.")
+
+    def _start_factor(self, browser: Browser, session: Session, _form: Mapping[str, str], now: float) -> Response:
+        enrolment = start_totp(self._provider.store, self._provider.secret, session.user, now=now)
+        return self._enrol_page(browser, session, enrolment)
+
+    def _finish_factor(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        store, secret = self._provider.store, self._provider.secret
+        enrolment = pending_totp(store, secret, session.user, form.get("ticket", ""), now=now)
+        if enrolment is None:
+            return self._show(browser, error="That took too long. Start again.")
+        label = "".join(character for character in form.get("label", "") if character.isprintable())
+        codes = finish_totp(store, secret, session.user, enrolment, code_of(form), label, now=now)
+        if codes is None:
+            return self._enrol_page(browser, session, enrolment, error="The app shows another code. Try the next one.")
+        return self._codes_page(browser, codes)
+
+    def _remove_factor(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        if not remove_factor(self._provider.store, session.user, form.get("factor", ""), now=now):
+            return self._show(browser, error="There is no such factor.")
+        return self._show(browser, note="Removed. You may want to end your other sessions.")
+
+    def _new_codes(self, browser: Browser, session: Session, _form: Mapping[str, str], now: float) -> Response:
+        if not list_factors(self._provider.store, session.user):
+            return self._show(browser, error="Add an authenticator app first.")
+        with self._provider.store.begin() as connection:
+            codes = new_recovery_codes(connection, session.user, now=now)
+        return self._codes_page(browser, codes)
+
+    def _change_password(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        attempt = Attempt(
+            name=session.user,
+            secret=form.get("current", ""),
+            address=browser.address,
+            device=browser.cookie(DEVICE),
+            challenge_passed=True,
+        )
+        if isinstance(self._provider.verifier.password(attempt, now=now), Refused):
+            return self._show(browser, error="The current password is not right, or was tried too often.")
+        password = form.get("password", "")
+        context = (self._provider.settings.host,)
+        try:
+            set_password(self._provider.store, session.user, password, context=context, now=now)
+        except WeakPassword as error:
+            return self._show(browser, error=error.problem)
+        self._provider.verifier.password_was_set(session.user, password, now=now)
+        with self._provider.store.begin() as connection:
+            end_sessions(connection, session.user, but=session.id, now=now)
+        return self._show(browser, note="The password is changed. Your other sessions are ended.")
+
+    def _withdraw(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        with self._provider.store.begin() as connection:
+            withdraw_consent(connection, session.user, form.get("client", ""), now=now)
+        return self._show(browser, note="Taken back.")
+
+    def _enrol_page(self, browser: Browser, session: Session, enrolment: Enrolment, error: str = "") -> Response:
+        host = self._provider.settings.host
+        uri = provisioning_uri(enrolment.seed, issuer=f"{_NAME} {host}", account=session.user)
+        key = base64.b32encode(enrolment.seed).decode("ascii")
+        values = {
+            **self._values(browser),
+            "qr": segno.make(uri, error="m").svg_data_uri(scale=4),
+            "key": " ".join(key[start : start + 4] for start in range(0, len(key), 4)),
+            "ticket": enrolment.ticket,
+            "error": error,
+        }
+        return page("enrol", values, status=400 if error else 200)
+
+    def _codes_page(self, browser: Browser, codes: list[str]) -> Response:
+        return page("codes", {**self._values(browser), "codes": codes})
+
+    def _values(self, browser: Browser) -> dict[str, Any]:
+        return {"base": self._provider.settings.base, "csrf": browser.csrf()}

@@ -1,0 +1,327 @@
+"""Signing in: password, then second factor where there is one, then a new session. Signing out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from doorward.identity import events
+from doorward.identity.clients import find_client
+from doorward.identity.credentials import Attempt, FactorKind, Proved, Refused
+from doorward.identity.devices import LIFETIME_S as DEVICE_S
+from doorward.identity.devices import is_known_device, remember_device
+from doorward.identity.enrolling import list_factors, reset_password
+from doorward.identity.factors.totp import DIGITS
+from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.oauth.codes import frozen
+from doorward.identity.oauth.families import end_families
+from doorward.identity.oauth_errors import OAuthError
+from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forged, drop_cookie, set_cookie
+from doorward.identity.pages.rendering import page
+from doorward.identity.passwords import WeakPassword
+from doorward.identity.provider import Busy, Provider
+from doorward.identity.sessions import ABSOLUTE_S, end_session, end_sessions, start_session
+from doorward.store import token_families
+from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
+
+_WRONG: Final = "This did not work. Check what you typed."
+_LOCKED: Final = (
+    "There were too many failed attempts at this account. Use a browser you have signed in with before, "
+    "or ask whoever runs this service."
+)
+_CHALLENGED: Final = (
+    "There are many failed attempts at the moment. From a browser you have not used before, "
+    "your second factor is needed together with the password."
+)
+_PASSWORD_AMR: Final = ("pwd",)
+_FACTOR_AMR: Final[Mapping[FactorKind, tuple[str, ...]]] = {
+    "totp": ("pwd", "otp", "mfa"),
+    "recovery_code": ("pwd", "mfa"),
+}
+
+
+class SignIn:
+    """The pages of signing in and out."""
+
+    __slots__ = ("_provider",)
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def show(self, request: Request) -> Response:
+        """`GET /auth/login`."""
+        browser = Browser(self._provider, request)
+        tx = unique(parse_fields(request.url.query.encode())).get("tx", "")
+        return browser.settle(await run_in_threadpool(self._page, browser, tx=tx))
+
+    async def check(self, request: Request) -> Response:
+        """`POST /auth/login`."""
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+        return await self._provider.hashing(self._check, browser, form)
+
+    async def show_factor(self, request: Request) -> Response:
+        """`GET /auth/factor`."""
+        browser = Browser(self._provider, request)
+        if await run_in_threadpool(self._step, browser) is None:
+            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+        return browser.settle(self._factor_page(browser))
+
+    async def check_factor(self, request: Request) -> Response:
+        """`POST /auth/factor`."""
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+        return await run_in_threadpool(self._check_factor, browser, form)
+
+    async def sign_out(self, request: Request) -> Response:
+        """`POST /auth/logout`: the session, and what was issued in it, ends at once."""
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+        return await run_in_threadpool(self._sign_out, browser)
+
+    async def show_reset(self, request: Request) -> Response:
+        """`GET /auth/reset`: where a link made at the command line leads."""
+        browser = Browser(self._provider, request)
+        ticket = unique(parse_fields(request.url.query.encode())).get("ticket", "")
+        return browser.settle(await run_in_threadpool(self._reset_page, browser, ticket))
+
+    async def reset(self, request: Request) -> Response:
+        """`POST /auth/reset`."""
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+        return await self._provider.hashing(self._reset, browser, form)
+
+    def _check(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        attempt = Attempt(
+            name=form.get("name", ""),
+            secret=form.get("password", ""),
+            address=browser.address,
+            device=browser.cookie(DEVICE),
+        )
+        tx, now = form.get("tx", ""), self._provider.clock()
+        if "code" in form:
+            code = code_of(form)
+            kind = _kind(code)
+            found = self._provider.verifier.both_at_once(attempt, kind, code, now=now)
+            if isinstance(found, Proved):
+                return self._signed_in(browser, found.user, _FACTOR_AMR[kind], tx, now)
+            return self._refusal(browser, found, tx, attempt.name, challenged=True)
+        found = self._provider.verifier.password(attempt, now=now)
+        if isinstance(found, Refused):
+            return self._refusal(browser, found, tx, attempt.name)
+        if not found.factors:
+            return self._signed_in(browser, found.user, _PASSWORD_AMR, tx, now)
+        with self._provider.store.begin() as connection:
+            step = issue(
+                connection,
+                Purpose.LOGIN_STEP,
+                now=now,
+                lifetime_s=LONGEST_LIFE_S[Purpose.LOGIN_STEP],
+                subject=found.user,
+                payload={"tx": tx, "visit": browser.visit_hash},
+            )
+        response = RedirectResponse(f"{self._provider.settings.base}/auth/factor", 303)
+        set_cookie(response, STEP, step, life_s=LONGEST_LIFE_S[Purpose.LOGIN_STEP])
+        return response
+
+    def _check_factor(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        step = self._step(browser)
+        if step is None:
+            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+        user, tx = step
+        now, code = self._provider.clock(), code_of(form)
+        kind = _kind(code)
+        found = self._provider.verifier.second_factor(
+            user, kind, code, address=browser.address, device=browser.cookie(DEVICE), now=now
+        )
+        if isinstance(found, Refused):
+            return self._factor_page(browser, found)
+        with self._provider.store.begin() as connection:
+            spent = consume(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=now)
+        if spent is None:
+            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+        return self._signed_in(browser, user, _FACTOR_AMR[kind], tx, now)
+
+    def _step(self, browser: Browser) -> tuple[str, str] | None:
+        """User and waiting request of a login whose password was right; None for none in this browser."""
+        with self._provider.store.begin() as connection:
+            found = peek(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=self._provider.clock())
+        if found is None or found.subject is None or found.payload["visit"] != browser.visit_hash:
+            return None
+        return found.subject, str(found.payload["tx"])
+
+    def _signed_in(self, browser: Browser, user: str, amr: Sequence[str], tx: str, now: float) -> Response:
+        before = browser.session(now)
+        with self._provider.store.begin() as connection:
+            if before is not None:
+                end_session(connection, before.user, before.id, now=now)
+            cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
+            known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
+            device = None if known else remember_device(connection, user, now=now)
+            events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))
+        base = self._provider.settings.base
+        response = RedirectResponse(f"{base}/oauth/continue?tx={quote(tx, safe='')}" if tx else f"{base}/account", 303)
+        set_cookie(response, SESSION, cookie, life_s=ABSOLUTE_S)
+        if device is not None:
+            set_cookie(response, DEVICE, device, life_s=DEVICE_S)
+        drop_cookie(response, STEP)
+        return response
+
+    def _sign_out(self, browser: Browser) -> Response:
+        now = self._provider.clock()
+        session = browser.session(now)
+        if session is not None:
+            with self._provider.store.begin() as connection:
+                end_session(connection, session.user, session.id, now=now)
+                end_families(connection, token_families.c.session == session.id, now=now)
+        response = self._message("Signed out", "You are signed out in this browser.", link="/auth/login")
+        for name in (SESSION, STEP):
+            drop_cookie(response, name)
+        return response
+
+    def _reset(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        now, ticket = self._provider.clock(), form.get("ticket", "")
+        user = self._ticket_user(ticket, now)
+        if user is None:
+            return self._reset_page(browser, ticket)
+        if list_factors(self._provider.store, user):
+            # a link never stands for a factor (ID-72)
+            code = code_of(form)
+            found = self._provider.verifier.second_factor(
+                user, _kind(code), code, address=browser.address, completes=False, now=now
+            )
+            if isinstance(found, Refused):
+                return self._reset_page(browser, ticket, error=_said(found))
+        password = form.get("password", "")
+        try:
+            done = reset_password(self._provider.store, ticket, user, password, context=self._context(), now=now)
+        except WeakPassword as error:
+            return self._reset_page(browser, ticket, error=error.problem)
+        if not done:
+            return self._reset_page(browser, ticket)
+        self._provider.verifier.password_was_set(user, password, now=now)
+        with self._provider.store.begin() as connection:
+            end_sessions(connection, user, now=now)
+            end_families(connection, token_families.c.user == user, now=now)
+        return self._message("Password set", "You can sign in with it now.", link="/auth/login")
+
+    def _ticket_user(self, ticket: str, now: float) -> str | None:
+        with self._provider.store.begin() as connection:
+            found = peek(connection, Purpose.PASSWORD_RESET, ticket, now=now)
+        return None if found is None else found.subject
+
+    def _reset_page(self, browser: Browser, ticket: str, error: str = "") -> Response:
+        user = self._ticket_user(ticket, self._provider.clock())
+        if user is None:
+            return self._message("This link is void", "It was used, or is too old. Ask for a new one.", status=400)
+        values = {
+            **self._values(browser),
+            "user": user,
+            "ticket": ticket,
+            "error": error,
+            "has_factor": bool(list_factors(self._provider.store, user)),
+        }
+        return page("reset", values, status=400 if error else 200)
+
+    def _page(
+        self, browser: Browser, *, tx: str, name: str = "", error: str = "", challenged: bool = False, **more: Any
+    ) -> Response:
+        waiting = frozen(self._provider.store, tx, visit=browser.visit_hash, now=self._provider.clock()) if tx else None
+        if tx and waiting is None:
+            return self._message("Start again", "Go back to the application and sign in from there.", status=400)
+        client = find_client(self._provider.store, waiting.request.client) if waiting else None
+        values = {
+            **self._values(browser),
+            "tx": tx,
+            "name": name,
+            "error": error,
+            "challenged": challenged,
+            "client": client.title if client else "",
+        }
+        return page("sign_in", values, leads_to=waiting.request.redirect_uri if waiting else None, **more)
+
+    def _refusal(self, browser: Browser, refused: Refused, tx: str, name: str, *, challenged: bool = False) -> Response:
+        more: dict[str, Any] = {"status": 429 if refused.kind == "wait" else 403}
+        if refused.kind == "wait":
+            more["headers"] = {"retry-after": str(math.ceil(refused.wait_s))}
+        challenged = challenged or refused.kind == "challenge"
+        return browser.settle(
+            self._page(browser, tx=tx, name=name, error=_said(refused), challenged=challenged, **more)
+        )
+
+    def _factor_page(self, browser: Browser, refused: Refused | None = None) -> Response:
+        values = {**self._values(browser), "error": _said(refused) if refused else ""}
+        status = 200 if refused is None else 429 if refused.kind == "wait" else 403
+        # the waiting request's client: the redirect at the end of it is one of this form's
+        step = self._step(browser)
+        waiting = None
+        if step is not None and step[1]:
+            waiting = frozen(self._provider.store, step[1], visit=browser.visit_hash, now=self._provider.clock())
+        return page("factor", values, status=status, leads_to=waiting.request.redirect_uri if waiting else None)
+
+    def _message(self, title: str, text: str, *, link: str = "", status: int = 200) -> Response:
+        values = {
+            "base": self._provider.settings.base,
+            "title": title,
+            "text": text,
+            "link": link,
+            "link_text": "Sign in",
+        }
+        return page("message", values, status=status)
+
+    def _values(self, browser: Browser) -> dict[str, Any]:
+        return {"base": self._provider.settings.base, "csrf": browser.csrf()}
+
+    def _context(self) -> tuple[str, ...]:
+        return (self._provider.settings.host,)
+
+
+def explained(provider: Provider, error: Forged | Busy | OAuthError) -> Response:
+    """The page for a form that is malformed, forged, or comes while too many others wait."""
+    status, title, text = 400, "This did not work", "Go back and try again."
+    headers: dict[str, str] = {}
+    if isinstance(error, Forged):
+        status, title, text = (
+            403,
+            "This form is not ours",
+            "Open the page again in this browser and send it from there.",
+        )
+    elif isinstance(error, Busy):
+        status, title, text = 503, "Too busy", "Many people are signing in. Try again in a moment."
+        headers["retry-after"] = "5"
+    else:
+        status = error.status
+    values = {"base": provider.settings.base, "title": title, "text": text, "link": "", "link_text": ""}
+    return page("message", values, status=status, headers=headers)
+
+
+def code_of(form: Mapping[str, str]) -> str:
+    """The code in a form, as people type it: with spaces between."""
+    return "".join(form.get("code", "").split())
+
+
+def _kind(code: str) -> FactorKind:
+    return "totp" if len(code) <= DIGITS else "recovery_code"
+
+
+def _said(refused: Refused) -> str:
+    match refused.kind:
+        case "wait":
+            return f"Too many attempts. Try again in {_duration(refused.wait_s)}."
+        case "challenge":
+            return _CHALLENGED
+        case "locked":
+            return _LOCKED
+    return _WRONG
+
+
+def _duration(seconds: float) -> str:
+    return f"{math.ceil(seconds)} seconds" if seconds <= 120 else f"{math.ceil(seconds / 60)} minutes"

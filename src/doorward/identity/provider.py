@@ -1,0 +1,91 @@
+"""What every endpoint of the provider works with: its store, keys, clock and settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from anyio import CapacityLimiter, to_thread
+
+from doorward.controls.authenticate import LOCAL_AUDIENCE
+from doorward.identity.credentials import Verifier
+from doorward.identity.sealing import ServerSecret
+from doorward.identity.tokens import LIFETIME_S, Minter
+from doorward.jose import PrivateKey
+from doorward.store import Store
+
+HASHING_PARALLEL: Final = 2
+"""Argon2id hashes computed at once: each takes 64 MiB and a core."""
+HASHING_WAITING: Final = 32
+"""Logins that wait for one of them; more are asked to come back (503)."""
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """What the provider calls itself and for whom it mints."""
+
+    issuer: str
+    """Its identifier, the policy's `issuer.url`; never taken from a request (Zitadel CVE-2025-64101)."""
+    audience: str = LOCAL_AUDIENCE
+    """`aud` of its access tokens."""
+    token_lifetime_s: int = LIFETIME_S
+
+    @property
+    def base(self) -> str:
+        """The path all endpoints stand below; empty at the root."""
+        return urlsplit(self.issuer).path.rstrip("/")
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as browsers write them in `Origin`."""
+        parts = urlsplit(self.issuer)
+        default = {"https": 443, "http": 80}[parts.scheme]
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{parts.scheme}://{host}" if parts.port in (None, default) else f"{parts.scheme}://{host}:{parts.port}"
+
+    @property
+    def host(self) -> str:
+        """The host name, one of the words a password must not be made of."""
+        return urlsplit(self.issuer).hostname or ""
+
+    def url(self, path: str) -> str:
+        """The absolute URL of one of the provider's paths."""
+        return self.issuer.rstrip("/") + path
+
+
+class Busy(Exception):
+    """More logins wait than can be served soon."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """One provider in one process."""
+
+    store: Store
+    keys: tuple[PrivateKey, ...]
+    """The first signs, all are published."""
+    settings: IdentitySettings
+    secret: ServerSecret
+    clock: Callable[[], float]
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """The one place that checks people's credentials."""
+        return Verifier(self.store, self.secret)
+
+    @cached_property
+    def minter(self) -> Minter:
+        """The one place that mints access tokens."""
+        return Minter(key=self.keys[0], issuer=self.settings.issuer, audience=self.settings.audience)
+
+    @cached_property
+    def _hashing(self) -> CapacityLimiter:
+        return CapacityLimiter(HASHING_PARALLEL)
+
+    async def hashing(self, work: Callable[..., _Result], *given: Any) -> _Result:
+        """What the work gives back, done in one of the few threads that may hash. Errors: Busy."""
+        if self._hashing.statistics().tasks_waiting >= HASHING_WAITING:
+            raise Busy
+        return await to_thread.run_sync(lambda: work(*given), limiter=self._hashing)
