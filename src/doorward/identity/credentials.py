@@ -181,12 +181,14 @@ class Verifier:
 
     def _refused(self, attempt: Attempt, verdict: Verdict, exists: bool, now: float) -> Refused:
         kind = verdict.kind if verdict.kind != "allow" else "wait"
+        if verdict.cause == "spraying":
+            self.signals.challenged(self.account(attempt.name), attempt.secret, now)
         if exists:
             name: Literal["login.wait", "login.challenged", "login.locked"] = (
                 "login.wait" if kind == "wait" else "login.challenged" if kind == "challenge" else "login.locked"
             )
             with self._store.begin() as connection:
-                events.record(connection, name, attempt.name, now=now, address=attempt.address, reason=verdict.reason)
+                events.record(connection, name, attempt.name, now=now, address=attempt.address, cause=verdict.cause)
         return Refused(kind=kind, wait_s=verdict.wait_s)
 
     def _wrong(self, attempt: Attempt, account: str, *, known: bool, exists: bool, now: float) -> None:

@@ -41,7 +41,7 @@ def parse_fields(data: bytes) -> list[tuple[str, str]]:
     if len(data) > FORM_BYTES:
         raise OAuthError("invalid_request", "the query is too long", 414)
     try:
-        return parse_qsl(
+        fields = parse_qsl(
             data.decode("ascii"),
             keep_blank_values=True,
             strict_parsing=bool(data),
@@ -50,6 +50,10 @@ def parse_fields(data: bytes) -> list[tuple[str, str]]:
         )
     except ValueError:
         raise OAuthError("invalid_request", "the form is malformed") from None
+    if any("\x00" in text for field in fields for text in field):
+        # no name, code or secret has one, and PostgreSQL keeps none
+        raise OAuthError("invalid_request", "the form is malformed")
+    return fields
 
 
 def unique(fields: list[tuple[str, str]]) -> dict[str, str]:

@@ -77,6 +77,20 @@ def test_revoking_what_is_unknown_or_anothers_changes_nothing_and_says_so_to_nob
     assert lab.refresh(tokens["refresh_token"]).status_code == 200
 
 
+def test_revoking_a_spent_refresh_token_ends_its_family_too(lab: Lab) -> None:
+    first = lab.tokens("spa")["refresh_token"]
+    second = lab.refresh(first, "spa").json()["refresh_token"]
+    assert revoke(lab, first, "web") == 200
+    assert lab.refresh(second, "spa").status_code == 200
+    assert revoke(lab, first, "spa") == 200
+    assert lab.refresh(second, "spa").json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/par", "/oauth/introspect", "/auth/login"])
+def test_a_form_with_a_nul_is_malformed(lab: Lab, path: str) -> None:
+    assert lab.post(path, **lab.authenticated("web"), token="\x00", grant_type="refresh_token").status_code == 400
+
+
 def test_userinfo_says_the_same_subject_by_get_header_and_body(lab: Lab) -> None:
     """ID-59."""
     tokens = lab.tokens(scope="openid profile")

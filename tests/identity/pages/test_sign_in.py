@@ -192,6 +192,23 @@ def test_while_many_fail_an_unknown_browser_needs_both_factors_at_once_and_a_kno
     assert known.sign_in().headers["location"] == "/auth/factor"
 
 
+def test_who_has_no_second_factor_passes_a_challenge_with_a_recovery_code_or_a_link(lab: Lab) -> None:
+    at_home = lab.visitor().signed_in()
+    codes = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", at_home.send("/account/recovery").text)
+    for number in range(60):
+        lab.visitor(address=f"198.51.100.{number}").sign_in(f"guess number {number}", f"user{number}")
+    stranger = lab.visitor()
+    assert stranger.sign_in().status_code == 403
+    stranger.follow(stranger.sign_in(code=codes[0]))
+    assert is_in(stranger)
+    other = lab.visitor()
+    assert other.sign_in(code=codes[0]).status_code == 403
+    other.get("/auth/reset", ticket=make_reset(lab.store, "alice", now=lab.now))
+    other.send("/auth/reset", password=NEW)
+    other.get("/auth/login")
+    assert other.sign_in(NEW).status_code == 303
+
+
 FORGERIES = {
     "another site": {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
     "a sister host": {"origin": "https://evil.issuer.example", "sec-fetch-site": "same-site"},

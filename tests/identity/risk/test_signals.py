@@ -40,6 +40,48 @@ def test_failing_everywhere_shows_for_ten_minutes_and_known_devices_do_not_count
     assert not signals.many_fail(NOW + 600)
 
 
+def test_the_switch_stays_on_while_unknown_devices_go_on_trying_and_no_longer() -> None:
+    signals = Signals()
+    signals.challenged("a", "y", NOW)
+    for number in range(FAILING_COUNT):
+        failed(signals, f"a{number}", "x")
+    for minute in range(0, 3_600, 5):
+        signals.challenged(f"b{minute}", f"guess {minute}", NOW + minute)
+    assert signals.many_fail(NOW + 3_600)
+    signals.challenged("a", "y", NOW + 4_300)
+    assert not signals.many_fail(NOW + 4_300)
+
+
+def test_a_sprayed_password_does_not_keep_the_switch_on_for_everybody() -> None:
+    signals = Signals()
+    for number in range(FAILING_COUNT):
+        failed(signals, f"a{number}", "sprayed")
+    for minute in range(0, 1_200, 5):
+        signals.challenged(f"b{minute}", "sprayed", NOW + minute)
+    assert not signals.many_fail(NOW + 600)
+
+
+def test_one_account_under_attack_does_not_keep_the_switch_on_for_everybody() -> None:
+    signals = Signals()
+    for number in range(2 * FAILING_COUNT):
+        failed(signals, "victim", f"guess {number}")
+    assert not signals.many_fail(NOW)
+    for number in range(FAILING_COUNT):
+        failed(signals, f"a{number}", "x")
+    for minute in range(0, 1_200, 5):
+        signals.challenged("victim", f"guess {minute}", NOW + minute)
+    assert not signals.many_fail(NOW + 600)
+
+
+def test_spraying_is_noticed_while_everybody_is_challenged() -> None:
+    signals = Signals()
+    for number in range(5):
+        signals.challenged(f"a{number}", "Winter2026", NOW)
+        signals.challenged(f"a{number}", "Winter2026", NOW)
+    assert signals.is_sprayed("Winter2026", NOW)
+    assert not signals.is_repeated("a0", "Winter2026", NOW)
+
+
 def test_an_address_is_forgiven_half_every_twelve_hours_and_by_the_operator() -> None:
     signals = Signals()
     for number in range(8):

@@ -12,11 +12,10 @@ from doorward.identity.forms import read_form
 from doorward.identity.oauth.asking import Askers, answer, refusal
 from doorward.identity.oauth.checking import signed_claims, valid_claims
 from doorward.identity.oauth.codes import PUSHED_S, push
-from doorward.identity.oauth.families import end_families, family_of
+from doorward.identity.oauth.families import end_family_of, family_of
 from doorward.identity.oauth.requests import SentBack, Shown, as_oauth_error, client_and_redirect, judge
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
 from doorward.identity.provider import Provider
-from doorward.store import token_families
 
 PUSHED_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
@@ -83,9 +82,7 @@ class Endpoints:
     def _revoke(self, client: Client, token: str) -> None:
         now = self._provider.clock()
         with self._provider.store.begin() as connection:
-            family = family_of(connection, token, now=now)
-            if family is not None and family.client == client.name:
-                end_families(connection, token_families.c.id == family.id, now=now)
+            end_family_of(connection, token, client=client.name, now=now)
         claims = signed_claims(self._provider, token, now=now)
         if claims is not None and claims.get("client_id") == client.name:
             issuer = self._provider.settings.issuer

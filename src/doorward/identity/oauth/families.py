@@ -8,6 +8,7 @@ Source: RFC 9700 section 4.14; OAuth 2.1 draft section 4.3; Keycloak CVE-2026-10
 """
 
 import base64
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ ABSOLUTE_S: Final = 30 * 86_400.0
 """Longest life of a family, in seconds."""
 GRACE_S: Final = 10.0
 """How long after its use a refresh token may be retried, in seconds, while its successor is unused."""
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ def refresh(
     row = connection.execute(
         update(token_families)
         .where(
-            token_families.c.id == token.partition(".")[0],
+            token_families.c.id == _family_id(token),
             token_families.c.client == client,
             *_in_force(now),
         )
@@ -150,9 +153,20 @@ def family_of(connection: Connection, token: str, *, now: float) -> Family | Non
     if peek(connection, Purpose.REFRESH_TOKEN, token, now=now) is None:
         return None
     row = connection.execute(
-        select(token_families).where(token_families.c.id == token.partition(".")[0], *_in_force(now))
+        select(token_families).where(token_families.c.id == _family_id(token), *_in_force(now))
     ).one_or_none()
     return None if row is None else _family(row)
+
+
+def end_family_of(connection: Connection, token: str, *, client: str, now: float) -> int:
+    """How many families end with a refresh token of that client: one, or none for a token nobody issued.
+
+    A spent token ends its family too: it may have been spent by a refresh that ran at the same time.
+    """
+    if trace(connection, Purpose.REFRESH_TOKEN, token, now=now).state == "unknown":
+        return 0
+    mine = (token_families.c.id == _family_id(token)) & (token_families.c.client == client)
+    return end_families(connection, mine, now=now)
 
 
 def families_of(connection: Connection, user: str, *, now: float) -> Sequence[Family]:
@@ -181,6 +195,11 @@ def _revoke_access_tokens(connection: Connection, family_id: str, now: float) ->
     ]
     if rows:
         insert_new(connection, revocations, rows)
+
+
+def _family_id(token: str) -> str:
+    found = token.partition(".")[0]
+    return found if _ID.fullmatch(found) else ""
 
 
 def _in_force(now: float) -> tuple[ColumnElement[bool], ...]:

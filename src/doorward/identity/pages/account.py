@@ -149,8 +149,6 @@ class Account:
         return self._show(browser, note="Removed. You may want to end your other sessions.")
 
     def _new_codes(self, browser: Browser, session: Session, _form: Mapping[str, str], now: float) -> Response:
-        if not list_factors(self._provider.store, session.user):
-            return self._show(browser, error="Add an authenticator app first.")
         with self._provider.store.begin() as connection:
             codes = new_recovery_codes(connection, session.user, now=now)
         return self._codes_page(browser, codes)

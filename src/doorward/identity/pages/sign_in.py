@@ -35,7 +35,7 @@ _LOCKED: Final = (
 )
 _CHALLENGED: Final = (
     "There are many failed attempts at the moment. From a browser you have not used before, "
-    "your second factor is needed together with the password."
+    "a code of your authenticator app or a recovery code is needed together with the password."
 )
 _PASSWORD_AMR: Final = ("pwd",)
 _FACTOR_AMR: Final[Mapping[FactorKind, tuple[str, ...]]] = {
@@ -211,7 +211,11 @@ class SignIn:
         with self._provider.store.begin() as connection:
             end_sessions(connection, user, now=now)
             end_families(connection, token_families.c.user == user, now=now)
-        return self._message("Password set", "You can sign in with it now.", link="/auth/login")
+            # whoever held the link is the user as much as a full login would show
+            device = remember_device(connection, user, now=now)
+        response = self._message("Password set", "You can sign in with it now.", link="/auth/login")
+        set_cookie(response, DEVICE, device, life_s=DEVICE_S)
+        return response
 
     def _ticket_user(self, ticket: str, now: float) -> str | None:
         with self._provider.store.begin() as connection:

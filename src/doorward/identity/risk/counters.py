@@ -59,7 +59,7 @@ def reserve(
                 values = {"failures": failures + 1, "last_at": now}
                 connection.execute(update(login_counters).where(*_row(account, place)).values(values))
                 return Slot(account=account, place=place)
-    return Verdict(kind="wait", wait_s=1.0, reason="too many guesses at once")
+    return Verdict(kind="wait", wait_s=1.0, cause="parallel")
 
 
 def give_back(connection: Connection, slot: Slot) -> None:

@@ -43,13 +43,18 @@ class Facts:
     challenge_passed: bool = False
 
 
+Cause = Literal["nothing", "in_a_row", "guesses", "spraying", "address", "parallel"]
+"""What speaks against trying: failures in a row, distinct guesses at this account, many accounts failing, the address,
+too many at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What may happen now."""
 
     kind: Literal["allow", "wait", "challenge", "locked"]
     wait_s: float = 0.0
-    reason: str = ""
+    cause: Cause = "nothing"
     """For the record, never for who asks."""
 
 
@@ -59,23 +64,23 @@ def decide(facts: Facts) -> Verdict:
     A known device within its budget is never made to wait for what strangers did.
     """
     if facts.in_a_row >= TOTAL_MOST:
-        return Verdict(kind="locked", reason="100 failures in a row")
+        return Verdict(kind="locked", cause="in_a_row")
     if facts.known_device and facts.failures < KNOWN_DEVICE_COUNT:
         return Verdict(kind="allow")
     if facts.in_a_row >= UNKNOWN_MOST:
-        return Verdict(kind="locked", reason="90 failures in a row, the rest is for known devices")
+        return Verdict(kind="locked", cause="in_a_row")
     wait_s = delay_s(facts.failures) - facts.since_failure_s
     if wait_s > 0:
-        return Verdict(kind="wait", wait_s=wait_s, reason=f"{facts.failures} distinct guesses")
+        return Verdict(kind="wait", wait_s=wait_s, cause="guesses")
     if facts.address_score >= ADDRESS_REFUSE:
-        return Verdict(kind="wait", wait_s=LONGEST_WAIT_S, reason="the address")
+        return Verdict(kind="wait", wait_s=LONGEST_WAIT_S, cause="address")
     if not facts.challenge_passed:
         if facts.failures >= STEP_UP_COUNT:
-            return Verdict(kind="challenge", reason=f"{facts.failures} distinct guesses")
+            return Verdict(kind="challenge", cause="guesses")
         if facts.spraying:
-            return Verdict(kind="challenge", reason="spraying")
+            return Verdict(kind="challenge", cause="spraying")
         if facts.address_score >= ADDRESS_CHALLENGE:
-            return Verdict(kind="challenge", reason="the address")
+            return Verdict(kind="challenge", cause="address")
     return Verdict(kind="allow")
 
 

@@ -13,13 +13,13 @@ import math
 import secrets
 import threading
 from array import array
-from collections import OrderedDict, deque
-from typing import Final
+from collections import OrderedDict
+from typing import Any, Final
 
 SPRAYED_ACCOUNTS: Final = 5
 """Accounts at which one password failed before it counts as sprayed."""
 FAILING_COUNT: Final = 60
-"""Failures of unknown devices at all accounts within `FAILING_S` that turn the spray switch on."""
+"""Accounts at which unknown devices failed within `FAILING_S` that turn the switch on: all of them are challenged."""
 FAILING_S: Final = 600.0
 HALF_LIFE_S: Final = 12 * 3_600.0
 WRONG_PASSWORD: Final = 1.0
@@ -30,18 +30,20 @@ _DAY_S: Final = 86_400.0
 _REMEMBERED: Final = 100_000
 """Guesses remembered; the oldest are forgotten first, so memory is bounded."""
 _ADDRESSES: Final = 50_000
+_FAILING_ACCOUNTS: Final = 4_096
 
 
 class Signals:
     """All of it, for one process. Thread-safe; times are Unix seconds, handed in."""
 
-    __slots__ = ("_addresses", "_failing", "_guesses", "_key", "_key_since", "_lock", "_sketch")
+    __slots__ = ("_addresses", "_challenged", "_failing", "_guesses", "_key", "_key_since", "_lock", "_sketch")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._guesses: OrderedDict[bytes, None] = OrderedDict()
         self._sketch = CountMin()
-        self._failing: deque[float] = deque(maxlen=FAILING_COUNT)
+        self._challenged: OrderedDict[bytes, None] = OrderedDict()
+        self._failing: OrderedDict[str, float] = OrderedDict()
         self._addresses: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._key, self._key_since = secrets.token_bytes(32), float("-inf")
 
@@ -58,9 +60,9 @@ class Signals:
             return self._sketch.count(self._mark("", secret)) >= SPRAYED_ACCOUNTS
 
     def many_fail(self, now: float) -> bool:
-        """Whether unknown devices fail everywhere at once."""
+        """Whether unknown devices fail at many accounts at once."""
         with self._lock:
-            return len(self._failing) == FAILING_COUNT and now - self._failing[0] < FAILING_S
+            return self._many_fail(now)
 
     def address_score(self, address: str, now: float) -> float:
         """How much speaks against an address; half of it is forgotten every 12 hours."""
@@ -76,16 +78,31 @@ class Signals:
             if mark in self._guesses:
                 return
             self._guesses[mark] = None
-            while len(self._guesses) > _REMEMBERED:
-                self._guesses.popitem(last=False)
+            _shorten(self._guesses, _REMEMBERED)
             if known_device:
                 return
             self._sketch.add(self._mark("", secret))
-            self._failing.append(now)
+            self._note_failing(account, now)
             score, at = self._addresses.pop(address, (0.0, now))
             self._addresses[address] = (_decayed(score, now - at) + weight, now)
-            while len(self._addresses) > _ADDRESSES:
-                self._addresses.popitem(last=False)
+            _shorten(self._addresses, _ADDRESSES)
+
+    def challenged(self, account: str, secret: str, now: float) -> None:
+        """Nothing; an unknown device was asked for a challenge because of what goes on at other accounts.
+
+        Its password counts as tried, so spraying is still noticed; and while many accounts fail, this is one more, or
+        the switch would turn itself off every ten minutes of an attack and let sixty guesses through. A sprayed
+        password does not count for that: it is challenged for itself, and others need not be.
+        """
+        with self._lock:
+            self._renew(now)
+            mark = self._mark(account, secret)
+            if mark not in self._challenged:
+                self._challenged[mark] = None
+                _shorten(self._challenged, _REMEMBERED)
+                self._sketch.add(self._mark("", secret))
+            if self._sketch.count(self._mark("", secret)) < SPRAYED_ACCOUNTS and self._many_fail(now):
+                self._note_failing(account, now)
 
     def forget_guess(self, account: str, secret: str, now: float) -> None:
         """Nothing; what was wrong has become right (a password was changed to it)."""
@@ -98,6 +115,16 @@ class Signals:
         with self._lock:
             self._addresses.pop(address, None)
 
+    def _many_fail(self, now: float) -> bool:
+        while self._failing and now - next(iter(self._failing.values())) >= FAILING_S:
+            self._failing.popitem(last=False)
+        return len(self._failing) >= FAILING_COUNT
+
+    def _note_failing(self, account: str, now: float) -> None:
+        self._failing.pop(account, None)
+        self._failing[account] = now
+        _shorten(self._failing, _FAILING_ACCOUNTS)
+
     def _mark(self, account: str, secret: str) -> bytes:
         text = f"{account}\n{secret}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, text, "sha256")
@@ -106,6 +133,7 @@ class Signals:
         if now - self._key_since >= _DAY_S:
             self._key, self._key_since = secrets.token_bytes(32), now
             self._guesses.clear()
+            self._challenged.clear()
             self._sketch = CountMin()
 
 
@@ -139,3 +167,8 @@ class CountMin:
 
 def _decayed(score: float, elapsed_s: float) -> float:
     return score * math.exp2(-max(0.0, elapsed_s) / HALF_LIFE_S)
+
+
+def _shorten(remembered: OrderedDict[Any, Any], most: int) -> None:
+    while len(remembered) > most:
+        remembered.popitem(last=False)
