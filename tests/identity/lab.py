@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
+from doorward.controls.transport import TrustedProxies
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.clients import add_client
 from doorward.identity.factors.totp import hotp, step_at
@@ -32,9 +33,10 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class Lab:
     """One provider. `web` is confidential, `spa` public, `own` the operator's own."""
 
-    def __init__(self, store: Store, issuer: str = ISSUER) -> None:
+    def __init__(self, store: Store, issuer: str = ISSUER, proxies: TrustedProxies | None = None) -> None:
         self.store, self.now, self.issuer = store, NOW, issuer
-        self.app = create_app(store, [KEY], IdentitySettings(issuer=issuer), secret=SECRET, clock=lambda: self.now)
+        settings = IdentitySettings(issuer=issuer, proxies=lambda: proxies)
+        self.app = create_app(store, [KEY], settings, secret=SECRET, clock=lambda: self.now)
         add_user(store, "alice", now=NOW, password=PASSWORD, roles=["reader"], claims={"account_id": "a-1"})
         scopes = ["orders:read", "orders:write", "offline_access"]
         kinds: dict[str, dict[str, Any]] = {"web": {}, "spa": {"is_public": True}, "own": {"is_trusted": True}}

@@ -28,6 +28,7 @@ from starlette.routing import Mount, Route
 from doorward import logs
 from doorward.answer_key import answer_key_for
 from doorward.controls.authenticate import IssuerPolicy
+from doorward.controls.transport import TrustedProxies
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
 from doorward.gateway.limit_link import SOCKET_NAME
@@ -222,6 +223,10 @@ class ControlProcess:
     def _policy(self) -> Policy:
         return self._publisher.checked.policy
 
+    def _proxies(self) -> TrustedProxies | None:
+        # asked at each request: a reloaded policy may list others
+        return self._policy.transport.proxies()
+
     def _server(self) -> "_Server":
         app = Starlette(
             routes=[
@@ -232,7 +237,7 @@ class ControlProcess:
                     create_app(
                         self._store,
                         self._issuer_keys,
-                        IdentitySettings(issuer=self._policy.issuer.url),
+                        IdentitySettings(issuer=self._policy.issuer.url, proxies=self._proxies),
                         secret=self._identity_secret,
                     ),
                 ),

@@ -7,8 +7,12 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
 
 from doorward.controls.authenticate import LOCAL_AUDIENCE
+from doorward.controls.transport import TrustedProxies
+from doorward.denial import Denied
+from doorward.exchange import Headers
 from doorward.identity.credentials import Verifier
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
@@ -31,6 +35,8 @@ class IdentitySettings:
     audience: str = LOCAL_AUDIENCE
     """`aud` of its access tokens."""
     token_lifetime_s: int = LIFETIME_S
+    proxies: Callable[[], TrustedProxies | None] = lambda: None
+    """The listed proxies in front, as they are now (`transport.trusted_proxies`)."""
 
     @property
     def base(self) -> str:
@@ -83,6 +89,21 @@ class Provider:
     @cached_property
     def _hashing(self) -> CapacityLimiter:
         return CapacityLimiter(HASHING_PARALLEL)
+
+    def address_of(self, request: Request) -> str:
+        """Where a request came from: the peer, or the client that a listed proxy speaks for.
+
+        What a proxy says in an impossible way counts as coming from the proxy. Nobody else's word is taken
+        (authentik CVE-2023-36456).
+        """
+        peer = request.client.host if request.client else ""
+        proxies = self.settings.proxies()
+        if proxies is None or not proxies.trusts(peer):
+            return peer
+        try:
+            return proxies.client_address(peer, Headers([(name.lower(), value) for name, value in request.headers.raw]))
+        except Denied:
+            return peer
 
     async def hashing(self, work: Callable[..., _Result], *given: Any) -> _Result:
         """What the work gives back, done in one of the few threads that may hash. Errors: Busy."""

@@ -5,6 +5,7 @@ import re
 import pytest
 from tests.identity.lab import ISSUER, PASSWORD, Lab, Visitor, every_page
 
+from doorward.controls.transport.policy import TransportPolicy
 from doorward.identity.enrolling import make_reset
 from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
@@ -207,6 +208,20 @@ def test_who_has_no_second_factor_passes_a_challenge_with_a_recovery_code_or_a_l
     other.send("/auth/reset", password=NEW)
     other.get("/auth/login")
     assert other.sign_in(NEW).status_code == 303
+
+
+def test_an_address_is_taken_from_a_listed_proxy_and_from_nobody_else(store: Store) -> None:
+    """authentik CVE-2023-36456."""
+    lab = Lab(store, proxies=TransportPolicy(trusted_proxies=("10.0.0.0/8",)).proxies())
+    for peer, field, expected in (
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "192.0.2.9, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "1.1.1.1, " * 100, "10.0.0.1"),
+        ("198.51.100.1", "203.0.113.7", "198.51.100.1"),
+    ):
+        lab.now += 1
+        lab.visitor(address=peer, **{"x-forwarded-for": field}).signed_in()
+        assert events_of(lab.store, "alice")[0].address == expected
 
 
 FORGERIES = {

@@ -93,6 +93,15 @@ def test_an_address_is_forgiven_half_every_twelve_hours_and_by_the_operator() ->
     assert signals.address_score("192.0.2.1", NOW) == 0.0
 
 
+def test_the_addresses_of_one_ipv6_line_are_one() -> None:
+    signals = Signals()
+    for number in range(4):
+        signals.failed(f"a{number}", "x", address=f"2001:db8::{number}", known_device=False, weight=1.0, now=NOW)
+    assert signals.address_score("2001:db8::ffff", NOW) == 4.0
+    assert signals.address_score("2001:db8:0:1::1", NOW) == 0.0
+    assert signals.address_score("::bad::", NOW) == 0.0
+
+
 def test_the_sketch_never_counts_too_low() -> None:
     sketch = CountMin()
     items = [str(number).encode() for number in range(5_000)]

@@ -37,7 +37,7 @@ class Askers:
                 raise OAuthError("invalid_client", "no client authentication", 401)
             return client
         name, secret = client_credentials(authorization, form)
-        address = request.client.host if request.client else ""
+        address = self._provider.address_of(request)
         now = self._provider.clock()
         self._limiter.require_allowance(name, address, now)
         found = await run_in_threadpool(check_secret, self._provider.store, name, secret)

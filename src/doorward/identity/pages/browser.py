@@ -44,7 +44,7 @@ class Browser:
     @property
     def address(self) -> str:
         """The address it comes from."""
-        return self._request.client.host if self._request.client else ""
+        return self._provider.address_of(self._request)
 
     @property
     def agent(self) -> str:

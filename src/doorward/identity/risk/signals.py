@@ -14,6 +14,7 @@ import secrets
 import threading
 from array import array
 from collections import OrderedDict
+from ipaddress import IPv6Network
 from typing import Any, Final
 
 SPRAYED_ACCOUNTS: Final = 5
@@ -67,7 +68,7 @@ class Signals:
     def address_score(self, address: str, now: float) -> float:
         """How much speaks against an address; half of it is forgotten every 12 hours."""
         with self._lock:
-            score, at = self._addresses.get(address, (0.0, now))
+            score, at = self._addresses.get(_network(address), (0.0, now))
             return _decayed(score, now - at)
 
     def failed(self, account: str, secret: str, *, address: str, known_device: bool, weight: float, now: float) -> None:
@@ -83,8 +84,9 @@ class Signals:
                 return
             self._sketch.add(self._mark("", secret))
             self._note_failing(account, now)
-            score, at = self._addresses.pop(address, (0.0, now))
-            self._addresses[address] = (_decayed(score, now - at) + weight, now)
+            network = _network(address)
+            score, at = self._addresses.pop(network, (0.0, now))
+            self._addresses[network] = (_decayed(score, now - at) + weight, now)
             _shorten(self._addresses, _ADDRESSES)
 
     def challenged(self, account: str, secret: str, now: float) -> None:
@@ -113,7 +115,7 @@ class Signals:
     def forget_address(self, address: str) -> None:
         """Nothing; the address starts anew (an operator's undo)."""
         with self._lock:
-            self._addresses.pop(address, None)
+            self._addresses.pop(_network(address), None)
 
     def _many_fail(self, now: float) -> bool:
         while self._failing and now - next(iter(self._failing.values())) >= FAILING_S:
@@ -167,6 +169,16 @@ class CountMin:
 
 def _decayed(score: float, elapsed_s: float) -> float:
     return score * math.exp2(-max(0.0, elapsed_s) / HALF_LIFE_S)
+
+
+def _network(address: str) -> str:
+    """Under which an address is scored: an IPv6 one with the 2^64 others of its line."""
+    if ":" not in address:
+        return address
+    try:
+        return str(IPv6Network((address, 64), strict=False))
+    except ValueError:
+        return address
 
 
 def _shorten(remembered: OrderedDict[Any, Any], most: int) -> None:

@@ -1,0 +1,131 @@
+"""From nothing to a person's token at the gateway, by commands and a browser's requests alone; signing out ends it."""
+
+import http.server
+import json
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from tests.identity.lab import CALLBACK, CHALLENGE, PASSWORD, VERIFIER
+
+from doorward.attack.gateway_process import GatewayProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+PATIENCE_S = 30.0
+DESCRIPTION = {
+    "openapi": "3.1.0",
+    "info": {"title": "Things", "version": "1"},
+    "paths": {
+        "/things": {
+            "get": {
+                "security": [{"bearer": []}],
+                "responses": {
+                    "200": {"description": "", "content": {"application/json": {"schema": {"type": "object"}}}}
+                },
+            }
+        }
+    },
+    "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+}
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def must(directory: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "doorward", *words]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout.strip()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def fields(page: httpx.Response, action: str) -> dict[str, str]:
+    form = re.search(rf'action="{action}">(.*?)</form>', page.text, re.DOTALL)
+    assert form is not None, page.text
+    return dict(re.findall(r'<input type="hidden" name="(csrf|tx|ticket)" value="([^"]*)">', form[1]))
+
+
+def test_a_person_gets_a_token_the_gateway_takes_until_they_sign_out(upstream: str, tmp_path: Path) -> None:
+    (tmp_path / "openapi.json").write_text(json.dumps(DESCRIPTION))
+    must(tmp_path, "init", "--openapi", "openapi.json", "--upstream", upstream)
+    issuer = f"https://127.0.0.1:{free_port()}"
+    policy = tmp_path / "doorward.yaml"
+    text = policy.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")
+    policy.write_text(f"{text}\nissuer: {{listen: '{issuer.removeprefix('https://')}', url: '{issuer}'}}\n")
+    must(tmp_path, "user", "add", "alice", "--role", "reader")
+    must(tmp_path, "client", "add", "app", "--public", "--trusted", "--redirect", CALLBACK, "--scope", "offline_access")
+    link = must(tmp_path, "user", "reset", "alice")
+    assert link.startswith(f"{issuer}/auth/reset?ticket=")
+    authority = ssl.create_default_context(cafile=tmp_path / ".doorward" / "tls" / "ca.pem")
+    with GatewayProcess(policy) as gateway, httpx.Client(verify=authority, timeout=PATIENCE_S) as http_client:
+        browser = {"origin": issuer}
+        page = http_client.get(link)
+        form = {**fields(page, "/auth/reset"), "password": PASSWORD}
+        assert "Password set" in http_client.post(f"{issuer}/auth/reset", data=form, headers=browser).text
+        asked = {
+            "client_id": "app",
+            "redirect_uri": CALLBACK,
+            "response_type": "code",
+            "scope": "openid offline_access",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
+        page = http_client.get(f"{issuer}/oauth/authorize", params=asked, follow_redirects=True)
+        form = {**fields(page, "/auth/login"), "name": "alice", "password": PASSWORD}
+        answer = http_client.post(f"{issuer}/auth/login", data=form, headers=browser)
+        answer = http_client.get(f"{issuer}{answer.headers['location']}")
+        code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+        redeemed = {
+            "grant_type": "authorization_code",
+            "client_id": "app",
+            "code": code,
+            "code_verifier": VERIFIER,
+            "redirect_uri": CALLBACK,
+        }
+        tokens = http_client.post(f"{issuer}/oauth/token", data=redeemed).json()
+        bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+        assert http_client.get(f"{gateway.url}/things", headers=bearer).status_code == 200
+        assert http_client.get(f"{gateway.url}/things").status_code == 401
+        id_token = {"authorization": f"Bearer {tokens['id_token']}"}
+        assert http_client.get(f"{gateway.url}/things", headers=id_token).status_code == 401
+        page = http_client.get(f"{issuer}/account")
+        http_client.post(f"{issuer}/auth/logout", data=fields(page, "/auth/logout"), headers=browser)
+        deadline = time.monotonic() + PATIENCE_S
+        while http_client.get(f"{gateway.url}/things", headers=bearer).status_code == 200:
+            assert time.monotonic() < deadline, "the token outlives the session it was issued in"
