@@ -21,8 +21,9 @@ ADDRESS_CHALLENGE: Final = 30.0
 """Score of an address from which on its unknown devices need a challenge."""
 ADDRESS_REFUSE: Final = 200.0
 """Score of an address at which its unknown devices have to wait."""
-FORGET_S: Final = 86_400.0
-"""Time without a failure after which the guesses of a device class are forgotten, in seconds."""
+FORGET_S: Final = 7 * 86_400.0
+"""Time without a failure after which guesses are forgotten, in seconds. A login of the same kind forgets them at once,
+so it is strangers who wait for it: twenty guesses a week at an account, not twenty a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
