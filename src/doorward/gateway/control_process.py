@@ -84,7 +84,7 @@ class ControlProcess:
         try:
             self._issuer_keys = load_private_keys(state / "keys" / "issuer.json")
             self._identity_secret = load_or_make_secret(state / "keys" / KEY_FILE)
-        except (JoseError, OSError, ValueError) as error:
+        except (JoseError, OSError) as error:
             raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
         # Before the first snapshot: a policy that wants answers signed must find the key there.
         answer_key_for(state / "keys")

@@ -9,22 +9,17 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
-
-
     Boolean,
     CheckConstraint,
     Column,
     Float,
     ForeignKey,
-
-
     Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
-
     false,
 )
 
