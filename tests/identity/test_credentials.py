@@ -339,6 +339,17 @@ def test_a_new_password_voids_reset_links_and_a_new_link_the_older_one(desk: Des
         assert consume(connection, Purpose.PASSWORD_RESET, second, now=NOW) is None
 
 
+def test_hammering_at_an_account_is_recorded_once_a_minute(desk: Desk) -> None:
+    for number in range(30):
+        desk.kind(f"guess {number}")
+    kinds = [event.kind for event in events_of(desk.store, "alice")]
+    assert (kinds.count("login.fail"), kinds.count("login.wait")) == (3, 1)
+    desk.now += 60
+    desk.kind("guess 3")
+    desk.kind("guess 4")
+    assert [event.kind for event in events_of(desk.store, "alice")].count("login.wait") == 2
+
+
 def test_no_event_holds_what_was_typed(desk: Desk) -> None:
     desk.kind("guess-one")
     desk.kind("guess-two", "password-as-name")

@@ -4,6 +4,9 @@ Every path that takes a password or a code goes through `Verifier`; a second pat
 lockouts bypassable elsewhere (Zitadel CVE-2025-64102, Keycloak CVE-2026-9798).
 """
 
+import math
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -24,6 +27,10 @@ from doorward.store import Store, totp_factors, users
 SECOND_FACTOR: Final = "factor"
 """The place where failures of second factors are counted: after a right password, so apart from passwords."""
 FactorKind = Literal["totp", "recovery_code"]
+_NOTED_EVERY_S: Final = 60.0
+"""Time between two events of one account being refused in one way, in seconds."""
+_NOTED_COUNT: Final = 10_000
+_REFUSALS: Final = {"wait": "login.wait", "challenge": "login.challenged", "locked": "login.locked"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +65,13 @@ class Refused:
 class Verifier:
     """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
 
-    __slots__ = ("_secret", "_store", "signals")
+    __slots__ = ("_noted", "_noting", "_secret", "_store", "signals")
 
     def __init__(self, store: Store, secret: ServerSecret, signals: Signals | None = None) -> None:
         self._store, self._secret = store, secret
         self.signals = signals or Signals()
+        self._noting = threading.Lock()
+        self._noted: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def password(self, attempt: Attempt, *, now: float) -> Proved | Refused:
         """Whether the password is the user's. Unknown users take the same way and the same time."""
@@ -183,13 +192,23 @@ class Verifier:
         kind = verdict.kind if verdict.kind != "allow" else "wait"
         if verdict.cause == "spraying":
             self.signals.challenged(self.account(attempt.name), attempt.secret, now)
-        if exists:
-            name: Literal["login.wait", "login.challenged", "login.locked"] = (
-                "login.wait" if kind == "wait" else "login.challenged" if kind == "challenge" else "login.locked"
-            )
+        if exists and self._is_news(attempt.name, kind, now):
             with self._store.begin() as connection:
-                events.record(connection, name, attempt.name, now=now, address=attempt.address, cause=verdict.cause)
+                events.record(
+                    connection, _REFUSALS[kind], attempt.name, now=now, address=attempt.address, cause=verdict.cause
+                )
         return Refused(kind=kind, wait_s=verdict.wait_s)
+
+    def _is_news(self, name: str, kind: str, now: float) -> bool:
+        """Whether nothing like it was recorded a moment ago: who hammers at an account must not fill the store."""
+        with self._noting:
+            if now - self._noted.get((name, kind), -math.inf) < _NOTED_EVERY_S:
+                return False
+            self._noted.pop((name, kind), None)
+            self._noted[name, kind] = now
+            while len(self._noted) > _NOTED_COUNT:
+                self._noted.popitem(last=False)
+            return True
 
     def _wrong(self, attempt: Attempt, account: str, *, known: bool, exists: bool, now: float) -> None:
         weight = WRONG_PASSWORD if exists else UNKNOWN_ACCOUNT

@@ -10,6 +10,8 @@ from doorward.store import Store, events
 
 KEPT_S: Final = 400 * 86_400.0
 """How long events are kept, in seconds: a year and a month."""
+NOBODYS_KEPT_S: Final = 7 * 86_400.0
+"""How long failures at names nobody has are kept, in seconds: anybody can make as many as they like."""
 KINDS: Final = frozenset(
     {
         "login.ok",
@@ -73,4 +75,5 @@ def events_of(store: Store, subject: str, *, most: int = 50) -> Sequence[Event]:
 
 def purge(connection: Connection, *, now: float) -> int:
     """How many events went because they are older than is kept."""
-    return connection.execute(delete(events).where(events.c.at <= now - KEPT_S)).rowcount
+    nobodys = (events.c.subject == "") & (events.c.at <= now - NOBODYS_KEPT_S)
+    return connection.execute(delete(events).where((events.c.at <= now - KEPT_S) | nobodys)).rowcount
