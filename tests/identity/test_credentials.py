@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.devices import remember_device
@@ -95,6 +95,24 @@ def test_an_unknown_user_costs_the_same_hash_and_waits_like_a_known_one(
     seen = {name: [desk.kind(f"guess {n}", name) for n in range(5)] for name in ("alice", "nobody")}
     assert seen["alice"] == seen["nobody"] == ["wrong", "wrong", "wrong", "wait", "wait"]
     assert sorted(checked) == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize("device", [None, "x" * 43])
+def test_a_known_and_an_unknown_name_take_the_same_statements(desk: Desk, device: str | None) -> None:
+    """ID-72: what differs would show in the time."""
+    seen: dict[str, list[str]] = {}
+    for name in ("alice", "nobody"):
+        statements = seen.setdefault(name, [])
+
+        def note(*given: object, statements: list[str] = statements) -> None:
+            statements.append(str(given[2]))
+
+        event.listen(desk.store._engine, "before_cursor_execute", note)
+        for number in range(5):
+            desk.try_(f"guess {number}", name, **({} if device is None else {"device": device}))
+        event.remove(desk.store._engine, "before_cursor_execute", note)
+    assert seen["alice"] == seen["nobody"]
+    assert len(seen["alice"]) > 20
 
 
 def test_distinct_guesses_wait_longer_and_longer(desk: Desk) -> None:

@@ -80,7 +80,8 @@ class Verifier:
             # what cannot be a name is no user's, and some of it PostgreSQL does not even take
             looked_up = attempt.name if is_name(attempt.name) else ""
             row = connection.execute(select(users).where(users.c.name == looked_up)).one_or_none()
-            known = row is not None and is_known_device(connection, looked_up, attempt.device, now=now)
+            # asked for unknown users too: one statement less would tell them apart
+            known = is_known_device(connection, looked_up, attempt.device, now=now) and row is not None
         if self.signals.is_repeated(account, attempt.secret, now):
             # it tells whoever guesses nothing new, and a stale program must not lock out its owner
             return Refused(kind="wrong")
@@ -192,10 +193,11 @@ class Verifier:
         kind = verdict.kind if verdict.kind != "allow" else "wait"
         if verdict.cause == "spraying":
             self.signals.challenged(self.account(attempt.name), attempt.secret, now)
-        if exists and self._is_news(attempt.name, kind, now):
+        if self._is_news(attempt.name, kind, now):
+            subject = attempt.name if exists else ""
             with self._store.begin() as connection:
                 events.record(
-                    connection, _REFUSALS[kind], attempt.name, now=now, address=attempt.address, cause=verdict.cause
+                    connection, _REFUSALS[kind], subject, now=now, address=attempt.address, cause=verdict.cause
                 )
         return Refused(kind=kind, wait_s=verdict.wait_s)
 
