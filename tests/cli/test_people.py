@@ -1,0 +1,102 @@
+"""Commands about people who sign in, and the clients that send them."""
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.cli.test_callers import POLICY, Place
+
+from doorward.errors import PolicyError
+from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
+from doorward.identity.enrolling import finish_totp, list_factors, reset_password, start_totp
+from doorward.identity.factors.totp import hotp, step_at
+from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.store import Store, open_store
+
+NOW = 1_800_000_000.0
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path)
+    made.write(POLICY + "issuer: {url: 'https://login.example.com/door/'}\n")
+    made.run("user", "add", "alice", "--role", "reader", "--password-stdin", stdin=f"{PASSWORD}\n")
+    return made
+
+
+def store_of(place: Place) -> Store:
+    return open_store(f"sqlite:///{place.state / 'store.db'}")
+
+
+def test_a_reset_prints_a_link_below_the_policys_url_with_which_a_password_is_set_once(place: Place) -> None:
+    link = place.run("user", "reset", "alice").stdout.strip()
+    assert link.startswith("https://login.example.com/door/auth/reset?ticket=")
+    ticket = parse_qs(urlsplit(link).query)["ticket"][0]
+    store = store_of(place)
+    # the commands go by the machine's clock; the link is good for a day from it
+    import time
+
+    now = time.time()
+    assert reset_password(store, ticket, "alice", "seven purple kettles hum", now=now)
+    assert not reset_password(store, ticket, "alice", "seven purple kettles hum", now=now)
+    store.close()
+    assert place.json("user", "reset", "alice")["link"].startswith("https://login.example.com/door/auth/reset?ticket=")
+
+
+def test_a_weak_password_is_refused_at_the_command_line_too(place: Place) -> None:
+    with pytest.raises(PolicyError, match="easy to guess"):
+        place.run("user", "add", "bob", "--password-stdin", stdin="passwordpassword1\n")
+
+
+def test_unlocking_forgets_the_failures_at_an_account(place: Place) -> None:
+    store = store_of(place)
+    verifier = Verifier(store, load_or_make_secret(place.state / "keys" / KEY_FILE))
+    for number in range(3):
+        verifier.password(Attempt(name="alice", secret=f"guess {number}", address="192.0.2.1"), now=NOW)
+    right = Attempt(name="alice", secret=PASSWORD, address="192.0.2.1")
+    waiting = verifier.password(right, now=NOW)
+    assert isinstance(waiting, Refused)
+    assert waiting.kind == "wait"
+    place.run("user", "unlock", "alice")
+    assert isinstance(verifier.password(right, now=NOW), Proved)
+    store.close()
+
+
+def test_factors_of_a_user_who_lost_them_are_taken_away(place: Place) -> None:
+    store, secret = store_of(place), load_or_make_secret(place.state / "keys" / KEY_FILE)
+    enrolment = start_totp(store, secret, "alice", now=NOW)
+    assert finish_totp(store, secret, "alice", enrolment, hotp(enrolment.seed, step_at(NOW)), "phone", now=NOW)
+    assert place.json("user", "remove-factors", "alice") == {"user": "alice", "removed": 1}
+    assert list_factors(store, "alice") == []
+    store.close()
+
+
+@pytest.mark.parametrize("command", ["reset", "unlock", "remove-factors"])
+def test_a_user_who_does_not_exist_is_the_operators_mistake(place: Place, command: str) -> None:
+    with pytest.raises(PolicyError, match="nobody"):
+        place.run("user", command, "nobody")
+
+
+def test_a_public_client_has_no_secret_and_says_where_people_come_back(place: Place) -> None:
+    added = place.json(
+        "client",
+        "add",
+        "spa",
+        "--public",
+        "--redirect",
+        "https://spa.example.com/cb",
+        "--title",
+        "A page",
+        "--pushed-only",
+    )
+    assert (added["secret"], added["is_public"], added["pushes_only"], added["title"]) == ("", True, True, "A page")
+    assert "https://spa.example.com/cb" in place.run("client", "list").stdout
+    assert place.run("client", "add", "tool", "--public", "--redirect", "http://127.0.0.1/cb").stdout == ""
+
+
+@pytest.mark.parametrize("words", [["--public"], ["--redirect", "http://app.example.com/cb"], ["--title", "x" * 65]])
+def test_a_client_that_could_send_people_anywhere_is_refused(place: Place, words: list[str]) -> None:
+    with pytest.raises(PolicyError):
+        place.run("client", "add", "web", *words)
+    assert place.json("client", "list") == []
