@@ -155,3 +155,9 @@ def test_the_metadata_list_what_the_code_takes(lab: Lab) -> None:
             assert lab.ask(method, url).status_code not in (404, 405), name
     algorithms = {split_unverified(lab.tokens()["id_token"]).jws.algorithm}
     assert algorithms == set(document["id_token_signing_alg_values_supported"])
+
+
+def test_userinfo_takes_no_bound_token_as_a_bearer_token(lab: Lab) -> None:
+    """ID-46."""
+    claims = dict(verify_signature(split_unverified(lab.tokens()["access_token"]), KEY.public))
+    assert userinfo(lab, sign_jwt(KEY, claims | {"cnf": {"jkt": "x"}}, "at+jwt")).status_code == 401

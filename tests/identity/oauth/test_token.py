@@ -13,7 +13,7 @@ from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.revoking import revoked
 from doorward.identity.users import disable_user
-from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
+from doorward.jose import Expected, JoseError, generate_key, sign_proof, split_unverified, verify_jwt
 from doorward.store import Store
 
 
@@ -188,3 +188,15 @@ def test_no_parameter_may_come_twice(lab: Lab, name: str) -> None:
     answer = lab.ask("POST", "/oauth/token", content=f"{body}&{name}={fields[name]}", headers=headers)
     assert answer.json()["error"] == "invalid_request"
     assert lab.ask("POST", "/oauth/token", content=body, headers=headers).status_code == 200
+
+
+def test_with_a_proof_a_users_token_is_bound_to_its_key(lab: Lab) -> None:
+    lab.now += 60  # the provider has to be older than a proof may be
+    key = generate_key("ES256")
+    proof = sign_proof(key, {"htm": "POST", "htu": f"{ISSUER}/oauth/token", "iat": lab.now, "jti": "p-1"})
+    fields = {"grant_type": "authorization_code", "code": lab.code("spa"), "code_verifier": VERIFIER}
+    answer = lab.post("/oauth/token", {"dpop": proof}, **lab.authenticated("spa"), **fields)
+    assert answer.json()["token_type"] == "DPoP", answer.text
+    assert claims(answer.json()["access_token"], lab.now)["cnf"] == {"jkt": key.public.thumbprint}
+    again = lab.post("/oauth/token", {"dpop": proof}, **lab.authenticated("spa"), **fields)
+    assert again.json()["error"] == "invalid_dpop_proof"

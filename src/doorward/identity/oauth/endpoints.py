@@ -112,7 +112,8 @@ class Endpoints:
     def _userinfo(self, token: str) -> dict[str, Any]:
         with self._provider.store.begin() as connection:
             claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
-        if claims is None:
+        if claims is None or "cnf" in claims:
+            # a token bound to a key is no bearer token (RFC 9449 section 7.2), and no proof is taken here yet
             raise OAuthError("invalid_token", "the access token is void", 401)
         scopes = str(claims.get("scope", "")).split(" ")
         if "openid" not in scopes:

@@ -6,6 +6,7 @@ from doorward.identity.oauth.asking import AUTHENTICATION_METHODS
 from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
 from doorward.identity.provider import Provider
+from doorward.jose import ALGORITHMS
 
 
 def metadata(provider: Provider) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [name for name in AUTHENTICATION_METHODS if name != "none"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [provider.keys[0].algorithm],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
         "prompt_values_supported": ["none", "login", "consent"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce"],

@@ -17,6 +17,7 @@ from doorward.identity.oauth.families import Family, first_refresh_token, note_a
 from doorward.identity.oauth.id_tokens import mint_id_token
 from doorward.identity.oauth.requests import OFFLINE
 from doorward.identity.oauth_errors import OAuthError
+from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 from doorward.store import users
 
@@ -26,10 +27,11 @@ GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token
 class TokenEndpoint:
     """Parse, decide, store in one transaction, answer."""
 
-    __slots__ = ("_askers", "_provider")
+    __slots__ = ("_askers", "_proofs", "_provider")
 
     def __init__(self, provider: Provider, askers: Askers) -> None:
         self._provider, self._askers = provider, askers
+        self._proofs = TokenProofs(provider.settings.url("/oauth/token"), born_at=provider.clock())
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request."""
@@ -37,26 +39,27 @@ class TokenEndpoint:
         try:
             form = await read_form(request)
             client = await self._askers.client(request, form)
-            response = await run_in_threadpool(self._grant, client, form)
+            bound_key = self._proofs.bound_key(request.headers.getlist("dpop"), self._provider.clock())
+            response = await run_in_threadpool(self._grant, client, form, bound_key)
         except OAuthError as error:
             response = refusal(error)
         return response if client is None else allow_origin(response, request, client)
 
-    def _grant(self, client: Client, form: Mapping[str, str]) -> Response:
+    def _grant(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
         if form.get("resource", self._provider.settings.audience) != self._provider.settings.audience:
             raise OAuthError("invalid_target", "unknown resource")
         match form["grant_type"]:
             case "client_credentials":
-                return self._client_credentials(client, form)
+                return self._client_credentials(client, form, bound_key)
             case "authorization_code":
-                return self._authorization_code(client, form)
+                return self._authorization_code(client, form, bound_key)
             case "refresh_token":
-                return self._refresh_token(client, form)
+                return self._refresh_token(client, form, bound_key)
         raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
 
-    def _client_credentials(self, client: Client, form: Mapping[str, str]) -> Response:
+    def _client_credentials(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
         if client.is_public:
             raise OAuthError("unauthorized_client", "a public client has no credentials")
         wanted = _narrowed(form.get("scope"), client.scopes)
@@ -68,10 +71,11 @@ class TokenEndpoint:
             scopes=wanted,
             claims=client.claims,
             lifetime_s=self._provider.settings.token_lifetime_s,
+            bound_key=bound_key,
         )
-        return answer(self._body(token.text, token.scopes))
+        return answer(self._body(token.text, token.scopes, bound_key))
 
-    def _authorization_code(self, client: Client, form: Mapping[str, str]) -> Response:
+    def _authorization_code(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
         if "code" not in form:
             raise OAuthError("invalid_request", "code is missing")
         now = self._provider.clock()
@@ -86,7 +90,7 @@ class TokenEndpoint:
             )
             if redeemed is not None:
                 family = redeemed.family
-                body = self._tokens(connection, family, family.scopes, now)
+                body = self._tokens(connection, family, family.scopes, bound_key, now)
                 if OFFLINE in family.scopes:
                     body["refresh_token"] = first_refresh_token(connection, family, now=now)
                 if "openid" in family.scopes:
@@ -96,7 +100,7 @@ class TokenEndpoint:
             raise OAuthError("invalid_grant", "the code is void or not this client's")
         return answer(body)
 
-    def _refresh_token(self, client: Client, form: Mapping[str, str]) -> Response:
+    def _refresh_token(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
         if "refresh_token" not in form:
             raise OAuthError("invalid_request", "refresh_token is missing")
         now = self._provider.clock()
@@ -112,7 +116,7 @@ class TokenEndpoint:
             if found is not None:
                 family, token = found
                 scopes = _narrowed(form.get("scope"), family.scopes)
-                body = self._tokens(connection, family, scopes, now)
+                body = self._tokens(connection, family, scopes, bound_key, now)
                 body["refresh_token"] = token
                 if "openid" in scopes:
                     body["id_token"] = self._id_token(family, None, now)
@@ -121,7 +125,9 @@ class TokenEndpoint:
             raise OAuthError("invalid_grant", "the refresh token is void or not this client's")
         return answer(body)
 
-    def _tokens(self, connection: Connection, family: Family, scopes: Iterable[str], now: float) -> dict[str, Any]:
+    def _tokens(
+        self, connection: Connection, family: Family, scopes: Iterable[str], bound_key: str | None, now: float
+    ) -> dict[str, Any]:
         """The members of an answer that every grant for a user has. Errors: OAuthError for a user who may not call."""
         user = connection.execute(
             select(users).where(users.c.name == family.user, users.c.disabled_at.is_(None))
@@ -136,14 +142,15 @@ class TokenEndpoint:
             scopes=scopes,
             claims=user.claims,
             lifetime_s=self._provider.settings.token_lifetime_s,
+            bound_key=bound_key,
         )
         note_access_token(connection, family, token, issuer=self._provider.settings.issuer)
-        return self._body(token.text, token.scopes)
+        return self._body(token.text, token.scopes, bound_key)
 
-    def _body(self, token: str, scopes: Iterable[str]) -> dict[str, Any]:
+    def _body(self, token: str, scopes: Iterable[str], bound_key: str | None) -> dict[str, Any]:
         return {
             "access_token": token,
-            "token_type": "Bearer",
+            "token_type": "Bearer" if bound_key is None else "DPoP",
             "expires_in": self._provider.settings.token_lifetime_s,
             "scope": " ".join(scopes),
         }
