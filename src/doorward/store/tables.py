@@ -228,6 +228,7 @@ token_families: Final = Table(
     Column("scopes", JSON, nullable=False),
     Column("auth_time", Float, nullable=False),
     Column("amr", JSON, nullable=False),
+    Column("bound_key", String(43)),
     Column("created_at", Float, nullable=False),
     Column("last_used_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),

@@ -127,7 +127,14 @@ def issue_code(connection: Connection, waiting: Frozen, session: Session, *, now
 
 
 def redeem(
-    connection: Connection, code: str, client: Client, *, verifier: str | None, redirect_uri: str | None, now: float
+    connection: Connection,
+    code: str,
+    client: Client,
+    *,
+    verifier: str | None,
+    redirect_uri: str | None,
+    now: float,
+    bound_key: str | None = None,
 ) -> Redeemed | None:
     """What the code was good for; None when it is void, or not this client's. It is spent in any case.
 
@@ -154,6 +161,7 @@ def redeem(
         auth_time=bound["auth_time"],
         amr=bound["amr"],
         now=now,
+        bound_key=bound_key,
     )
     events.record(connection, "token.issued", spent.subject, now=now, client=client.name, family=family.id)
     return Redeemed(family=family, nonce=bound["nonce"])

@@ -97,7 +97,8 @@ class Endpoints:
             family = family_of(connection, token, now=now)
         if claims is not None and claims.get("client_id") == client.name:
             known = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope")
-            return {"active": True, "token_type": "Bearer", **{name: claims[name] for name in known}}
+            kind = {"token_type": "DPoP", "cnf": claims["cnf"]} if "cnf" in claims else {"token_type": "Bearer"}
+            return {"active": True, **kind, **{name: claims[name] for name in known}}
         if family is not None and family.client == client.name:
             return {
                 "active": True,
@@ -112,9 +113,11 @@ class Endpoints:
     def _userinfo(self, token: str) -> dict[str, Any]:
         with self._provider.store.begin() as connection:
             claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
-        if claims is None or "cnf" in claims:
-            # a token bound to a key is no bearer token (RFC 9449 section 7.2), and no proof is taken here yet
+        if claims is None:
             raise OAuthError("invalid_token", "the access token is void", 401)
+        if "cnf" in claims:
+            # RFC 9449 section 7.2: a bound token is never taken for a bearer token, and no proof is judged here
+            raise OAuthError("invalid_token", "a token bound to a key is not taken here", 401)
         scopes = str(claims.get("scope", "")).split(" ")
         if "openid" not in scopes:
             raise OAuthError("insufficient_scope", "openid was not granted", 403)

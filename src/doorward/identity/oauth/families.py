@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
 from doorward.identity import events
 from doorward.identity.sealing import ServerSecret
@@ -45,6 +45,8 @@ class Family:
     auth_time: float
     amr: tuple[str, ...]
     expires_at: float
+    bound_key: str | None
+    """Thumbprint of the key without a proof by which nothing more comes of it (RFC 9449 section 5); None: of none."""
 
 
 def start_family(
@@ -58,6 +60,7 @@ def start_family(
     auth_time: float,
     amr: Iterable[str],
     now: float,
+    bound_key: str | None = None,
 ) -> Family:
     """The family, now in force."""
     row = {
@@ -68,6 +71,7 @@ def start_family(
         "scopes": sorted(scopes),
         "auth_time": auth_time,
         "amr": list(amr),
+        "bound_key": bound_key,
         "created_at": now,
         "last_used_at": now,
         "expires_at": now + ABSOLUTE_S,
@@ -82,6 +86,7 @@ def start_family(
         auth_time=auth_time,
         amr=tuple(amr),
         expires_at=now + ABSOLUTE_S,
+        bound_key=bound_key,
     )
 
 
@@ -91,9 +96,19 @@ def first_refresh_token(connection: Connection, family: Family, *, now: float) -
 
 
 def refresh(
-    connection: Connection, secret: ServerSecret, token: str, *, client: str, rotates: bool, now: float
+    connection: Connection,
+    secret: ServerSecret,
+    token: str,
+    *,
+    client: str,
+    rotates: bool,
+    now: float,
+    proved_key: str | None = None,
 ) -> tuple[Family, str] | None:
     """The family a refresh token belongs to and the token to use from now on; None when it is void.
+
+    `proved_key` is the key that a proof came with the request by; without the one the family is bound to, the token is
+    void for this request, and nothing of it is spent.
 
     Whatever it gives back, the transaction is to be committed: a reuse has then ended the family.
     """
@@ -103,6 +118,7 @@ def refresh(
         .where(
             token_families.c.id == _family_id(token),
             token_families.c.client == client,
+            or_(token_families.c.bound_key.is_(None), token_families.c.bound_key == proved_key),
             *_in_force(now),
         )
         .values(last_used_at=now)
@@ -231,4 +247,5 @@ def _family(row: Row[Any]) -> Family:
         auth_time=row.auth_time,
         amr=tuple(row.amr),
         expires_at=row.expires_at,
+        bound_key=row.bound_key,
     )

@@ -39,27 +39,27 @@ class TokenEndpoint:
         try:
             form = await read_form(request)
             client = await self._askers.client(request, form)
-            bound_key = self._proofs.bound_key(request.headers.getlist("dpop"), self._provider.clock())
-            response = await run_in_threadpool(self._grant, client, form, bound_key)
+            key = self._proofs.bound_key(request.headers.getlist("dpop"), self._provider.clock())
+            response = await run_in_threadpool(self._grant, client, form, key)
         except OAuthError as error:
             response = refusal(error)
         return response if client is None else allow_origin(response, request, client)
 
-    def _grant(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
+    def _grant(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
         if form.get("resource", self._provider.settings.audience) != self._provider.settings.audience:
             raise OAuthError("invalid_target", "unknown resource")
         match form["grant_type"]:
             case "client_credentials":
-                return self._client_credentials(client, form, bound_key)
+                return self._client_credentials(client, form, key)
             case "authorization_code":
-                return self._authorization_code(client, form, bound_key)
+                return self._authorization_code(client, form, key)
             case "refresh_token":
-                return self._refresh_token(client, form, bound_key)
+                return self._refresh_token(client, form, key)
         raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
 
-    def _client_credentials(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
+    def _client_credentials(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
         if client.is_public:
             raise OAuthError("unauthorized_client", "a public client has no credentials")
         wanted = _narrowed(form.get("scope"), client.scopes)
@@ -71,11 +71,11 @@ class TokenEndpoint:
             scopes=wanted,
             claims=client.claims,
             lifetime_s=self._provider.settings.token_lifetime_s,
-            bound_key=bound_key,
+            bound_key=key,
         )
-        return answer(self._body(token.text, token.scopes, bound_key))
+        return answer(self._body(token.text, token.scopes, key))
 
-    def _authorization_code(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
+    def _authorization_code(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
         if "code" not in form:
             raise OAuthError("invalid_request", "code is missing")
         now = self._provider.clock()
@@ -87,10 +87,11 @@ class TokenEndpoint:
                 verifier=form.get("code_verifier"),
                 redirect_uri=form.get("redirect_uri"),
                 now=now,
+                bound_key=key,
             )
             if redeemed is not None:
                 family = redeemed.family
-                body = self._tokens(connection, family, family.scopes, bound_key, now)
+                body = self._tokens(connection, family, family.scopes, now, key)
                 if OFFLINE in family.scopes:
                     body["refresh_token"] = first_refresh_token(connection, family, now=now)
                 if "openid" in family.scopes:
@@ -100,7 +101,7 @@ class TokenEndpoint:
             raise OAuthError("invalid_grant", "the code is void or not this client's")
         return answer(body)
 
-    def _refresh_token(self, client: Client, form: Mapping[str, str], bound_key: str | None) -> Response:
+    def _refresh_token(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
         if "refresh_token" not in form:
             raise OAuthError("invalid_request", "refresh_token is missing")
         now = self._provider.clock()
@@ -112,11 +113,12 @@ class TokenEndpoint:
                 client=client.name,
                 rotates=client.is_public,
                 now=now,
+                proved_key=key,
             )
             if found is not None:
                 family, token = found
                 scopes = _narrowed(form.get("scope"), family.scopes)
-                body = self._tokens(connection, family, scopes, bound_key, now)
+                body = self._tokens(connection, family, scopes, now, key)
                 body["refresh_token"] = token
                 if "openid" in scopes:
                     body["id_token"] = self._id_token(family, None, now)
@@ -126,7 +128,7 @@ class TokenEndpoint:
         return answer(body)
 
     def _tokens(
-        self, connection: Connection, family: Family, scopes: Iterable[str], bound_key: str | None, now: float
+        self, connection: Connection, family: Family, scopes: Iterable[str], now: float, key: str | None
     ) -> dict[str, Any]:
         """The members of an answer that every grant for a user has. Errors: OAuthError for a user who may not call."""
         user = connection.execute(
@@ -142,15 +144,15 @@ class TokenEndpoint:
             scopes=scopes,
             claims=user.claims,
             lifetime_s=self._provider.settings.token_lifetime_s,
-            bound_key=bound_key,
+            bound_key=key,
         )
         note_access_token(connection, family, token, issuer=self._provider.settings.issuer)
-        return self._body(token.text, token.scopes, bound_key)
+        return self._body(token.text, token.scopes, key)
 
-    def _body(self, token: str, scopes: Iterable[str], bound_key: str | None) -> dict[str, Any]:
+    def _body(self, token: str, scopes: Iterable[str], key: str | None) -> dict[str, Any]:
         return {
             "access_token": token,
-            "token_type": "Bearer" if bound_key is None else "DPoP",
+            "token_type": "Bearer" if key is None else "DPoP",
             "expires_in": self._provider.settings.token_lifetime_s,
             "scope": " ".join(scopes),
         }
