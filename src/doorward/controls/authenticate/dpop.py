@@ -55,8 +55,8 @@ class ProofJudge:
             if len(proofs) > 1:
                 raise JoseError("header", "more than one proof")  # noqa: TRY301 - one place tells the client
             self._judge(exchange, proofs[0], token, thumbprint)
-        except NonceNeeded as error:
-            raise self._ask_for_nonce(str(error), exchange) from error
+        except NonceNeeded as needed:
+            raise self._ask_for_nonce(str(needed), exchange) from needed
         except JoseError as error:
             raise self._challenges.proof("proof_invalid", f"{error.reason}: {error.problem}", now) from error
 
