@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 from urllib.parse import unquote_to_bytes
 
 import jiter
@@ -28,6 +28,7 @@ from doorward.controls.inspect.judges import (
     xss,
     xxe,
 )
+from doorward.controls.inspect.markdown import PARSING_COST
 from doorward.controls.inspect.normalise import base64_reading, markup_reading, path_reading, readings
 from doorward.controls.inspect.policy import InspectPolicy
 from doorward.controls.inspect.prefilter import Prefilter, json_prefilter, text_prefilter
@@ -152,6 +153,14 @@ def warm() -> None:
     code.constructs()
 
 
+class _Found(NamedTuple):
+    """A verdict with what it was passed on."""
+
+    verdict: Verdict
+    text: str
+    judge: Judge
+
+
 class Judging:
     """Judges one text: every reading of it, every class that applies and is not excluded for its field."""
 
@@ -168,39 +177,56 @@ class Judging:
 
     def judge(self, field: str, text: str, exchange: Exchange, spent: int, contents: Contents = ANY) -> int:
         """Characters judged so far, this text's included. Errors: Denied."""
-        if contents is ANY:
-            return self._judge(field, text, exchange, spent, self._threats, 0)
         for threat, own_judge in contents.own_judges.items():
             if threat in self._threats and not self._is_excluded(threat, field, exchange):
                 spent = self._within(spent + len(text) + _TEXT_COST, threat, field)
                 verdict = own_judge(text)
                 if verdict is not None:
-                    self._refuse(verdict, field, text, own_judge)
-        for part, judged in contents.parts(text):
-            threats = tuple(each for each in self._threats if each in judged and each not in contents.own_judges)
-            spent = self._judge(field, part, exchange, spent, threats, contents.least_score)
+                    self._refuse(_Found(verdict, text, own_judge), field)
+        found, spent = self._find(field, text, exchange, spent, contents)
+        if found is not None and contents.rest is not None:
+            spent = self._within(spent + PARSING_COST * len(text), found.verdict.threat, field)
+            rest = contents.rest(text)
+            if rest != text:
+                found, spent = self._find(field, rest, exchange, spent, contents)
+        if found is not None:
+            self._refuse(found, field)
         return spent
 
-    def _judge(
-        self, field: str, text: str, exchange: Exchange, spent: int, threats: tuple[Threat, ...], least_score: int
-    ) -> int:
+    def _find(
+        self, field: str, text: str, exchange: Exchange, spent: int, contents: Contents
+    ) -> tuple[_Found | None, int]:
+        """The first verdict that counts, and the characters judged so far."""
+        if contents is ANY:
+            return self._find_in(field, text, exchange, spent, self._threats, ANY)
+        for part, judged in contents.parts(text):
+            threats = tuple(each for each in self._threats if each in judged and each not in contents.own_judges)
+            found, spent = self._find_in(field, part, exchange, spent, threats, contents)
+            if found is not None:
+                return found, spent
+        return None, spent
+
+    def _find_in(
+        self, field: str, text: str, exchange: Exchange, spent: int, threats: tuple[Threat, ...], contents: Contents
+    ) -> tuple[_Found | None, int]:
         prefilter = text_prefilter()
         bits = prefilter.bits(text.encode("utf-8", "replace"))
         if not bits:
-            return spent
+            return None, spent
         for form, form_bits in forms(text, bits, prefilter):
             for threat in threats:
                 if form_bits & BIT[threat] and not self._is_excluded(threat, field, exchange):
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
                     verdict = JUDGES[threat](form)
-                    if verdict is not None and verdict.score >= least_score:
-                        self._refuse(verdict, field, form, JUDGES[threat])
+                    if verdict is not None and verdict.score >= contents.least_score:
+                        return _Found(verdict, form, JUDGES[threat]), spent
             if form_bits & DECODE:  # the next form is made of this one
                 spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
-        return spent
+        return None, spent
 
-    def _refuse(self, verdict: Verdict, field: str, text: str, judge: Judge) -> NoReturn:
-        shown = excerpt(text, judge, is_plain=self._keeps_text)
+    def _refuse(self, found: _Found, field: str) -> NoReturn:
+        verdict = found.verdict
+        shown = excerpt(found.text, found.judge, is_plain=self._keeps_text)
         where = f": {shown}" if shown else ""
         raise Denied(f"inspect.{verdict.threat}", f"{field}: {verdict.reason} ({verdict.score} %){where}")
 

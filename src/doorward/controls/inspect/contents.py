@@ -5,17 +5,19 @@ still looked for.
 """
 
 import html
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from doorward.controls.inspect.judges import sql_query
 from doorward.controls.inspect.judges.html_lexer import tags
+from doorward.controls.inspect.markdown import outside_code, targets
 from doorward.controls.inspect.verdict import THREATS, Judge, Threat
 
 KEY: Final = "x-doorward"
 _ALL: Final = frozenset(THREATS)
 _MARKUP: Final = frozenset[Threat]({"xss"})
+_LINKS: Final = frozenset[Threat]({"xss", "ssrf"})
+"""What is judged of the target of a link by itself."""
 _LANGUAGES: Final = frozenset[Threat](
     {"sql", "command", "nosql", "ldap", "xpath", "template", "ssi", "code", "prototype", "crlf", "traversal", "xxe"}
 )
@@ -32,10 +34,15 @@ class Contents(NamedTuple):
     """Judges that stand in for the usual ones."""
     kind: str = ""
 
+    rest: Callable[[str], str] | None = None
+    """What remains of a text that is refused; only what is refused of it too counts. Not asked about harmless texts."""
+
     def parts(self, text: str) -> Iterator[tuple[str, frozenset[Threat]]]:
         """What is judged of the text, and the classes that judge it."""
         if self.kind == "markdown":
-            yield without_code(text), self.threats
+            yield text, self.threats
+            for target in targets(text):
+                yield target, _LINKS
         elif self.kind == "html":
             yield text, self.threats & _MARKUP
             yield without_tags(text), self.threats - _MARKUP
@@ -48,7 +55,7 @@ PASSWORD: Final = Contents(least_score=90)
 """`format: password`. Of 200,000 random passwords with punctuation 1,872 look like a weak attack and 30 like a strong
 one (measured); a password is hashed, not interpreted."""
 KINDS: Final[Mapping[str, Contents]] = {
-    "markdown": Contents(kind="markdown"),
+    "markdown": Contents(kind="markdown", rest=outside_code),
     "html": Contents(kind="html"),
     "sql": Contents(
         kind="sql",
@@ -82,55 +89,3 @@ def without_tags(text: str) -> str:
         position = tag.end + 1 if tag.is_closed else tag.end
     kept.append(text[position:])
     return html.unescape("".join(kept))
-
-
-_FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*$", re.MULTILINE)
-_TICKS: Final = re.compile(r"`+")
-
-
-def without_code(text: str) -> str:
-    r"""Markdown without its fenced blocks and code spans, which every renderer shows as they are.
-
-    What is opened and never closed stays: renderers differ there. Linear in the length of the text.
-    Source: CommonMark 0.31 sections 4.5, 6.1.
-
-    >>> without_code("run `rm -rf /` or\n```sh\nid; ls\n```\nno `more")
-    'run   or\n \nno `more'
-    """
-    if "`" not in text and "~~~" not in text:
-        return text
-    return _without_spans(_without_blocks(text))
-
-
-def _without_blocks(text: str) -> str:
-    kept: list[str] = []
-    position, opened = 0, None
-    for fence in _FENCE.finditer(text):
-        if opened is None:
-            opened = fence
-        elif fence[1][0] == opened[1][0] and len(fence[1]) >= len(opened[1]) and fence[0].strip(" ") == fence[1]:
-            kept += [text[position : opened.start()], " "]
-            position, opened = fence.end(), None
-    kept.append(text[position:])
-    return "".join(kept)
-
-
-def _without_spans(text: str) -> str:
-    runs = [(run.start(), run.end()) for run in _TICKS.finditer(text)]
-    closing: dict[int, list[int]] = {}
-    for index in range(len(runs) - 1, -1, -1):  # the nearest run of each length stands last
-        closing.setdefault(runs[index][1] - runs[index][0], []).append(index)
-    kept: list[str] = []
-    position = index = 0
-    while index < len(runs):
-        start, end = runs[index]
-        later = closing[end - start]
-        while later and later[-1] <= index:
-            later.pop()
-        if not later:
-            index += 1
-            continue
-        kept += [text[position:start], " "]
-        position, index = runs[later[-1]][1], later[-1] + 1
-    kept.append(text[position:])
-    return "".join(kept)
