@@ -1,11 +1,15 @@
 """What a field is said to hold shifts the judges; what does harm even there is still refused."""
 
 import base64
+import string
+from random import Random
 
 import pytest
-from tests.controls.inspect.test_check import exchange, operation, parameter, refusal
+from tests.controls.inspect.test_check import description, exchange, operation, parameter, refusal
 
+from doorward.controls.inspect import InspectPolicy, compile_check
 from doorward.controls.inspect.contents import KINDS, without_tags
+from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.operation import Schema
 from doorward.policy.openapi import description_from_document
@@ -22,6 +26,8 @@ SELECT * FROM users WHERE name = '' OR 1=1 --
 <script>alert(1)</script>
 ~~~
 """
+
+PASSWORD: Schema = {"type": "string", "format": "password"}
 
 
 def field(contains: str) -> Schema:
@@ -57,13 +63,35 @@ def code(schema: Schema, text: str, *, pins: bool = True) -> str:
         (field("sql"), "SELECT '<script>alert(1)</script>'", "inspect.sql", "inspect.xss"),
         (field("code"), "import os; os.system('cat /etc/passwd')", "inspect.code", ""),
         (field("code"), "rO0ABXNyABFqYXZhLnV0aWwuSGFzaE1hcAUH2sHDFmDRAwACRgAK", *["inspect.deserialization"] * 2),
-        ({"type": "string", "format": "password"}, "GF`,RU?VZN7/r'#vdsG^C+rox0", "inspect.sql", ""),
-        ({"type": "string", "format": "password"}, "' OR 'a'='a", "inspect.sql", "inspect.sql"),
+        (PASSWORD, "GF`,RU?VZN7/r'#vdsG^C+rox0", "inspect.sql", ""),
+        (PASSWORD, "' OR 'a'='a", "inspect.sql", "inspect.sql"),
+        (PASSWORD, "' or true--", "inspect.sql", "inspect.sql"),
+        (PASSWORD, "'='", "inspect.sql", "inspect.sql"),
+        (PASSWORD, "admin'--", "inspect.sql", "inspect.sql"),
+        (PASSWORD, "*)(uid=*", "inspect.ldap", "inspect.ldap"),
+        (PASSWORD, "a)(|(password=*)", "inspect.ldap", "inspect.ldap"),
+        (PASSWORD, "*))%00", "inspect.ldap", "inspect.ldap"),
+        (PASSWORD, '{"$gt":""}', "inspect.nosql", "inspect.nosql"),
+        (PASSWORD, "'_KBB(&Pj=jzt6N}86d,0xAD%!", "inspect.ldap", ""),
     ],
 )
 def test_a_field_is_judged_by_what_it_is_said_to_hold(schema: Schema, text: str, plain: str, shifted: str) -> None:
     assert (code({"type": "string"}, text), code(schema, text)) == (plain, shifted)
     assert code(schema, text, pins=False) == plain, "a description that nobody enforces shifts nothing"
+
+
+def test_random_passwords_pass() -> None:
+    random = Random(20_261_129)
+    letters = string.ascii_letters + string.digits + string.punctuation
+    check = compile_check(operation(schema={"properties": {"text": PASSWORD}}), InspectPolicy(), description())
+    assert check is not None
+    refused = 0
+    for _ in range(20_000):
+        try:
+            check(exchange({"text": "".join(random.choices(letters, k=random.randint(8, 32)))}))
+        except Denied:
+            refused += 1
+    assert refused <= 12, "some 5 in 20,000"
 
 
 def test_parameters_and_whole_bodies_say_what_they_hold_too() -> None:

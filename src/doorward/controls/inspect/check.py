@@ -218,7 +218,7 @@ class Judging:
                 if form_bits & BIT[threat] and not self._is_excluded(threat, field, exchange):
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
                     verdict = JUDGES[threat](form)
-                    if verdict is not None and verdict.score >= contents.least_score:
+                    if verdict is not None and not (contents.weak and contents.weak(verdict, form)):
                         return _Found(verdict, form, JUDGES[threat]), spent
             if form_bits & DECODE:  # the next form is made of this one
                 spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)

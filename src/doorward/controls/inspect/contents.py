@@ -5,13 +5,14 @@ still looked for.
 """
 
 import html
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from doorward.controls.inspect.judges import sql_query
 from doorward.controls.inspect.judges.html_lexer import tags
 from doorward.controls.inspect.markdown import outside_code, targets
-from doorward.controls.inspect.verdict import THREATS, Judge, Threat
+from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
 
 KEY: Final = "x-doorward"
 _ALL: Final = frozenset(THREATS)
@@ -28,12 +29,12 @@ class Contents(NamedTuple):
 
     threats: frozenset[Threat] = _ALL
     """The classes that are judged."""
-    least_score: int = 0
-    """Verdicts of a lower confidence do not count, in percent."""
     own_judges: Mapping[Threat, Judge] = {}
     """Judges that stand in for the usual ones."""
     kind: str = ""
 
+    weak: Callable[[Verdict, str], bool] | None = None
+    """Which verdicts on a text of this field do not count."""
     rest: Callable[[str], str] | None = None
     """What remains of a text that is refused; only what is refused of it too counts. Not asked about harmless texts."""
 
@@ -51,9 +52,30 @@ class Contents(NamedTuple):
 
 
 ANY: Final = Contents()
-PASSWORD: Final = Contents(least_score=90)
-"""`format: password`. Of 200,000 random passwords with punctuation 1,872 look like a weak attack and 30 like a strong
-one (measured); a password is hashed, not interpreted."""
+_LEAST_SCORE: Final = {"ldap": 85, "nosql": 0}
+"""Passwords do reach directories (a bind's, a filter's) and queries of document stores, so these judges are believed
+sooner than all others (90)."""
+_LOGIN: Final = re.compile(
+    r"""[\w.@+-]{0,64}['"][\s)]{0,4}
+        (?: (?:--|\#|/\*)[\s-]{0,8}                              # admin'--
+          | (?:or|and|\|\||&&)\b.*                               # ' or true--
+          | [=^*<>&|+-]{1,3}\s{0,4}(?:['"]|[0-9]{1,4}).{0,4} )   # '='
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+
+
+def _is_weak_in_password(verdict: Verdict, text: str) -> bool:
+    if verdict.score >= _LEAST_SCORE.get(verdict.threat, 90):
+        return False
+    if verdict.threat == "ldap":
+        return not text.startswith("*)")
+    return verdict.threat != "sql" or _LOGIN.fullmatch(text) is None
+
+
+PASSWORD: Final = Contents(kind="password", weak=_is_weak_in_password)
+"""`format: password`. Of 200,000 random passwords (8 to 32 letters, digits and punctuation) some 2,000 look like a weak
+attack and some 50 are refused (measured). Mostly a password is hashed and not interpreted."""
 KINDS: Final[Mapping[str, Contents]] = {
     "markdown": Contents(kind="markdown", rest=outside_code),
     "html": Contents(kind="html"),
