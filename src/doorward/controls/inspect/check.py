@@ -8,9 +8,9 @@ from urllib.parse import unquote_to_bytes
 
 import jiter
 
-from doorward.controls.inspect.contents import ANY, Contents, contents_of
+from doorward.controls.inspect.contents import ANY, SECRET, Contents, is_password
 from doorward.controls.inspect.excerpt import excerpt
-from doorward.controls.inspect.fields import Fields, holds_base64, pins_text, texts
+from doorward.controls.inspect.fields import Fields, declared_contents, holds, is_base64, pins_text, texts
 from doorward.controls.inspect.judges import (
     code,
     command,
@@ -37,7 +37,7 @@ from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
 from doorward.denial import Denied
 from doorward.exchange import UNPARSED, Check, Exchange
 from doorward.media_types import is_json, is_xml
-from doorward.operation import ApiDescription, Operation
+from doorward.operation import ApiDescription, Operation, Parameter
 
 JUDGES: Final[dict[Threat, Judge]] = {
     "sql": sql.judge,
@@ -102,21 +102,20 @@ def compile_check(
     # Undeclared query parameters are refused by validate, unless nobody holds the request to the description.
     if not threats or (pins and not (free or has_text_body)):
         return None
-    schemas = tuple(media.schema for media in content.values() if media.schema is not None) if pins else ()
+    described = {media.name.encode(): media.schema for media in content.values() if media.schema is not None}
+    schemas = tuple(described.values())
+    unread = SECRET if holds(schemas, description, is_password) else ANY
+    body_contents = {name: declared_contents((schema,), description, pins=pins) for name, schema in described.items()}
     inspector = _Inspector(
         Judging(policy, f"{operation.method} {operation.template}", threats),
-        Fields(schemas, description),
+        Fields(schemas, description, pins=pins),
+        fields_of={name: Fields((schema,), description, pins=pins) for name, schema in described.items()},
         contents={
-            f"{parameter.location}:{parameter.name}": contents_of(description.resolve(parameter.schema))
-            for parameter in free
-            if pins
+            _place(parameter): declared_contents((parameter.schema,), description, pins=pins) for parameter in free
         },
-        body_contents={
-            media.name.encode(): contents_of(description.resolve(media.schema))
-            for media in content.values()
-            if pins and media.schema is not None
-        },
-        reads_all=holds_base64(schemas, description),
+        body_contents={name: held if held is not ANY else unread for name, held in body_contents.items()},
+        unread=unread,
+        reads_all=pins and holds(schemas, description, is_base64),
         headers=tuple(parameter.name.lower().encode() for parameter in free if parameter.location == "header"),
         reads_cookies=any(parameter.location == "cookie" for parameter in free),
         reads_path=any(parameter.location == "path" for parameter in free),
@@ -182,7 +181,7 @@ class Judging:
                 spent = self._within(spent + len(text) + _TEXT_COST, threat, field)
                 verdict = own_judge(text)
                 if verdict is not None:
-                    self._refuse(_Found(verdict, text, own_judge), field)
+                    self._refuse(_Found(verdict, text, own_judge), field, contents)
         found, spent = self._find(field, text, exchange, spent, contents)
         if found is not None and contents.rest is not None:
             spent = self._within(spent + PARSING_COST * len(text), found.verdict.threat, field)
@@ -190,7 +189,7 @@ class Judging:
             if rest != text:
                 found, spent = self._find(field, rest, exchange, spent, contents)
         if found is not None:
-            self._refuse(found, field)
+            self._refuse(found, field, contents)
         return spent
 
     def _find(
@@ -224,9 +223,9 @@ class Judging:
                 spent = self._within(spent + len(form) // _DECODED_SHARE, self._threats[0], field)
         return None, spent
 
-    def _refuse(self, found: _Found, field: str) -> NoReturn:
+    def _refuse(self, found: _Found, field: str, contents: Contents) -> NoReturn:
         verdict = found.verdict
-        shown = excerpt(found.text, found.judge, is_plain=self._keeps_text)
+        shown = "" if contents.is_secret else excerpt(found.text, found.judge, is_plain=self._keeps_text)
         where = f": {shown}" if shown else ""
         raise Denied(f"inspect.{verdict.threat}", f"{field}: {verdict.reason} ({verdict.score} %){where}")
 
@@ -280,11 +279,13 @@ class _Inspector:
         "_body_contents",
         "_contents",
         "_fields",
+        "_fields_of",
         "_headers",
         "_judging",
         "_reads_all",
         "_reads_cookies",
         "_reads_path",
+        "_unread",
     )
 
     def __init__(
@@ -292,19 +293,23 @@ class _Inspector:
         judging: Judging,
         fields: Fields,
         *,
+        fields_of: dict[bytes, Fields],
         contents: dict[str, Contents],
         body_contents: dict[bytes, Contents],
+        unread: Contents,
         reads_all: bool,
         headers: tuple[bytes, ...],
         reads_cookies: bool,
         reads_path: bool,
     ) -> None:
-        """`contents`: of parameters, by `query:name`; `body_contents`: of whole bodies, by media type.
+        """`fields_of`: of JSON bodies, by media type; `fields`: of all of them.
 
+        `contents`: of parameters, by `query:name`; `body_contents`: of whole bodies, by media type; `unread`: of
+        bodies whose fields cannot be told apart.
         `reads_all`: JSON bodies hold texts that the first pass over the raw bytes cannot see through.
         """
         self._contents, self._body_contents, self._reads_all = contents, body_contents, reads_all
-        self._judging, self._fields = judging, fields
+        self._judging, self._fields, self._fields_of, self._unread = judging, fields, fields_of, unread
         self._headers, self._reads_cookies, self._reads_path = headers, reads_cookies, reads_path
 
     def check(self, exchange: Exchange) -> None:
@@ -341,7 +346,7 @@ class _Inspector:
             is_form = media_type in _FORMS
             is_opaque = self._reads_all or is_form or is_xml(media_type.decode("latin-1"))
             if is_opaque or json_prefilter().bits(body):
-                for pointer, text, field in texts(exchange.json_body, self._fields):
+                for pointer, text, field in texts(exchange.json_body, self._fields_of.get(media_type, self._fields)):
                     if field is None or text not in field.closed:
                         place = _form_place(pointer) if is_form else pointer
                         contents = field.contents if field is not None else ANY
@@ -357,7 +362,7 @@ class _Inspector:
             self._unread_json(body, exchange, spent)
         else:
             if text_prefilter().bits(body):
-                contents = self._body_contents.get(media_type, ANY)
+                contents = self._body_contents.get(media_type, self._unread)
                 spent = self._judging.judge("body", _decoded(body), exchange, spent, contents)
             data = _json_of(body) if body.lstrip(_JSON_SPACE)[:1] in _JSON_OPEN else UNPARSED
             if data is not UNPARSED and json_prefilter().bits(body):
@@ -370,7 +375,7 @@ class _Inspector:
         A part's own header fields would read as an injected header of an answer; each piece is judged by itself.
         """
         for piece in body.split(b"\r\n"):
-            spent = self._judging.judge("body", _decoded(piece), exchange, spent)
+            spent = self._judging.judge("body", _decoded(piece), exchange, spent, self._unread)
 
     def _unread_json(self, body: bytes, exchange: Exchange, spent: int) -> None:
         """JSON that validate did not hand on, because it is wrong or nobody looked: its texts one by one."""
@@ -378,14 +383,15 @@ class _Inspector:
         if data is not UNPARSED:
             self._strings(data, exchange, spent)
             return
-        spent = self._judging.judge("body", _decoded(body), exchange, spent)
+        spent = self._judging.judge("body", _decoded(body), exchange, spent, self._unread)
         for literal in _LITERAL.findall(body):
             text = _json_of(b'"' + literal + b'"')
-            spent = self._judging.judge("body", text if isinstance(text, str) else _decoded(literal), exchange, spent)
+            text = text if isinstance(text, str) else _decoded(literal)
+            spent = self._judging.judge("body", text, exchange, spent, self._unread)
 
     def _strings(self, data: object, exchange: Exchange, spent: int) -> None:
-        for pointer, text, _ in texts(data, self._fields):
-            spent = self._judging.judge(pointer, text, exchange, spent)
+        for pointer, text, field in texts(data, self._fields):
+            spent = self._judging.judge(pointer, text, exchange, spent, _unpinned(field))
 
     def _pairs(self, place: str, raw: bytes, exchange: Exchange, spent: int) -> int:
         """Names and values of a query or form, each decoded once, as every API decodes them.
@@ -396,8 +402,24 @@ class _Inspector:
             name_bytes, _, value_bytes = pair.partition(b"=")
             name = _decoded(unquote_to_bytes(name_bytes))
             spent = self._judging.judge(f"{place}:{name}", name, exchange, spent)
-            spent = self._judge(f"{place}:{name}", _decoded(unquote_to_bytes(value_bytes)), exchange, spent)
+            value = _decoded(unquote_to_bytes(value_bytes))
+            if place == "form":
+                contents = _unpinned(self._fields.member(name))
+                spent = self._judging.judge(f"form:{name}", value, exchange, spent, contents)
+            else:
+                spent = self._judge(f"{place}:{name}", value, exchange, spent)
         return spent
+
+
+def _place(parameter: Parameter) -> str:
+    """How an exclusion names the parameter."""
+    name = parameter.name.lower() if parameter.location == "header" else parameter.name
+    return f"{parameter.location}:{name}"
+
+
+def _unpinned(field: Fields | None) -> Contents:
+    """How a text is judged that validate has not held to the field."""
+    return SECRET if field is not None and field.contents.is_secret else ANY
 
 
 def _form_place(pointer: str) -> str:

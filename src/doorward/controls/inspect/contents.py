@@ -32,6 +32,8 @@ class Contents(NamedTuple):
     own_judges: Mapping[Threat, Judge] = {}
     """Judges that stand in for the usual ones."""
     kind: str = ""
+    is_secret: bool = False
+    """The record keeps nothing of the text, not even its shape."""
 
     weak: Callable[[Verdict, str], bool] | None = None
     """Which verdicts on a text of this field do not count."""
@@ -73,7 +75,9 @@ def _is_weak_in_password(verdict: Verdict, text: str) -> bool:
     return verdict.threat != "sql" or _LOGIN.fullmatch(text) is None
 
 
-PASSWORD: Final = Contents(kind="password", weak=_is_weak_in_password)
+SECRET: Final = Contents(kind="secret", is_secret=True)
+"""Judged as any text: what might be a password, where the description does not decide it or nobody enforces it."""
+PASSWORD: Final = Contents(kind="password", is_secret=True, weak=_is_weak_in_password)
 """`format: password`. Of 200,000 random passwords (8 to 32 letters, digits and punctuation) some 2,000 look like a weak
 attack and some 50 are refused (measured). Mostly a password is hashed and not interpreted."""
 KINDS: Final[Mapping[str, Contents]] = {
@@ -94,7 +98,12 @@ def contents_of(schema: Mapping[str, Any]) -> Contents:
     extension = schema.get(KEY)
     if isinstance(extension, dict) and isinstance(extension.get("contains"), str):
         return KINDS.get(extension["contains"], ANY)
-    return PASSWORD if schema.get("format") == "password" else ANY
+    return PASSWORD if is_password(schema) else ANY
+
+
+def is_password(schema: Mapping[str, Any]) -> bool:
+    """Whether a resolved schema is one of a password."""
+    return schema.get("format") == "password"
 
 
 def without_tags(text: str) -> str:

@@ -1,15 +1,17 @@
 """Which texts of an operation are looked at: those the description leaves free."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from doorward.controls.inspect.contents import ANY, Contents, contents_of
+from doorward.controls.inspect.contents import ANY, KINDS, PASSWORD, SECRET, Contents, contents_of
 from doorward.operation import ApiDescription, Schema
 
 _TEXTLESS: Final = frozenset({"number", "integer", "boolean", "null"})
 _PINNED_FORMATS: Final = frozenset({"date", "date-time", "time", "duration", "uuid", "ipv4", "ipv6"})
 _DEPTH: Final = 16
 """Nested combinators (`allOf` in `oneOf` ...) followed before a field counts as free."""
+
+_OF_KIND: Final = {ANY.kind: ANY, PASSWORD.kind: PASSWORD, **KINDS}
 
 
 def pins_text(schema: Schema | None, description: ApiDescription, depth: int = 0) -> bool:
@@ -38,8 +40,8 @@ def pins_text(schema: Schema | None, description: ApiDescription, depth: int = 0
     return False
 
 
-def holds_base64(schemas: tuple[Schema, ...], description: ApiDescription) -> bool:
-    """Whether the description declares a text in base64 anywhere in the schemas: the API will decode it."""
+def holds(schemas: tuple[Schema, ...], description: ApiDescription, wanted: Callable[[Schema], bool]) -> bool:
+    """Whether a schema of the wanted kind stands anywhere in the schemas."""
     seen: set[int] = set()
     waiting = list(schemas)
     while waiting:
@@ -50,12 +52,51 @@ def holds_base64(schemas: tuple[Schema, ...], description: ApiDescription) -> bo
         if id(schema) in seen:
             continue
         seen.add(id(schema))
-        if schema.get("format") == "byte" or schema.get("contentEncoding") == "base64":
+        if wanted(schema):
             return True
-        waiting += schema.get("properties", {}).values()
+        for key in ("properties", "patternProperties"):
+            waiting += schema.get(key, {}).values()
         waiting += [schema[key] for key in ("items", "additionalProperties") if key in schema]
         waiting += [part for key in ("allOf", "anyOf", "oneOf", "prefixItems") for part in schema.get(key, ())]
     return False
+
+
+def is_base64(schema: Schema) -> bool:
+    """Whether a resolved schema is one of a text in base64: the API will decode it."""
+    return schema.get("format") == "byte" or schema.get("contentEncoding") == "base64"
+
+
+def declared_contents(schemas: Iterable[Schema], description: ApiDescription, *, pins: bool = True) -> Contents:
+    """What the text of a field with these schemas holds: what all of them say that take text, else any text.
+
+    A text that only one branch or one media type calls code may arrive through another. `pins`: the description holds.
+    """
+    kinds = {kind for schema in schemas for kind in _kinds(schema, description, 0)}
+    if pins and len(kinds) == 1:
+        return _OF_KIND[kinds.pop()]
+    return SECRET if PASSWORD.kind in kinds else ANY
+
+
+def _kinds(schema: Schema, description: ApiDescription, depth: int) -> frozenset[str]:
+    """The kinds of text that are valid by the schema; none for a schema that takes no text of the client's choosing."""
+    if depth > _DEPTH:
+        return frozenset({ANY.kind})
+    schema = description.resolve(schema)
+    kind = schema.get("type", "string")
+    if "enum" in schema or "const" in schema or "string" not in (kind if isinstance(kind, list) else [kind]):
+        return frozenset()
+    said = [frozenset({contents_of(schema).kind})]
+    said += [_kinds(part, description, depth + 1) for part in schema.get("allOf", ())]
+    for union in (schema.get("oneOf"), schema.get("anyOf")):
+        if union:
+            said.append(frozenset(kind for part in union for kind in _kinds(part, description, depth + 1)))
+    if not all(said):
+        return frozenset()
+    unsaid = frozenset({ANY.kind})
+    found = frozenset(kind for kinds in said if kinds != unsaid for kind in kinds)
+    # All of these hold at once: where one leaves no doubt, what the others leave open is said.
+    is_said = any(len(kinds) == 1 and kinds != unsaid for kinds in said)
+    return (found - unsaid if is_said else found) or unsaid
 
 
 def closed_values(schema: Schema | None, description: ApiDescription) -> frozenset[str]:
@@ -70,50 +111,63 @@ def closed_values(schema: Schema | None, description: ApiDescription) -> frozens
 class Fields:
     """The declared shape of a JSON body, compiled as far as requests walk into it (safe for recursive schemas)."""
 
-    __slots__ = ("_children", "_description", "_schemas", "closed", "contents")
+    __slots__ = ("_children", "_description", "_pins", "_schemas", "closed", "contents")
 
-    def __init__(self, schemas: tuple[Schema, ...], description: ApiDescription) -> None:
-        self._description = description
+    def __init__(self, schemas: tuple[Schema, ...], description: ApiDescription, *, pins: bool = True) -> None:
+        """`pins`: the description holds. Else it says no more than which texts are passwords."""
+        self._description, self._pins = description, pins
         self._schemas = tuple(_branches(schemas, description))
         self._children: dict[str, Fields] = {}
         self.closed: frozenset[str] = frozenset()
         """Strings the description lists as values of this field: an enum member is never an attack."""
-        self.contents: Contents = ANY
+        self.contents: Contents = declared_contents(schemas, description, pins=pins)
         """What the text of this field is said to hold."""
-        for schema in self._schemas:
-            self.closed |= closed_values(schema, description)
-            if self.contents is ANY:
-                self.contents = contents_of(schema)
+        if pins:
+            for schema in self._schemas:
+                self.closed |= closed_values(schema, description)
 
     def member(self, name: str) -> "Fields":
         """The shape of a declared member. Undeclared members share one shape, so hostile names cost no memory."""
-        declared = any(name in schema.get("properties", ()) for schema in self._schemas)
+        declared = self._names(name)
         key = "." + name if declared else ""
         found = self._children.get(key)
         if found is None:
-            found = self._children[key] = Fields(
-                tuple(self._member_schemas(name if declared else None)), self._description
-            )
+            schemas = tuple(self._member_schemas(name if declared else None))
+            found = self._children[key] = Fields(schemas, self._description, pins=self._pins)
         return found
 
     def items(self) -> "Fields":
         """The shape of the list's items."""
         found = self._children.get("[]")
         if found is None:
-            schemas = tuple(schema["items"] for schema in self._schemas if isinstance(schema.get("items"), dict))
-            found = self._children["[]"] = Fields(schemas, self._description)
+            schemas = tuple(
+                item
+                for schema in self._schemas
+                for item in (*schema.get("prefixItems", ()), schema.get("items"))
+                if isinstance(item, dict)
+            )
+            found = self._children["[]"] = Fields(schemas, self._description, pins=self._pins)
         return found
 
     def declares(self, name: str) -> bool:
         """Whether the member's name stands in the description (its name is then not the client's text)."""
+        return self._pins and self._names(name)
+
+    def _names(self, name: str) -> bool:
         return any(name in schema.get("properties", ()) for schema in self._schemas)
 
     def _member_schemas(self, name: str | None) -> Iterator[Schema]:
+        """Of a member; None for one that nothing lists. What one branch lists another may take as a further member."""
         for schema in self._schemas:
             if name is not None and name in schema.get("properties", ()):
                 yield schema["properties"][name]
-            elif name is None and isinstance(schema.get("additionalProperties"), dict):
-                yield schema["additionalProperties"]
+                continue
+            yield from schema.get("patternProperties", {}).values()
+            further = schema.get("additionalProperties")
+            if isinstance(further, dict):
+                yield further
+            elif further is True:
+                yield {}
 
 
 def texts(value: Any, fields: Fields, pointer: str = "") -> Iterator[tuple[str, str, Fields | None]]:
