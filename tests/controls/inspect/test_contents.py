@@ -3,6 +3,7 @@
 import base64
 import string
 from random import Random
+from urllib.parse import quote
 
 import pytest
 from tests.controls.inspect.test_check import description, exchange, operation, parameter, refusal
@@ -116,6 +117,36 @@ def test_base64_is_judged_decoded_where_the_description_or_the_place_says_so(att
         denied = refusal(exchange(query=b"q=" + spelled.encode()), operation(parameter("q", "query", {})))
         assert denied is not None
         assert denied.code == code({"type": "string"}, attack)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "é<script>alert(1)</script>".encode(),
+        "é<script>alert(1)</script>".encode("latin-1"),
+        b"\0<script>alert(1)</script>",
+        b"<script>alert(1)</script>\xff\xfe",
+        b"<script>alert('\x1f\x8b')</script>",
+    ],
+)
+@pytest.mark.parametrize("spelled", ["{0}", " {0}", "{1}\n{2}", "{1}\r\n {2}\n"])
+def test_neither_a_byte_nor_white_space_hides_a_text_in_base64(payload: bytes, spelled: str) -> None:
+    whole = base64.b64encode(payload).decode()
+    text = spelled.format(whole, whole[:20], whole[20:])
+    assert code({"type": "string", "format": "byte"}, text) == "inspect.xss"
+    query = b"q=" + quote(text).encode()
+    denied = refusal(exchange(query=query), operation(parameter("q", "query", {})))
+    assert denied is not None
+    if "\r" not in spelled:
+        made = exchange(headers=((b"q", text.replace("\n", " ").encode()),))
+        assert refusal(made, operation(parameter("q", "header", {}))) is not None
+
+
+def test_random_bytes_in_base64_pass() -> None:
+    random = Random(20_261_129)
+    for size in (16, 24, 32, 64):
+        for _ in range(2_000):
+            assert code({"type": "string", "format": "byte"}, base64.b64encode(random.randbytes(size)).decode()) == ""
 
 
 def test_harmless_base64_and_words_that_look_like_it_pass() -> None:

@@ -1,6 +1,8 @@
+from base64 import b64encode
+
 import pytest
 
-from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
+from doorward.controls.inspect.normalise import base64_reading, markup_reading, path_reading, readings
 
 
 def test_plain_text_has_one_reading() -> None:
@@ -45,3 +47,12 @@ def test_character_references_are_resolved_for_markup_only() -> None:
 def test_look_alikes_of_slashes_are_folded_for_paths() -> None:
     assert path_reading("..\u2215x") == "../x"
     assert path_reading("../x") == "../x"
+
+
+def test_base64_is_read_as_text_or_not_at_all() -> None:
+    assert base64_reading(b64encode("für alle".encode() * 3).decode()) == "für alle" * 3
+    assert base64_reading(b64encode("für alle".encode("latin-1") * 3).decode()) == "für alle" * 3
+    assert base64_reading(b64encode(bytes(range(60))).decode()) is None
+    assert base64_reading("PHNjcmlw\tdD5hbGVy\r\n\tdCgxKTwvc2NyaXB0Pg=\n=\n") == "<script>alert(1)</script>"
+    for text in ("", " " * 40, "=" * 40, "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==a", "not base64, a sentence", "YWJj"):
+        assert base64_reading(text) is None

@@ -208,11 +208,7 @@ class Judging:
     def _find_in(
         self, field: str, text: str, exchange: Exchange, spent: int, threats: tuple[Threat, ...], contents: Contents
     ) -> tuple[_Found | None, int]:
-        prefilter = text_prefilter()
-        bits = prefilter.bits(text.encode("utf-8", "replace"))
-        if not bits:
-            return None, spent
-        for form, form_bits in forms(text, bits, prefilter):
+        for form, form_bits in forms(text, text_prefilter()):
             for threat in threats:
                 if form_bits & BIT[threat] and not self._is_excluded(threat, field, exchange):
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
@@ -238,16 +234,18 @@ class Judging:
         return spent
 
 
-def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
-    """Every reading of a text (whose bits are `bits`), and what it resolves to for some classes, with the bits of each.
+def forms(text: str, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
+    """Every reading of a text, and what it resolves to for some classes, with the prefilter's bits of each.
 
     Look-alikes of slashes and quotes are folded as databases and file systems do; character references are resolved for
-    markup alone.
+    markup alone. Base64 is decoded whatever the bits say: nothing in it looks like an attack.
     """
-    for reading in readings(text):
+    bits = prefilter.bits(text.encode("utf-8", "replace"))
+    for reading in readings(text) if bits else (text,):
         if reading is not text:
             bits = prefilter.bits(reading.encode("utf-8", "replace"))
-        yield reading, bits
+        if bits:
+            yield reading, bits
         if bits & DECODE:
             folded = path_reading(reading)
             if folded != reading:
@@ -255,20 +253,17 @@ def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int
             resolved = markup_reading(reading)
             if resolved is not None:
                 yield resolved, prefilter.bits(resolved.encode("utf-8", "replace")) & _MARKUP
-            hidden = base64_reading(reading)
-            if hidden is not None:
-                yield hidden, prefilter.bits(hidden.encode("ascii"))
+        hidden = base64_reading(reading)
+        if hidden is not None:
+            yield hidden, prefilter.bits(hidden.encode("utf-8", "replace"))
 
 
 def judge_text(text: str) -> Verdict | None:
     """The first verdict on a text by any class, as the gateway would find it; None when it passes."""
-    prefilter = text_prefilter()
-    bits = prefilter.bits(text.encode("utf-8", "replace"))
-    if bits:
-        for form, form_bits in forms(text, bits, prefilter):
-            for threat in THREATS:
-                if form_bits & BIT[threat] and (verdict := JUDGES[threat](form)) is not None:
-                    return verdict
+    for form, bits in forms(text, text_prefilter()):
+        for threat in THREATS:
+            if bits & BIT[threat] and (verdict := JUDGES[threat](form)) is not None:
+                return verdict
     return None
 
 
@@ -323,8 +318,6 @@ class _Inspector:
             spent = self._pairs("query", request.query, exchange, spent)
         for header in self._headers:
             for value_bytes in request.headers.all(header):
-                if not text_prefilter().bits(value_bytes):
-                    continue
                 spent = self._judge(f"header:{header.decode()}", _decoded(value_bytes), exchange, spent)
         if self._reads_cookies:
             for cookies in request.headers.all(b"cookie"):
@@ -361,9 +354,8 @@ class _Inspector:
         elif is_parsed(media_type.decode("latin-1")):
             self._unread_json(body, exchange, spent)
         else:
-            if text_prefilter().bits(body):
-                contents = self._body_contents.get(media_type, self._unread)
-                spent = self._judging.judge("body", _decoded(body), exchange, spent, contents)
+            contents = self._body_contents.get(media_type, self._unread)
+            spent = self._judging.judge("body", _decoded(body), exchange, spent, contents)
             data = _json_of(body) if body.lstrip(_JSON_SPACE)[:1] in _JSON_OPEN else UNPARSED
             if data is not UNPARSED and json_prefilter().bits(body):
                 # Many an API reads JSON under whatever content type it comes.
