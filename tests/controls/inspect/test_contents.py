@@ -9,7 +9,7 @@ import pytest
 from tests.controls.inspect.test_check import description, exchange, operation, parameter, refusal
 
 from doorward.controls.inspect import InspectPolicy, compile_check
-from doorward.controls.inspect.contents import KINDS, without_tags
+from doorward.controls.inspect.contents import KINDS, texts_of_html
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.operation import Schema
@@ -28,6 +28,11 @@ SELECT * FROM users WHERE name = '' OR 1=1 --
 ~~~
 """
 
+HARMLESS_HTML = """<h2 class="title is-3" id="a1">O'Brien &amp; sons; a "quote" and a list</h2><!-- note: it's here; see below -->
+<p style="color: #333; font-family: 'Open Sans', sans-serif; margin:0 -2px; background: url('/img/a.png?b=1&amp;c=2') no-repeat">
+<a href="https://example.com/?a=1&amp;b=2#c" title="read; then go on" data-id="42" target=_blank rel="noopener noreferrer">more</a>
+<img src="/img/../img/a.png" alt="A cat | a dog" width=10 srcset="a.png 1x, b.png 2x"><br/><img src="../../b.png">
+<table style="border:1px solid rgba(0,0,0,.1); width:calc(100% - 2px)"><tr><td colspan=2>1 &lt; 2 or 3</td></tr></table>"""
 PASSWORD: Schema = {"type": "string", "format": "password"}
 
 
@@ -57,6 +62,17 @@ def code(schema: Schema, text: str, *, pins: bool = True) -> str:
         (field("html"), "<p>a</p>; cat /etc/passwd", "inspect.command", "inspect.command"),
         (field("html"), "<p>&#39; OR &#39;a&#39;=&#39;a</p>", "", "inspect.sql"),
         (field("html"), '<a title="{{7*7}}">x</a>', "inspect.template", "inspect.template"),
+        (field("html"), '<p class="{{7*7}}">', "inspect.template", "inspect.template"),
+        (field("html"), '<p style="{{config.items()}}">x', "inspect.template", "inspect.template"),
+        (field("html"), "<p {{config.items()}}>", "inspect.template", "inspect.template"),
+        (field("html"), "</p {{7*7}}>", "inspect.template", "inspect.template"),
+        (field("html"), "<p class={{7*7}}>", "inspect.template", "inspect.template"),
+        (field("html"), "<?php system('id'); ?>", "inspect.code", "inspect.code"),
+        (field("html"), '<!--#exec cmd="ls"-->', "inspect.ssi", "inspect.ssi"),
+        (field("html"), """<p class="' OR 1=1 UNION SELECT password FROM users --">x""", *["inspect.sql"] * 2),
+        (field("html"), '<p style="background:url(http://169.254.169.254/latest/)">', "", "inspect.ssrf"),
+        (field("html"), "<p ../../../etc/passwd>", "inspect.traversal", "inspect.traversal"),
+        (field("html"), HARMLESS_HTML, "", ""),
         (field("sql"), "SELECT name FROM users WHERE id = 1 OR 1=1 -- all", "inspect.sql", ""),
         (field("sql"), "SELECT 1; DROP TABLE users", "inspect.sql", "inspect.sql"),
         (field("sql"), "SELECT load_file('/etc/passwd')", "inspect.sql", "inspect.sql"),
@@ -158,7 +174,8 @@ def test_harmless_base64_and_words_that_look_like_it_pass() -> None:
 
 
 def test_cutting_tags_is_linear() -> None:
-    assert len(without_tags("<a " * 50_000)) < 300_000
+    assert sum(len(part) for _, part in texts_of_html("<a " * 50_000)) < 300_000
+    assert sum(len(part) for _, part in texts_of_html("<a b=c " * 50_000)) < 400_000
 
 
 def test_a_word_that_means_nothing_does_not_load() -> None:

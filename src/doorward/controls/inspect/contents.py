@@ -17,6 +17,19 @@ from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
 KEY: Final = "x-doorward"
 _ALL: Final = frozenset(THREATS)
 _MARKUP: Final = frozenset[Threat]({"xss"})
+_IN_SOURCE: Final = frozenset[Threat]({"xss", "template", "code", "ssi", "xxe", "traversal"})
+"""What is judged of HTML as it is written: engines evaluate templates and directives wherever they stand."""
+_NOT_SOUGHT: Final[Mapping[str, frozenset[Threat]]] = {
+    "text": _MARKUP,
+    "style": _MARKUP | frozenset[Threat]({"command", "nosql"}),
+    "url": _MARKUP | frozenset[Threat]({"traversal"}),
+}
+"""What is not judged of a text of HTML by itself: a style's semicolons end a statement to a shell and to JavaScript,
+relative URLs climb out of their directory."""
+_URLS: Final = frozenset(
+    {"href", "src", "srcset", "action", "formaction", "poster", "cite", "background", "data", "longdesc", "xlink:href"}
+)
+_URL_IN_STYLE: Final = re.compile(r"url\(\s{0,16}['\"]?([^'\")\s]{1,2048})", re.IGNORECASE)
 _LINKS: Final = frozenset[Threat]({"xss", "ssrf"})
 """What is judged of the target of a link by itself."""
 _LANGUAGES: Final = frozenset[Threat](
@@ -47,8 +60,9 @@ class Contents(NamedTuple):
             for target in targets(text):
                 yield target, _LINKS
         elif self.kind == "html":
-            yield text, self.threats & _MARKUP
-            yield without_tags(text), self.threats - _MARKUP
+            yield text, self.threats & _IN_SOURCE
+            for kind, shown in texts_of_html(text):
+                yield shown, self.threats - _NOT_SOUGHT[kind]
         else:
             yield text, self.threats
 
@@ -106,17 +120,32 @@ def is_password(schema: Mapping[str, Any]) -> bool:
     return schema.get("format") == "password"
 
 
-def without_tags(text: str) -> str:
-    """HTML as the text it shows, and what its attributes say but for their style; character references resolved.
+def texts_of_html(text: str) -> Iterator[tuple[str, str]]:
+    """What HTML says, text by text (`text`, `style` or `url`), references resolved.
 
-    >>> without_tags('<p title="{{7*7}}" style="a:b;c:d">x &lt; y</p>')
-    ' {{7*7}} x < y '
+    The text it shows, with comments; the names of each tag's attributes; each value of an attribute by itself.
+
+    >>> [*texts_of_html('<p title="{{7*7}}" style="a:url(b)">x &lt; y</p>')]
+    [('text', 'title style'), ('text', '{{7*7}}'), ('style', 'a:url(b)'), ('url', 'b'), ('text', ' x < y ')]
     """
     kept: list[str] = []
     position = 0
     for tag in tags(text):
         kept += [text[position : tag.start], " "]
-        kept += [f"{value} " for name, value in tag.attributes if value and name not in {"style", "class"}]
+        if tag.attributes:
+            yield "text", " ".join(name for name, _ in tag.attributes)
+        for name, value in tag.attributes:
+            if value:
+                yield from _texts_of_attribute(name, html.unescape(value))
         position = tag.end + 1 if tag.is_closed else tag.end
     kept.append(text[position:])
-    return html.unescape("".join(kept))
+    yield "text", html.unescape("".join(kept))
+
+
+def _texts_of_attribute(name: str, value: str) -> Iterator[tuple[str, str]]:
+    if name != "style":
+        yield "url" if name in _URLS else "text", value
+        return
+    yield "style", value
+    for url in _URL_IN_STYLE.finditer(value):
+        yield "url", url[1]
