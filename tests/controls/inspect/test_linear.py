@@ -13,7 +13,8 @@ import pytest
 from doorward.controls import inspect
 from doorward.controls.inspect import judges
 from doorward.controls.inspect.check import JUDGES
-from doorward.controls.inspect.normalise import readings
+from doorward.controls.inspect.judges import sql_query
+from doorward.controls.inspect.normalise import base64_reading, readings
 
 UNITS = [
     "'", '"', "`", "(", "((select ", "union(", "select ", "or 1", "a.", "/*", "/**/", "--", "#", "+", ";", "|", "$(", "${IFS}", "<",
@@ -51,7 +52,7 @@ def all_readings(text: str) -> list[str]:
     return [*readings(text)]
 
 
-@pytest.mark.parametrize("judge", [*JUDGES.values(), all_readings])
+@pytest.mark.parametrize("judge", [*JUDGES.values(), all_readings, sql_query.judge, base64_reading])
 @pytest.mark.parametrize("unit", UNITS)
 def test_twice_the_text_takes_twice_the_steps_at_most(judge: Callable[[str], object], unit: str) -> None:
     steps = [lines_run(judge, unit * count) for count in (100, 200)]
@@ -65,9 +66,9 @@ def patterns() -> list[tuple[str, re.Pattern[str]]]:
         *pkgutil.iter_modules(judges.__path__, "inspect.judges."),
     ):
         module = importlib.import_module(f"doorward.controls.{module_info.name}")
-        values = [value for value in vars(module).values() if isinstance(value, (re.Pattern, dict))]
+        values = [value for value in vars(module).values() if isinstance(value, (re.Pattern, dict, tuple))]
         for value in values:
-            inner = value.values() if isinstance(value, dict) else (value,)
+            inner = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
             found += [(module_info.name, each) for each in inner if isinstance(each, re.Pattern)]
     return found
 

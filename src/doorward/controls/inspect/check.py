@@ -176,9 +176,9 @@ class Judging:
 
     def judge(self, field: str, text: str, exchange: Exchange, spent: int, contents: Contents = ANY) -> int:
         """Characters judged so far, this text's included. Errors: Denied."""
-        for threat, own_judge in contents.own_judges.items():
+        for threat, (own_judge, cost) in contents.own_judges.items():
             if threat in self._threats and not self._is_excluded(threat, field, exchange):
-                spent = self._within(spent + len(text) + _TEXT_COST, threat, field)
+                spent = self._within(spent + cost(text) + _TEXT_COST, threat, field)
                 verdict = own_judge(text)
                 if verdict is not None:
                     self._refuse(_Found(verdict, text, own_judge), field, contents)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from doorward.controls.inspect.judges import sql_query
+from doorward.controls.inspect.judges import sql_query, sql_readings
 from doorward.controls.inspect.judges.html_lexer import tags
 from doorward.controls.inspect.markdown import outside_code, targets
 from doorward.controls.inspect.verdict import THREATS, Judge, Threat, Verdict
@@ -37,13 +37,21 @@ _LANGUAGES: Final = frozenset[Threat](
 )
 
 
+class OwnJudge(NamedTuple):
+    """A judge of one kind of text."""
+
+    judge: Judge
+    cost: Callable[[str], int]
+    """What judging a text takes, in characters judged."""
+
+
 class Contents(NamedTuple):
     """How the judges take a field."""
 
     threats: frozenset[Threat] = _ALL
     """The classes that are judged."""
-    own_judges: Mapping[Threat, Judge] = {}
-    """Judges that stand in for the usual ones."""
+    own_judges: Mapping[Threat, OwnJudge] = {}
+    """Judges that stand in for the usual ones, and take the text as it came."""
     kind: str = ""
     is_secret: bool = False
     """The record keeps nothing of the text, not even its shape."""
@@ -100,7 +108,7 @@ KINDS: Final[Mapping[str, Contents]] = {
     "sql": Contents(
         kind="sql",
         threats=_ALL - frozenset[Threat]({"command", "nosql", "ldap", "xpath", "code", "prototype"}),
-        own_judges={"sql": sql_query.judge},
+        own_judges={"sql": OwnJudge(sql_query.judge, sql_readings.cost)},
     ),
     "code": Contents(kind="code", threats=_ALL - _LANGUAGES - _MARKUP),
 }

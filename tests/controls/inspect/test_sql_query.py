@@ -1,0 +1,193 @@
+"""A field of SQL takes one statement that stays within the database, whichever database reads it."""
+
+import pytest
+
+from doorward.controls.inspect.judges.sql_query import judge
+from doorward.controls.inspect.judges.sql_readings import cost, readings
+
+REFUSED = [
+    "select 1 reconfigure",
+    "select 1 shutdown",
+    "insert into t select 1 as do update x set a=1",
+    "insert into t select 1 as show drop table x",
+    "select '\\'; drop table x; --'",
+    "select 1--1; drop table x",
+    "select 1 drop table x",
+    "select \"pg_read_file\"('/etc/passwd')",
+    "exec [xp_cmdshell] 'id'",
+    "copy t from '/etc/passwd'",
+    "bulk insert t from '\\\\h\\x'",
+    "vacuum into '/tmp/x'",
+    "select dblink_connect('host=1.2.3.4')",
+    "select pg_ls_logdir()",
+    "select 1 /*!; drop table x */",
+    "select 1 /*!50000 into outfile '/tmp/x'*/",
+    "select /*!50000 load_file('/etc/passwd')*/",
+    "select $a$x$a$; drop table x",
+    "select $a$ ' $a$; drop table x; --'",
+    "select `load_file`('/x')",
+    "select pg_catalog.pg_read_file('/etc/passwd')",
+    "exec master..xp_cmdshell 'id'",
+    "execute xp_cmdshell @x",
+    "xp_cmdshell 'id'",
+    "select 1 # ' \n; drop table x -- '",
+    "select 1 /* /* */ ; drop table x -- */",
+    "select 1 /* /* */ ' */ ; drop table x --'",
+    "copy t to program 'id'",
+    "copy (select 1) to\nprogram 'id'",
+    "select [a'b]; drop table x; --'",
+    "select E'\\'', '\\'; drop table x; --'",
+    'select "a""; drop table x; --"; drop table x',
+    "select 1\ngo\ndrop table x",
+    "do $$begin execute 'x'; end$$",
+    "call sys_exec('id')",
+    "load/**/data infile 'x'",
+    "select lo_import('/etc/passwd')",
+    "select load_file /**/ ('/etc/passwd')",
+    "select * from opendatasource('x')",
+    "select q'[']'||utl_http.request('http://x/')||q'[']' from dual",
+    'select U&"pg\\005fread_file"(1)',
+    "select 1 exec('drop table x')",
+    "select 1 delete from t",
+    "select 1 as analyze delete from t",
+    "select 1 insert into t values (1)",
+    "select 1 update t set a=1",
+    "select 1 if 1=1 drop table x",
+    "select 1 begin drop table t end",
+    "if 1=2 select 1 else drop table x",
+    "select name from t where a = 'x' exec xp_cmdshell 'id'",
+    "with a as (select 1) delete from y drop table z",
+    "exec('select 1')",
+    "execute immediate 'x'",
+    "prepare a from 'drop table x'",
+    "create function f() returns int language 'c' as 'x'",
+    "create function f returns int soname 'x.so'",
+    "alter system set x=1",
+    "attach 'x' as y",
+    "attach database 'x' as y",
+    "select 1;select 2",
+    "select * from [t] drop table [x]",
+    "select 1 declare @a int",
+    "select 1 shutdown with nowait",
+    "select 1 grant control to x",
+    "insert into a values (1) delete b",
+    "set global general_log=1",
+    "shutdown",
+    "select 1 waitfor delay '0:0:5'",
+    "waitfor delay '0:0:5'",
+    "select 1 use master",
+    "select pg_sleep(5)",
+    "select sleep(5)",
+    "select 1 truncate table x",
+    "select 1 create table y (a int)",
+    "select '\\\\'; drop table x; --'",
+    'select 1 as "a" drop table x',
+    "select @@version drop table x",
+    "select count(*) from t where a in (1,2) drop table x",
+]
+PASSED = [
+    "select 1",
+    "select name from users where id = 1;",
+    "select 1; ",
+    "select 1;;",
+    "select a, b from t where c = 'it''s; fine' order by 1 -- all; of them",
+    "select * from t for update",
+    "insert into t (a) values (1) on duplicate key update a = 2",
+    "insert into t values (1) on conflict (a) do update set a = 2",
+    "with x as (select 1) insert into t select * from x",
+    "with x as (delete from t returning *) select * from x",
+    "with x as (select 1), y as (select 2) update t set a = 1",
+    "explain analyze delete from t",
+    "explain (analyze) update t set a = 1",
+    "merge into t using s on (t.a = s.a) when matched then update set b = 1 delete where c = 1 when not matched then insert (a) values (1)",
+    "merge into t using s on t.a=s.a when not matched by source then delete",
+    "alter table t drop column c",
+    "alter table t drop index i",
+    "alter table t alter column c type int",
+    "alter table t add constraint f foreign key (a) references b (c) on delete cascade on update set null",
+    "create trigger a after insert or update on t for each row execute function f()",
+    "create table t (a int, foreign key (a) references b (c) on delete cascade)",
+    "grant select, insert, update on t to u with grant option",
+    "revoke delete on t from u",
+    "create view v as select * from t",
+    "create or replace view v as select 1",
+    "update t set a = 1 where b = 2",
+    "delete from t where a = 'x'",
+    "drop table if exists t",
+    "truncate table t",
+    "select a::text, b[1], c->>'x' from t",
+    "select case when a then b else c end from t",
+    "select * from t where a like '%;%'",
+    "select '--' || '#' from t",
+    "select a /* one; two */ from t",
+    "select a from t -- one; two\nwhere b = 1",
+    "select $1, :name, ? from t",
+    "select lo_revenue from lineorder",
+    "insert into lo_x (a) values (1)",
+    "copy t from stdin with csv",
+    "select xp_level from players",
+    "select sum(xp) from t group by 1 having sum(xp) > 2 limit 3 offset 4",
+    "select date_trunc('day', a) from t",
+    "select replace(a, 'x', 'y'), insert('abc', 1, 2, 'x'), truncate(1.2, 1) from t",
+    "select t.[update] from t",
+    'select "drop" from t',
+    "select extract(year from a) from t",
+    "declare c cursor for select 1",
+    "exec my_proc @a = 1",
+    "execute plan_a(1)",
+    "call my_proc(1)",
+    "select a from t where b = 'C:\\dir\\file'",
+    "create table t as select * from u",
+    "select * into new_t from t",
+    "select * from a left join b on a.x = b.y where a.z is not null",
+    "set search_path to x",
+    "select count(*) as use_count, kill_count from t",
+    "begin",
+    "select sleep_hours, benchmark from t",
+    "prepare p as delete from t",
+    "create index i on t (a)",
+    "select use from t",
+    "select 'a' 'b'",
+    "select json '{\"a\": [1]}'",
+    "explain select 1",
+    "create rule r as on insert to t do instead delete from x",
+    "select * from t tablesample system (1)",
+    "show create table t",
+]
+
+
+@pytest.mark.parametrize("query", REFUSED)
+def test_what_is_more_than_one_statement_or_reaches_out_is_refused(query: str) -> None:
+    verdict = judge(query)
+    assert verdict is not None
+    assert verdict.threat == "sql"
+
+
+@pytest.mark.parametrize("query", PASSED)
+def test_one_statement_that_stays_within_passes(query: str) -> None:
+    assert judge(query) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("select a, 'b' from c", 1),
+        ("select 1 --1", 2),
+        (r"select '\'", 3),
+        ("select [a]", 2),
+        ("select q'[a]'", 3),
+        ("select /* a */ # -- $a$ [b] \\ q'c'", 7),
+    ],
+)
+def test_a_query_is_read_as_often_as_databases_differ_on_it(query: str, count: int) -> None:
+    assert len([*readings(query)]) == count
+    assert cost(query) == 2 * count * len(query)
+
+
+def test_comments_are_no_tokens() -> None:
+    assert [[token.text for token in found] for found in readings("a /* b */ c -- d")] == [["a", "c"]] * 3
+    assert [[token.text for token in found] for found in readings("a /* /* b */ c */ d")] == [
+        ["a", "c", "*", "/", "d"],
+        ["a", "c", "d"],
+        ["a", "d"],
+    ]
