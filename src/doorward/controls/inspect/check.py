@@ -163,10 +163,12 @@ class _Found(NamedTuple):
 class Judging:
     """Judges one text: every reading of it, every class that applies and is not excluded for its field."""
 
-    __slots__ = ("_excluded", "_judged_bytes", "_keeps_text", "_threats")
+    __slots__ = ("_excluded", "_judged_bytes", "_keeps_text", "_orders", "_threats")
 
     def __init__(self, policy: InspectPolicy, operation: str, threats: tuple[Threat, ...]) -> None:
         self._threats = threats
+        self._orders: dict[frozenset[Threat], tuple[Threat, ...]] = {}
+        """The classes of a set in the order of asking: there are a handful of such sets."""
         self._judged_bytes, self._keeps_text = policy.judged_bytes, policy.insecure_excerpts
         self._excluded: dict[tuple[Threat, str], float] = {}
         for exclusion in policy.exclude:
@@ -199,7 +201,9 @@ class Judging:
         if contents is ANY:
             return self._find_in(field, text, exchange, spent, self._threats, ANY)
         for part, judged in contents.parts(text):
-            threats = tuple(each for each in self._threats if each in judged and each not in contents.own_judges)
+            threats = self._orders.get(judged)
+            if threats is None:
+                threats = self._orders[judged] = tuple(each for each in self._threats if each in judged)
             found, spent = self._find_in(field, part, exchange, spent, threats, contents)
             if found is not None:
                 return found, spent

@@ -19,12 +19,12 @@ _ALL: Final = frozenset(THREATS)
 _MARKUP: Final = frozenset[Threat]({"xss"})
 _IN_SOURCE: Final = frozenset[Threat]({"xss", "template", "code", "ssi", "xxe", "traversal"})
 """What is judged of HTML as it is written: engines evaluate templates and directives wherever they stand."""
-_NOT_SOUGHT: Final[Mapping[str, frozenset[Threat]]] = {
-    "text": _MARKUP,
-    "style": _MARKUP | frozenset[Threat]({"command", "nosql"}),
-    "url": _MARKUP | frozenset[Threat]({"traversal"}),
+_IN_TEXTS: Final[Mapping[str, frozenset[Threat]]] = {
+    "text": _ALL - _MARKUP,
+    "style": _ALL - _MARKUP - frozenset[Threat]({"command", "nosql"}),
+    "url": _ALL - _MARKUP - frozenset[Threat]({"traversal"}),
 }
-"""What is not judged of a text of HTML by itself: a style's semicolons end a statement to a shell and to JavaScript,
+"""What is judged of a text of HTML by itself: a style's semicolons end a statement to a shell and to JavaScript, and
 relative URLs climb out of their directory."""
 _URLS: Final = frozenset(
     {"href", "src", "srcset", "action", "formaction", "poster", "cite", "background", "data", "longdesc", "xlink:href"}
@@ -51,7 +51,7 @@ class Contents(NamedTuple):
     threats: frozenset[Threat] = _ALL
     """The classes that are judged."""
     own_judges: Mapping[Threat, OwnJudge] = {}
-    """Judges that stand in for the usual ones, and take the text as it came."""
+    """Judges of classes that are not in `threats`; they take the text as it came."""
     kind: str = ""
     is_secret: bool = False
     """The record keeps nothing of the text, not even its shape."""
@@ -68,9 +68,9 @@ class Contents(NamedTuple):
             for target in targets(text):
                 yield target, _LINKS
         elif self.kind == "html":
-            yield text, self.threats & _IN_SOURCE
+            yield text, _IN_SOURCE
             for kind, shown in texts_of_html(text):
-                yield shown, self.threats - _NOT_SOUGHT[kind]
+                yield shown, _IN_TEXTS[kind]
         else:
             yield text, self.threats
 
@@ -107,7 +107,7 @@ KINDS: Final[Mapping[str, Contents]] = {
     "html": Contents(kind="html"),
     "sql": Contents(
         kind="sql",
-        threats=_ALL - frozenset[Threat]({"command", "nosql", "ldap", "xpath", "code", "prototype"}),
+        threats=_ALL - frozenset[Threat]({"sql", "command", "nosql", "ldap", "xpath", "code", "prototype"}),
         own_judges={"sql": OwnJudge(sql_query.judge, sql_readings.cost)},
     ),
     "code": Contents(kind="code", threats=_ALL - _LANGUAGES - _MARKUP),
