@@ -54,9 +54,9 @@ def code(schema: Schema, text: str, *, pins: bool = True) -> str:
         (field("markdown"), "a ` b; cat /etc/passwd", "inspect.command", "inspect.command"),
         (field("markdown"), "\\`<script>alert(1)</script>\\`", "inspect.xss", "inspect.xss"),
         (field("markdown"), "[see](javascript\\:alert(document.cookie))", "", "inspect.xss"),
-        (field("markdown"), "![see](<javascript:alert(1)>)", "", "inspect.xss"),
+        (field("markdown"), "![see](<javascript:alert(1)>)", "inspect.xss", "inspect.xss"),
         (field("markdown"), "[a][b]\n\n[b]:\n  javascript&colon;alert(1)", "inspect.xss", "inspect.xss"),
-        (field("markdown"), "`[see](javascript:alert(1))` and [b](https://example.com/c_(d))", "", ""),
+        (field("markdown"), "`[see](javascript:alert(1))` and [b](https://example.com/c_(d))", "inspect.xss", ""),
         (field("markdown"), "![see](http://169.254.169.254/latest/)", "", "inspect.ssrf"),
         (field("html"), "<p onclick=steal()>x</p>", "inspect.xss", "inspect.xss"),
         (field("html"), "<p>a</p>; cat /etc/passwd", "inspect.command", "inspect.command"),
@@ -83,18 +83,24 @@ def code(schema: Schema, text: str, *, pins: bool = True) -> str:
         (PASSWORD, "GF`,RU?VZN7/r'#vdsG^C+rox0", "inspect.sql", ""),
         (PASSWORD, "' OR 'a'='a", "inspect.sql", "inspect.sql"),
         (PASSWORD, "' or true--", "inspect.sql", "inspect.sql"),
-        (PASSWORD, "'='", "inspect.sql", "inspect.sql"),
         (PASSWORD, "admin'--", "inspect.sql", "inspect.sql"),
         (PASSWORD, "*)(uid=*", "inspect.ldap", "inspect.ldap"),
         (PASSWORD, "a)(|(password=*)", "inspect.ldap", "inspect.ldap"),
         (PASSWORD, "*))%00", "inspect.ldap", "inspect.ldap"),
         (PASSWORD, '{"$gt":""}', "inspect.nosql", "inspect.nosql"),
-        (PASSWORD, "'_KBB(&Pj=jzt6N}86d,0xAD%!", "inspect.ldap", ""),
+        (PASSWORD, "(&(uid=*)", "inspect.ldap", "inspect.ldap"),
+        (PASSWORD, "1*(&H)Qkn{", "inspect.ldap", ""),
+        (PASSWORD, "|| id", "inspect.command", ""),
     ],
 )
 def test_a_field_is_judged_by_what_it_is_said_to_hold(schema: Schema, text: str, plain: str, shifted: str) -> None:
     assert (code({"type": "string"}, text), code(schema, text)) == (plain, shifted)
     assert code(schema, text, pins=False) == plain, "a description that nobody enforces shifts nothing"
+
+
+def test_the_shortest_ways_past_a_login_are_refused() -> None:
+    for text in ("'='", "'-'", "'^'0", "admin' #", 'admin"--', "x') or true--"):
+        assert code(PASSWORD, text) == "inspect.sql"
 
 
 def test_random_passwords_pass() -> None:

@@ -212,7 +212,8 @@ class Judging:
     def _find_in(
         self, field: str, text: str, exchange: Exchange, spent: int, threats: tuple[Threat, ...], contents: Contents
     ) -> tuple[_Found | None, int]:
-        for form, form_bits in forms(text, text_prefilter()):
+        prefilter = text_prefilter()
+        for form, form_bits in forms(text, prefilter.bits(text.encode("utf-8", "replace")), prefilter):
             for threat in threats:
                 if form_bits & BIT[threat] and not self._is_excluded(threat, field, exchange):
                     spent = self._within(spent + len(form) + _TEXT_COST, threat, field)
@@ -238,13 +239,12 @@ class Judging:
         return spent
 
 
-def forms(text: str, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
+def forms(text: str, bits: int, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
     """Every reading of a text, and what it resolves to for some classes, with the prefilter's bits of each.
 
-    Look-alikes of slashes and quotes are folded as databases and file systems do; character references are resolved for
-    markup alone. Base64 is decoded whatever the bits say: nothing in it looks like an attack.
+    `bits`: of the text itself. Look-alikes of slashes and quotes are folded as databases and file systems do; character
+    references are resolved for markup alone. Base64 is decoded whatever the bits: nothing in it looks like an attack.
     """
-    bits = prefilter.bits(text.encode("utf-8", "replace"))
     for reading in readings(text) if bits else (text,):
         if reading is not text:
             bits = prefilter.bits(reading.encode("utf-8", "replace"))
@@ -264,7 +264,8 @@ def forms(text: str, prefilter: Prefilter) -> Iterator[tuple[str, int]]:
 
 def judge_text(text: str) -> Verdict | None:
     """The first verdict on a text by any class, as the gateway would find it; None when it passes."""
-    for form, bits in forms(text, text_prefilter()):
+    prefilter = text_prefilter()
+    for form, bits in forms(text, prefilter.bits(text.encode("utf-8", "replace")), prefilter):
         for threat in THREATS:
             if bits & BIT[threat] and (verdict := JUDGES[threat](form)) is not None:
                 return verdict

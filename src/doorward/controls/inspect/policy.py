@@ -39,8 +39,8 @@ class InspectPolicy(BaseModel):
     """Classes not looked for in any operation. Default: none. Each entry opens every field to that class."""
     insecure_excerpts: bool = False
     """Keep in the record up to 256 characters of what was refused, as they came. Default: their shape alone, letters as
-    `x` and digits as `0`, because what is refused by mistake is somebody's text. Of a `format: password` nothing is kept either way. For an
-    API under test."""
+    `x` and digits as `0`, because what is refused by mistake is somebody's text. For an API under test. Of a
+    `format: password` nothing is kept either way."""
     judged_bytes: int = Field(default=131_072, ge=4_096, le=16_777_216)
     """Most suspicious text judged in one request, in characters. The judges take about a tenth of a microsecond a
     character; beyond the bound the request is refused, because an unread tail is where an attack would be put (B11).
