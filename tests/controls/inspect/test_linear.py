@@ -1,4 +1,5 @@
 import importlib
+import itertools
 import pkgutil
 import re
 import sys
@@ -92,3 +93,12 @@ def test_no_pattern_can_backtrack_without_bound() -> None:
     compiled = patterns()
     assert len(compiled) > 40
     assert [name for name, pattern in compiled if nests_unbounded(parser.parse(pattern.pattern, pattern.flags))] == []
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_no_judge_stumbles_over_short_texts(length: int) -> None:
+    """An exception would be a fault, and a fault somebody can bring about at will."""
+    alphabet = "'\"`=;()<>|&${}[]/\\-#*.,:@!%^~ ax1\n"
+    for characters in itertools.product(alphabet, repeat=length):
+        for judge in JUDGES.values():
+            judge("".join(characters))

@@ -231,9 +231,9 @@ def _as_it_stands(found: list[Token]) -> Verdict | None:
         and (ordering(found, start, needs_end=True) or orders_by_call(found, start))
     ):
         return _verdict("adds a clause", 70)
-    is_formula = (
-        start == 0 and first.text == "=" and found[1].text in {"if", "sum", "count", "concat", "round", "now"}
-    )  # of a spreadsheet
+    second = found[1].text if len(found) > 1 else ""
+    # of a spreadsheet
+    is_formula = start == 0 and first.text == "=" and second in {"if", "sum", "count", "concat", "round", "now"}
     if begins_with_call(found) or (
         first.kind in {"operator", ","} and not is_formula and calls_dangerous(found, start)
     ):
