@@ -15,7 +15,7 @@ from markdown_it.token import Token
 
 LONGEST_CHARS: Final = 8_192
 """Longer texts are judged whole. The parser takes up to 14 ms a KiB on hostile text (rows of `![`; measured, and linear
-up to 32 KiB), a hundred times what it takes on honest text."""
+up to 8 KiB), a hundred times what it takes on honest text."""
 PARSING_COST: Final = 8
 """What parsing a character costs at worst, in characters judged."""
 _SPAN: Final = "span"
