@@ -213,6 +213,7 @@ class Exchange:
         "bytes_in",
         "bytes_out",
         "caller",
+        "complete_at",
         "delay_s",
         "denied",
         "fault",
@@ -255,7 +256,10 @@ class Exchange:
         self.id = id
         """Request id: 32 lower-case hex digits, made by the gateway, never taken from the client."""
         self.now = now
-        """Wall clock when the head was complete, Unix seconds. The only clock a control may use."""
+        """Wall clock when the head was complete, Unix seconds. The only clock a control may use, but for the next."""
+        self.complete_at = now
+        """Wall clock when a body that is read whole was complete; until then `now`. For proofs that a body is part of:
+        it may come much later than the head."""
         self.ticks = ticks
         """Monotonic clock at the same moment, seconds: for rates and durations."""
         self.source = source

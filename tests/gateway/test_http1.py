@@ -1,8 +1,13 @@
 """Clients over HTTP/1.1: requests in, answers out, connections kept or closed."""
 
+import time
+from types import SimpleNamespace
+
+import pytest
 from tests.gateway.lab import Lab, request
 
 from doorward.controls.limits import LimitsPolicy
+from doorward.exchange import Exchange
 
 
 def test_a_request_reaches_the_upstream_and_its_answer_the_client(lab: Lab) -> None:
@@ -27,6 +32,22 @@ def test_a_body_arrives_whole_whatever_its_framing(lab: Lab) -> None:
     assert [seen.body for seen in lab.upstream.seen] == [b"abcde"] * 4
     assert all(b"transfer-encoding" not in seen.names for seen in lab.upstream.seen)
     assert len(lab.audit.intents()) == 4
+
+
+def test_a_body_is_complete_when_its_last_byte_came(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[tuple[float, float]] = []
+
+    def note(exchange: Exchange, _plan: object) -> None:
+        times.append((exchange.now, exchange.complete_at))
+
+    monkeypatch.setattr(lab.pipeline, "admit_body", note)
+    later = SimpleNamespace(time=lambda: 9e9, monotonic=time.monotonic)
+    monkeypatch.setattr("doorward.gateway.exchange_run.time", later)
+    for raw in (request(), request("POST", "/items", body=b"abcde")):
+        assert lab.ask(raw) is not None
+    (now, complete_at), with_body = times
+    assert complete_at == now
+    assert with_body[0] < with_body[1] == 9e9
 
 
 def test_s26_pipelined_requests_are_answered_in_order(lab: Lab) -> None:

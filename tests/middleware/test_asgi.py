@@ -1,4 +1,6 @@
 import asyncio
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from tests.middleware.mounts import AsgiAudit, FixedServing, make_api, token
 from doorward.controls.audit.records import Closed, Outcome
 from doorward.controls.limits import LimitsPolicy
 from doorward.middleware import DoorwardMiddleware
+from doorward.pipeline import Pipeline
 
 
 class Talk:
@@ -103,6 +106,14 @@ def test_an_answer_cut_in_the_middle_is_recorded_as_incomplete_and_told_to_the_s
         asyncio.run(talk.say(scope("GET", "/file")))
     assert talk.audit is not None
     assert [entry.complete for entry in talk.audit.entries() if isinstance(entry, Closed)] == [False]
+
+
+def test_a_body_is_complete_when_its_last_byte_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[float] = []
+    monkeypatch.setattr(Pipeline, "admit_body", lambda _self, exchange, _plan: times.append(exchange.complete_at))
+    monkeypatch.setattr("doorward.middleware.asgi.time", SimpleNamespace(time=lambda: 9e9, monotonic=time.monotonic))
+    asyncio.run(Talk(silent).say(POST, {"type": "http.request", "body": b'{"note":"a"}'}))
+    assert times == [9e9]
 
 
 def test_a_client_that_leaves_in_its_body_reaches_no_application_and_is_recorded() -> None:

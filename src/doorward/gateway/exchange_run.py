@@ -230,6 +230,7 @@ class ExchangeRun:
             if is_last:
                 pieces, self._pieces = self._pieces, []
                 self.exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                self.exchange.complete_at = time.time()
                 self._admit_body(plan)
         except Denied as denied:
             if self.is_answering:

@@ -171,6 +171,7 @@ class _Run:
             self._body = b""
         elif plan.body_mode != "stream":
             request.body = self._body = await self._read_body(plan)
+            exchange.complete_at = time.time()
         self.pipeline.admit_body(exchange, plan)
         if plan.proves_by_body and exchange.delay_s:
             await asyncio.sleep(exchange.delay_s)

@@ -69,11 +69,14 @@ class Partner:
     def with_mac(self) -> RequestSigner:
         return RequestSigner(key_id="mac", key=shared_secret(SECRET)[0], clock=lambda: self.now)
 
-    def admit(self, ask: Ask, *, now: float | None = None, address: str = "192.0.2.1") -> Exchange:
+    def admit(
+        self, ask: Ask, *, now: float | None = None, body_took_s: float = 0.0, address: str = "192.0.2.1"
+    ) -> Exchange:
         """The exchange once head and body have agreed. Errors: Denied."""
         self.credentials.apply(credentials_data(issuers={}, signature_keys=self.records))
         sent = ask if ask.finish is None else ask.finish(ask, "api.example")
         exchange = exchange_of(sent, now=self.now if now is None else now, address=address)
+        exchange.complete_at += body_took_s
         operation = Operation(id="write", method=sent.method, path="/x", template="/x", security=self.security)
         compile_check(operation, self.policy, self.credentials)(exchange)
         once_check(lambda: self.credentials.replays)(exchange)

@@ -151,6 +151,22 @@ def test_age_and_key(partner: Partner, signing: Signing, code: str) -> None:
     assert partner.code(partner.hooked(signing)) == code
 
 
+def test_a_body_that_comes_slowly_makes_a_webhook_no_younger(partner: Partner) -> None:
+    assert partner.code(partner.hooked(), body_took_s=60) == ""
+    assert partner.code(partner.hooked(), body_took_s=61) == "signature_expired"
+
+
+def test_a_replay_whose_body_ends_after_the_first_was_forgotten_is_refused(partner: Partner) -> None:
+    ask = partner.hooked()
+    assert ask.finish is not None
+    same = ask.finish(ask, "")
+    assert partner.code(same) == ""
+    for late_s in (72, 73, 74):
+        partner.now = NOW + late_s
+        assert partner.code(partner.hooked()) == "", "others come and go meanwhile"
+        assert partner.code(same, now=NOW + 58, body_took_s=late_s - 58) == "signature_expired"
+
+
 def test_five_minutes_is_the_most_a_policy_may_allow(partner: Partner) -> None:
     partner.policy = policy_of(max_age_s=300)
     assert partner.code(partner.hooked(Signing(created_ago_s=300))) == ""

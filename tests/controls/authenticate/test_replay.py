@@ -72,6 +72,35 @@ def test_no_proof_passes_twice_while_it_could_be_accepted(steps: list[tuple[int,
             passed[name] = now + 60
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2_000), st.integers(0, 360)), max_size=60))
+def test_no_proof_is_first_twice_however_the_clock_jumps_and_however_late_it_is_shown(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    seen = ReplaySet(born_at=0.0, most=4)
+    passed = set()
+    for name, now, life_s in steps:
+        usable_from = 100.0 * name
+        if seen.claim(bytes([name]), usable_from=usable_from, until=usable_from + life_s, now=now) == "first":
+            assert name not in passed
+            passed.add(name)
+
+
+def test_a_clock_that_jumped_ahead_and_back_ends_nothing_for_long() -> None:
+    seen = ReplaySet(born_at=0.0)
+    assert claimed(seen, b"a") == "first"
+    assert claimed(seen, b"b", at=90_000.0) == "first"
+    assert claimed(seen, b"a", now=101.0) == "unknown"
+    assert claimed(seen, b"c", at=105.0) == "first"
+
+
+def test_proofs_are_kept_as_long_as_the_longest_is_good_for() -> None:
+    seen = ReplaySet(born_at=0.0)
+    assert claimed(seen, b"long", at=50.0, life_s=300.0) == "first"
+    assert claimed(seen) == "first"
+    assert claimed(seen, life_s=300.0, now=399.0) == "seen"
+    assert claimed(seen, life_s=300.0, now=410.0) == "unknown"
+
+
 def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
     replays = OwnReplays(born_at=0.0)
     check = once_check(lambda: replays)

@@ -60,7 +60,7 @@ class SignatureKey:
         """Why the key may not be used for this request; empty when it may."""
         if self.revoked:
             return f"key {self.caller.credential_id} is revoked"
-        if exchange.now >= self.caller.expires_at:
+        if exchange.complete_at >= self.caller.expires_at:
             return f"key {self.caller.credential_id} has expired"
         if not _is_within(exchange.source.address, self.networks):
             return f"key {self.caller.credential_id} may not be used from {exchange.source.address}"

@@ -43,8 +43,7 @@ class HmacSignatureMechanism:
         return self._refusal("missing", detail)
 
     def _prove(self, exchange: Exchange, received: ReceivedMac) -> Caller:
-        if not received.time - self._policy.clock_skew_s <= exchange.now <= received.time + self._policy.max_age_s:
-            raise SignatureRefused("expired", f"made {exchange.now - received.time:.0f} s ago")
+        self._require_fresh(received, exchange.complete_at)
         fitting: tuple[SignatureKey, bytes] | None = None
         for key in self._candidates(received):
             fits = mac_fits(received, key.mac or _NOBODYS)
@@ -66,6 +65,10 @@ class HmacSignatureMechanism:
             )
         )
         return key.caller
+
+    def _require_fresh(self, received: ReceivedMac, now: float) -> None:
+        if not received.time - self._policy.clock_skew_s <= now <= received.time + self._policy.max_age_s:
+            raise SignatureRefused("expired", f"made {now - received.time:.0f} s ago")
 
     def _candidates(self, received: ReceivedMac) -> tuple[SignatureKey, ...]:
         """The key it names, or those of the caller the policy names: two while they are rotated."""

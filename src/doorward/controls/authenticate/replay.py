@@ -1,7 +1,8 @@
 """Proofs that may be used once: what was seen is remembered as long as it could be accepted again.
 
-A set that was emptied, by a restart, cannot say what came before: of anything that could have been used then it says
-"unknown", and unknown is refused. It decides without I/O; the clock is handed in.
+A set that was emptied, by a restart, or that has forgotten, cannot say what came before: of anything that old it answers
+"unknown", and unknown is refused. So no proof is first twice, whatever the clock does and however late a proof is shown.
+It decides without I/O; the clock is handed in.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ PROOFS_MOST: Final = 500_000
 """Most proofs remembered at a time, about 100 bytes each; more than 8,000 a second for a minute. Beyond it new ones
 are refused: to forget one early would let it be used again."""
 _WIDTH_S: Final = 8
-"""Proofs are forgotten together with all that end in the same 8 seconds."""
+"""Proofs are forgotten together with all that began in the same 8 seconds."""
 
 
 class ReplaySet:
@@ -28,14 +29,17 @@ class ReplaySet:
     ['first', 'seen']
     """
 
-    __slots__ = ("_born_at", "_by_end", "_count", "_forgotten", "_most")
+    __slots__ = ("_by_start", "_complete_since", "_count", "_kept_s", "_most")
 
     def __init__(self, *, born_at: float, most: int = PROOFS_MOST) -> None:
         """`born_at`: Unix seconds since when everything was noted."""
-        self._born_at, self._most = born_at, most
-        self._by_end: dict[int, set[bytes]] = {}
+        self._most = most
+        self._complete_since = born_at
+        """Every proof that was usable only after this moment, and was seen, is still here."""
+        self._by_start: dict[int, set[bytes]] = {}
+        self._kept_s = 0.0
+        """How long proofs are kept: the longest that any was good for."""
         self._count = 0
-        self._forgotten = -1
 
     def __len__(self) -> int:
         return self._count
@@ -45,28 +49,21 @@ class ReplaySet:
 
         Units: Unix seconds. `usable_from` is the first moment at which it could have been accepted, `until` the last.
         """
-        if usable_from <= self._born_at:
-            return "unknown"
-        self._forget(now)
-        end = int(until // _WIDTH_S)
-        if end <= self._forgotten:
-            # The clock was set back: what it makes acceptable again was forgotten already.
-            return "unknown"
-        if any(proof in proofs for proofs in self._by_end.values()):
+        self._kept_s = max(self._kept_s, until - usable_from)
+        self._forget(now - self._kept_s)
+        if any(proof in proofs for proofs in self._by_start.values()):
             return "seen"
-        if self._count >= self._most:
+        if usable_from <= self._complete_since or self._count >= self._most:
             return "unknown"
-        self._by_end.setdefault(end, set()).add(proof)
+        self._by_start.setdefault(int(usable_from // _WIDTH_S), set()).add(proof)
         self._count += 1
         return "first"
 
-    def _forget(self, now: float) -> None:
-        before = int(now // _WIDTH_S) - 1
-        if before <= self._forgotten:
-            return
-        self._forgotten = before
-        for end in [end for end in self._by_end if end <= before]:
-            self._count -= len(self._by_end.pop(end))
+    def _forget(self, before: float) -> None:
+        over = [start for start in self._by_start if (start + 1) * _WIDTH_S <= before]
+        for start in over:
+            self._count -= len(self._by_start.pop(start))
+            self._complete_since = max(self._complete_since, (start + 1) * _WIDTH_S)
 
 
 class Replays(Protocol):
@@ -86,7 +83,7 @@ class OwnReplays:
 
     def claim(self, exchange: Exchange, proof: SingleUse) -> Sight:
         """As `Replays`."""
-        return self._seen.claim(proof.proof, usable_from=proof.usable_from, until=proof.until, now=exchange.now)
+        return self._seen.claim(proof.proof, usable_from=proof.usable_from, until=proof.until, now=exchange.complete_at)
 
 
 class NoReplays:
