@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,11 +7,15 @@ from tests.signatures.messages import request, response
 
 from doorward.exchange import Headers
 from doorward.signatures import Component, Message, SignatureRefused, signature_base
-from doorward.signatures.components import component, component_value
+from doorward.signatures.components import ComponentValues, component
 
 
 def value(text: str, message: Message) -> str:
-    return component_value(component(text), message)
+    return value_of(component(text), message)
+
+
+def value_of(found: Component, message: Message) -> str:
+    return ComponentValues(message).value(found)
 
 
 @pytest.mark.parametrize(
@@ -168,13 +174,53 @@ def test_a_query_parameter_has_one_spelling_however_it_was_encoded(name: str, te
     from urllib.parse import quote, quote_plus
 
     wanted = quote(name, safe="*-._").replace("~", "%7E")
-    asked = component_value(
+    asked = value_of(
         Component("@query-param", (("name", wanted),)), request(f"/?{quote_plus(name)}={quote(text, safe='')}")
     )
-    again = component_value(
+    again = value_of(
         Component("@query-param", (("name", wanted),)), request(f"/?{quote(name, safe='')}={quote_plus(text)}")
     )
     assert asked == again
+
+
+def work(named: int, message: Message, form: str) -> int:
+    """Calls made for a signature base over so many components with parameters: what it costs, without a clock."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    covered = [component(form.format(number)) for number in range(named)]
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        signature_base(covered, {}, message)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_query_and_fields_are_read_once_however_many_components_look_into_them() -> None:
+    query = request("/?" + "&".join(f"%70{number}={number}" for number in range(250)))
+    assert work(16, query, '"@query-param";name="p{}"') < 2 * work(1, query, '"@query-param";name="p{}"')
+    field = request(fields=[("priority", ", ".join(f"k{number}={number}" for number in range(60)))])
+    assert work(16, field, '"priority";key="k{}"') < 3 * work(1, field, '"priority";key="k{}"')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"@query-param";name="p0"', request("/?" + "&".join(f"p{number}" for number in range(257)))),
+        ('"priority";key="k0"', request(fields=[("priority", ", ".join(f"k{number}" for number in range(65)))])),
+        ('"priority";sf', request(fields=[("priority", "a" + "".join(f";k{number}" for number in range(65)))])),
+        ('"priority";sf', request(fields=[("priority", f"a=({' 1' * 65})")])),
+        ('"cache-status";sf', request(fields=[("cache-status", ", ".join("a" * 65))])),
+    ],
+)
+def test_a_part_of_something_very_long_is_not_looked_for(text: str, message: Message) -> None:
+    with pytest.raises(SignatureRefused, match="more than"):
+        value(text, message)
 
 
 def test_the_base_of_the_standard() -> None:

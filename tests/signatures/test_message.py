@@ -148,6 +148,8 @@ def test_a_message_without_signatures_has_none() -> None:
         [("signature-input", "a=();created=1;created=2"), ("signature", "a=:AA==:")],
         [("signature-input", "not ( structured"), ("signature", "a=:AA==:")],
         [("signature-input", "a=(" + " ".join(f'"x{n}"' for n in range(65)) + ")"), ("signature", "a=:AA==:")],
+        [("signature-input", "a=(" + " ".join(f'"x{n}";sf' for n in range(17)) + ")"), ("signature", "a=:AA==:")],
+        [("signature-input", "a=()" + "".join(f";x{n}" for n in range(65))), ("signature", "a=:AA==:")],
     ],
 )
 def test_anything_but_one_signature_to_each_input_is_refused(fields: list[tuple[str, str]]) -> None:

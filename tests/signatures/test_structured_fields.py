@@ -69,7 +69,7 @@ def test_parameters_are_kept_in_order_and_the_last_of_a_name_counts() -> None:
 
 
 def test_an_inner_list_holds_items_with_parameters_of_their_own() -> None:
-    (found,) = parse_list('( "foo";a=1  bar );lvl=5')
+    (found,) = parse_list('( "foo";a=1  bar );lvl=5', most=2)
     assert found == InnerList((Item("foo", {"a": 1}), Item(Token("bar"))), {"lvl": 5})
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from doorward.signatures.components import Component, Message, component_value
+from doorward.signatures.components import Component, ComponentValues, Message
 from doorward.signatures.errors import SignatureRefused
 from doorward.signatures.structured_fields import BareItem, FieldError, serialize_parameters
 
@@ -21,12 +21,13 @@ def signature_params(components: Iterable[Component], parameters: Mapping[str, B
 def signature_base(components: Iterable[Component], parameters: Mapping[str, BareItem], message: Message) -> bytes:
     """What is signed. Errors: SignatureRefused `invalid` for a component that is not there or named twice."""
     covered = tuple(components)
+    values = ComponentValues(message)
     seen = set()
     lines: list[str] = []
     for each in covered:
         if each.key in seen:
             raise SignatureRefused("invalid", f"{each} is covered twice")
         seen.add(each.key)
-        lines.append(f"{each.text}: {component_value(each, message)}")
+        lines.append(f"{each.text}: {values.value(each)}")
     lines.append(f'"@signature-params": {signature_params(covered, parameters)}')
     return "\n".join(lines).encode("ascii")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 from urllib.parse import quote, unquote_plus
 
 from doorward.signatures.errors import SignatureRefused
@@ -12,6 +12,7 @@ from doorward.signatures.structured_fields import (
     BareItem,
     FieldError,
     Item,
+    Member,
     parse_dictionary,
     parse_item,
     parse_list,
@@ -29,8 +30,10 @@ _DERIVED: Final = frozenset(
 _PORTS: Final = {"http": ":80", "https": ":443"}
 _NO_PARAMETERS: Final[Mapping[str, BareItem]] = {}
 _PLAIN_MOST: Final = 256
-_QUERY_PARAMETERS: Final = 1_024
-"""Most parameters of a query looked through for one name."""
+_QUERY_PARAMETERS: Final = 256
+"""Most parameters of a query that is looked through for names."""
+_MEMBERS: Final = 64
+"""Most members of a structured field that is read, most items of one of its lists, most parameters of an item."""
 STRUCTURED: Final[Mapping[str, Literal["item", "list", "dictionary"]]] = {
     "accept-signature": "dictionary",
     "cache-status": "list",
@@ -150,47 +153,111 @@ def _require_sense(found: Component, parameters: Mapping[str, BareItem]) -> None
         raise SignatureRefused("invalid", f"{found} has parameters that do not go together")
 
 
-def component_value(found: Component, message: Message) -> str:
-    """The value of a component in the message (RFC 9421 sections 2.1 and 2.2), without a line break.
+class ComponentValues:
+    """The values of a message's components. Query and fields are read once, however many components look into them."""
 
-    Errors: SignatureRefused `invalid` when the message has no such component, or more than one reading of it.
-    """
-    parameters = dict(found.parameters) if found.parameters else _NO_PARAMETERS
-    if "req" in parameters:
-        if message.request is None:
-            raise SignatureRefused("invalid", f"{found} is of a request, and this is no answer to one")
-        message = message.request
-    value = _derived(found.name, parameters, message) if found.name.startswith("@") else None
-    if value is None:
-        value = _field(found.name, parameters, message)
-    if not value.isascii() or "\n" in value or "\r" in value or "\0" in value:
-        # A line break would let one value pass for several lines of the signature base.
-        raise SignatureRefused("invalid", f"the value of {found} is not one line of ASCII")
-    return value
+    __slots__ = ("_message", "_of_request", "_parameters", "_read")
 
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._of_request: ComponentValues | None = None
+        self._parameters: dict[str, list[str]] | None = None
+        self._read: dict[tuple[str, bool], dict[str, Member]] = {}
+        """Dictionaries, by name and whether they are trailers."""
 
-def _derived(name: str, parameters: Mapping[str, BareItem], message: Message) -> str:
-    if name == "@status":
-        if message.status is None:
-            raise SignatureRefused("invalid", "a request has no @status")
-        return str(message.status)
-    if message.status is not None:
-        raise SignatureRefused("invalid", f"a response has no {name}; of its request it is {name};req")
-    match name:
-        case "@method":
-            return message.method
-        case "@scheme":
-            return message.scheme.lower()
-        case "@authority":
-            return _authority(message)
-        case "@request-target":
-            return message.target.decode("latin-1")
-        case "@target-uri":
-            return _target_uri(message)
-    path, query = _path_and_query(message)
-    if name == "@path":
-        return path or "/"
-    return f"?{query}" if name == "@query" else _query_parameter(query, str(parameters["name"]))
+    def value(self, found: Component) -> str:
+        """The value of a component in the message (RFC 9421 sections 2.1 and 2.2), without a line break.
+
+        Errors: SignatureRefused `invalid` when the message has no such component, or more than one reading of it.
+        """
+        parameters = dict(found.parameters) if found.parameters else _NO_PARAMETERS
+        values = self._request(found) if "req" in parameters else self
+        read = values._derived if found.name.startswith("@") else values._field  # noqa: SLF001 - the same class
+        value = read(found.name, parameters)
+        if not value.isascii() or "\n" in value or "\r" in value or "\0" in value:
+            # A line break would let one value pass for several lines of the signature base.
+            raise SignatureRefused("invalid", f"the value of {found} is not one line of ASCII")
+        return value
+
+    def _request(self, found: Component) -> "ComponentValues":
+        if self._of_request is None:
+            if self._message.request is None:
+                raise SignatureRefused("invalid", f"{found} is of a request, and this is no answer to one")
+            self._of_request = ComponentValues(self._message.request)
+        return self._of_request
+
+    def _derived(self, name: str, parameters: Mapping[str, BareItem]) -> str:
+        message = self._message
+        if name == "@status":
+            if message.status is None:
+                raise SignatureRefused("invalid", "a request has no @status")
+            return str(message.status)
+        if message.status is not None:
+            raise SignatureRefused("invalid", f"a response has no {name}; of its request it is {name};req")
+        match name:
+            case "@method":
+                return message.method
+            case "@scheme":
+                return message.scheme.lower()
+            case "@authority":
+                return _authority(message)
+            case "@request-target":
+                return message.target.decode("latin-1")
+            case "@target-uri":
+                return _target_uri(message)
+            case "@path":
+                return _path_and_query(message)[0] or "/"
+            case "@query":
+                return f"?{_path_and_query(message)[1]}"
+            case _:
+                return self._query_parameter(str(parameters["name"]))
+
+    def _query_parameter(self, name: str) -> str:
+        if self._parameters is None:
+            self._parameters = _query_parameters(_path_and_query(self._message)[1])
+        found = self._parameters.get(name, [])
+        if len(found) != 1:
+            # RFC 9421 section 2.2.8: which of several values is meant nobody can tell.
+            raise SignatureRefused("invalid", f"the query has {len(found)} parameters {name!r}")
+        return _encoded(found[0])
+
+    def _field(self, name: str, parameters: Mapping[str, BareItem]) -> str:
+        is_trailer = "tr" in parameters
+        fields = self._message.trailers if is_trailer else self._message.fields
+        raw = [] if fields is None else [value.strip(b" \t") for value in fields.all(name.encode("ascii"))]
+        if not raw:
+            raise SignatureRefused("invalid", f"the message has no field {name}")
+        if "bs" in parameters:
+            return ", ".join(serialize_bare(value) for value in raw)
+        if name == "set-cookie":
+            # Several of them cannot be told apart once they are joined (RFC 9421 section 2.1).
+            raise SignatureRefused("invalid", "set-cookie is covered by its bytes only: set-cookie with bs")
+        text = b", ".join(raw).decode("latin-1")
+        if "key" not in parameters and "sf" not in parameters:
+            return text
+        try:
+            if "key" in parameters:
+                return serialize_member(self._dictionary(name, text, is_trailer=is_trailer)[str(parameters["key"])])
+            return self._respelled(name, text, is_trailer=is_trailer)
+        except (FieldError, KeyError) as error:
+            raise SignatureRefused("invalid", f"the field {name} is not structured as it should be: {error}") from None
+
+    def _respelled(self, name: str, text: str, *, is_trailer: bool) -> str:
+        match (self._message.structured or {}).get(name) or STRUCTURED.get(name):
+            case "dictionary":
+                return serialize_dictionary(self._dictionary(name, text, is_trailer=is_trailer))
+            case "list":
+                return serialize_list(parse_list(text, most=_MEMBERS))
+            case "item":
+                return serialize_member(parse_item(text, most=_MEMBERS))
+            case _:
+                raise FieldError("not known to be structured")
+
+    def _dictionary(self, name: str, text: str, *, is_trailer: bool) -> dict[str, Member]:
+        found = self._read.get((name, is_trailer))
+        if found is None:
+            found = self._read[name, is_trailer] = parse_dictionary(text, most=_MEMBERS)
+        return found
 
 
 def _authority(message: Message) -> str:
@@ -219,15 +286,16 @@ def _path_and_query(message: Message) -> tuple[str, str]:
     return path, query
 
 
-def _query_parameter(query: str, name: str) -> str:
+def _query_parameters(query: str) -> dict[str, list[str]]:
+    """The values as they are written, by encoded name."""
     pairs = query.split("&", _QUERY_PARAMETERS)
     if len(pairs) > _QUERY_PARAMETERS:
         raise SignatureRefused("invalid", f"more than {_QUERY_PARAMETERS} query parameters")
-    found = [value for key, _, value in (pair.partition("=") for pair in pairs) if _encoded(key) == name]
-    if len(found) != 1:
-        # RFC 9421 section 2.2.8: which of several values is meant nobody can tell.
-        raise SignatureRefused("invalid", f"the query has {len(found)} parameters {name!r}")
-    return _encoded(found[0])
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        found.setdefault(_encoded(key), []).append(value)
+    return found
 
 
 def _encoded(text: str) -> str:
@@ -236,39 +304,3 @@ def _encoded(text: str) -> str:
         return text
     decoded = unquote_plus(text, errors="surrogateescape")
     return quote(decoded, safe="*-._", errors="surrogateescape").replace("~", "%7E")
-
-
-def _field(name: str, parameters: Mapping[str, BareItem], message: Message) -> str:
-    fields: Any = message.fields
-    if "tr" in parameters:
-        fields = message.trailers
-    raw = [] if fields is None else [value.strip(b" \t") for value in fields.all(name.encode("ascii"))]
-    if not raw:
-        raise SignatureRefused("invalid", f"the message has no field {name}")
-    if "bs" in parameters:
-        return ", ".join(serialize_bare(value) for value in raw)
-    if name == "set-cookie":
-        # Several of them cannot be told apart once they are joined (RFC 9421 section 2.1).
-        raise SignatureRefused("invalid", "set-cookie is covered by its bytes only: set-cookie with bs")
-    text = b", ".join(raw).decode("latin-1")
-    if "key" not in parameters and "sf" not in parameters:
-        return text
-    try:
-        if "key" in parameters:
-            return serialize_member(parse_dictionary(text)[str(parameters["key"])])
-        return _respelled(name, text, message)
-    except (FieldError, KeyError) as error:
-        raise SignatureRefused("invalid", f"the field {name} is not structured as it should be: {error}") from None
-
-
-def _respelled(name: str, text: str, message: Message) -> str:
-    kind = (message.structured or {}).get(name) or STRUCTURED.get(name)
-    match kind:
-        case "dictionary":
-            return serialize_dictionary(parse_dictionary(text))
-        case "list":
-            return serialize_list(parse_list(text))
-        case "item":
-            return serialize_member(parse_item(text))
-        case _:
-            raise FieldError("not known to be structured")

@@ -23,6 +23,8 @@ SIGNATURES_MOST: Final = 16
 """Most signatures read on one message. More than a chain of proxies makes are there to cost."""
 COMPONENTS_MOST: Final = 64
 """Most components one of them covers."""
+PARAMETERS_MOST: Final = 16
+"""Most of these that have parameters: to look for a part of a field is dear."""
 _TEXTS: Final = frozenset({"keyid", "nonce", "tag", "alg"})
 _TIMES: Final = frozenset({"created", "expires"})
 
@@ -89,7 +91,8 @@ def sign_message(
 
 def _members(name: str, values: Iterable[bytes]) -> dict[str, Member]:
     try:
-        return parse_dictionary(b", ".join(values).decode("latin-1"), most=SIGNATURES_MOST, unique=True)
+        text = b", ".join(values).decode("latin-1")
+        return parse_dictionary(text, most=SIGNATURES_MOST, most_inside=COMPONENTS_MOST, unique=True)
     except FieldError as error:
         raise SignatureRefused("invalid", f"{name} cannot be read: {error}") from None
 
@@ -99,8 +102,8 @@ def _received(label: str, described: Member, given: Member) -> ReceivedSignature
         raise SignatureRefused("invalid", f"the signature {label} is not a byte sequence")
     if not isinstance(described, InnerList):
         raise SignatureRefused("invalid", f"the input of {label} is not a list of components")
-    if len(described.items) > COMPONENTS_MOST:
-        raise SignatureRefused("invalid", f"{label} covers more than {COMPONENTS_MOST} components")
+    if sum(bool(item.parameters) for item in described.items) > PARAMETERS_MOST:
+        raise SignatureRefused("invalid", f"{label} covers more than {PARAMETERS_MOST} components with parameters")
     for name, value in described.parameters.items():
         right = type(value) is str if name in _TEXTS else type(value) is int if name in _TIMES else True
         if not right or isinstance(value, Date):

@@ -73,16 +73,19 @@ class FieldError(ValueError):
     """The text is not a structured field of that kind."""
 
 
-def parse_dictionary(text: str, *, most: int | None = None, unique: bool = False) -> dict[str, Member]:
+def parse_dictionary(
+    text: str, *, most: int | None = None, most_inside: int | None = None, unique: bool = False
+) -> dict[str, Member]:
     """The members of a dictionary, by key in order.
 
-    `most`: more members are refused as soon as they are met. `unique`: a key or parameter that comes twice is refused;
+    `most`: more members are refused as soon as they are met; so are more items of one list, or parameters of one thing,
+    than `most_inside` (else `most`). `unique`: a key or parameter that comes twice is refused;
     else the last one counts, as RFC 9651 has it. Errors: FieldError.
 
     >>> parse_dictionary('a=1, b;x, c=("y" z)')["c"].items[1].value
     'z'
     """
-    reader = _Reader(text, unique=unique)
+    reader = _Reader(text, most=most_inside or most, unique=unique)
     members: dict[str, Member] = {}
     reader.skip(_SPACES)
     while not reader.at_end:
@@ -98,28 +101,29 @@ def parse_dictionary(text: str, *, most: int | None = None, unique: bool = False
     return members
 
 
-def parse_list(text: str) -> list[Member]:
-    """The members of a list. Errors: FieldError.
+def parse_list(text: str, *, most: int | None = None) -> list[Member]:
+    """The members of a list; `most` as in a dictionary. Errors: FieldError.
 
     >>> [member.value for member in parse_list('1, ?0, :aGk=:')]
     [1, False, b'hi']
     """
-    reader = _Reader(text)
+    reader = _Reader(text, most=most)
     members: list[Member] = []
     reader.skip(_SPACES)
     while not reader.at_end:
         members.append(reader.member())
+        reader.require_few(len(members), "members")
         reader.separator()
     return members
 
 
-def parse_item(text: str) -> Item:
-    r"""One item. Errors: FieldError.
+def parse_item(text: str, *, most: int | None = None) -> Item:
+    r"""One item; `most`: more parameters are refused. Errors: FieldError.
 
     >>> parse_item('"a \\"b\\"";q=0.5').parameters
     {'q': Decimal('0.5')}
     """
-    reader = _Reader(text)
+    reader = _Reader(text, most=most)
     reader.skip(_SPACES)
     item = reader.item()
     reader.skip(_SPACES)
@@ -137,12 +141,12 @@ def _strings(inside: str) -> tuple[Item, ...]:
 class _Reader:
     """A place in a text. Every method takes what it names and moves on. Errors: FieldError."""
 
-    __slots__ = ("_position", "_text", "_unique")
+    __slots__ = ("_most", "_position", "_text", "_unique")
 
-    def __init__(self, text: str, *, unique: bool = False) -> None:
+    def __init__(self, text: str, *, most: int | None, unique: bool = False) -> None:
         if not text.isascii():
             raise FieldError("a structured field is ASCII")
-        self._text, self._unique, self._position = text, unique, 0
+        self._text, self._most, self._unique, self._position = text, most, unique, 0
 
     @property
     def at_end(self) -> bool:
@@ -150,6 +154,10 @@ class _Reader:
 
     def wrong(self, problem: str) -> FieldError:
         return FieldError(f"{problem} at byte {self._position}")
+
+    def require_few(self, count: int, what: str) -> None:
+        if self._most is not None and count > self._most:
+            raise FieldError(f"more than {self._most} {what}")
 
     def skip(self, what: re.Pattern[str]) -> None:
         match = what.match(self._text, self._position)
@@ -193,12 +201,14 @@ class _Reader:
             value = self._bare_item() if self.takes("=") else True
             found.pop(key, None)
             found[key] = value
+            self.require_few(len(found), "parameters")
         return found
 
     def _inner_list(self) -> InnerList:
         plain = _STRINGS.match(self._text, self._position)
         if plain is not None:
             self._position = plain.end()
+            self.require_few(plain[1].count(" ") + 1, "items of one list")
             return InnerList(_strings(plain[1]), self.parameters())
         self._position += 1
         items: list[Item] = []
@@ -207,6 +217,7 @@ class _Reader:
             if self.takes(")"):
                 return InnerList(tuple(items), self.parameters())
             items.append(self.item())
+            self.require_few(len(items), "items of one list")
             if not self._text.startswith((" ", ")"), self._position):
                 raise self.wrong("a space or a parenthesis is missing")
 

@@ -1,8 +1,8 @@
 """Proofs that may be used once: what was seen is remembered as long as it could be accepted again.
 
-A set that was emptied, by a restart, or that has forgotten, cannot say what came before: of anything that old it answers
-"unknown", and unknown is refused. So no proof is first twice, whatever the clock does and however late a proof is shown.
-It decides without I/O; the clock is handed in.
+A set that was emptied, by a restart, or that has forgotten, cannot say what came before: of anything that old it
+answers "unknown", and unknown is refused. So no proof is first twice, whatever the clock does and however late it is
+shown. It decides without I/O; the clock is handed in.
 """
 
 from collections.abc import Callable
