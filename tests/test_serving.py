@@ -3,13 +3,17 @@
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.controls.authenticate.partner import Partner
 
 from doorward.cli.init import init
+from doorward.controls.authenticate import credentials_data, sealed_name
 from doorward.errors import PolicyError
 from doorward.policy.loading import load_policy
 from doorward.policy.snapshot import Snapshot, policy_data
+from doorward.sealing import sealer_for
 from doorward.serving import Serving
 
 DOCUMENT = {"openapi": "3.1.0", "info": {"title": "Orders", "version": "1"}, "paths": {}}
@@ -23,17 +27,18 @@ class Published:
         with contextlib.redirect_stdout(None):
             init(openapi=directory / "openapi.json", upstream="http://127.0.0.1:9", directory=directory)
         self.policy = directory / "doorward.yaml"
-        self.upstream_key = directory / ".doorward" / "keys" / "upstream.json"
+        self.keys = directory / ".doorward" / "keys"
+        self.upstream_key = self.keys / "upstream.json"
         self.snapshot = directory / ".doorward" / "snapshot.json"
         self.publish(1)
 
-    def publish(self, number: int) -> None:
+    def publish(self, number: int, *signature_keys: dict[str, Any]) -> None:
         Snapshot(
             number=number,
             policy_file=str(self.policy),
             policy=policy_data(load_policy(self.policy)),
             description={**DOCUMENT, "x-number": number},
-            credentials={"issuers": {}, "api_keys": [], "revoked": []},
+            credentials=credentials_data(issuers={}, signature_keys=signature_keys),
         ).write(self.snapshot)
 
 
@@ -64,3 +69,38 @@ def test_a_worker_does_not_start_with_a_bad_key_file_and_says_which(published: P
     published.upstream_key.write_text("{}")
     with pytest.raises(PolicyError, match=r"upstream\.json"):
         Serving(published.snapshot)
+
+
+def sealed_keys(published: Published) -> tuple[list[dict[str, Any]], Path]:
+    """A public key and a sealed secret, and the file that opens the second."""
+    sealed = sealer_for(published.keys).seal(sealed_name("mac"), b"s" * 32)
+    public, secret, _ = Partner().records
+    return [public, secret | {"sealed": sealed}], published.keys / "sealing.key"
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_sealing_key_that_cannot_be_read_costs_only_what_it_sealed(published: Published, starts: bool) -> None:
+    running = Serving(published.snapshot)
+    (public, secret), file = sealed_keys(published)
+    file.chmod(0o640)
+    published.publish(1, public, secret)
+    serving = Serving(published.snapshot) if starts else running
+    serving.refresh()
+    assert set(serving.credentials.signature_keys) == {"ed"}
+    assert serving.credentials.unusable_keys == ("signature key mac cannot be used",)
+    published.publish(1, public | {"revoked": True}, secret)
+    serving.refresh()
+    assert serving.credentials.signature_keys["ed"].revoked
+    file.chmod(0o600)
+    serving.refresh()
+    assert set(serving.credentials.signature_keys) == {"ed", "mac"}
+
+
+def test_what_was_refused_is_tried_again_when_a_key_is_mended(published: Published) -> None:
+    serving = Serving(published.snapshot)
+    good = published.upstream_key.read_bytes()
+    published.upstream_key.write_text("{}")
+    published.publish(2)
+    assert not serving.refresh()
+    published.upstream_key.write_bytes(good)
+    assert serving.refresh()

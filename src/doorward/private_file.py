@@ -23,12 +23,17 @@ def read_private(path: Path) -> bytes | None:
 
 
 def made_once(path: Path, data: bytes) -> bytes:
-    """What the file holds from now on: `data`, unless somebody made it first. Errors: PolicyError, OSError."""
+    """What the file holds from now on: `data`, unless somebody made it first.
+
+    It belongs to whoever owns the directory: who serves must be able to read what root made.
+    Errors: PolicyError, OSError.
+    """
     # Written whole under another name first: a reader never sees half of it, and of two makers the first one wins.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _give_to_owner(descriptor, path.parent)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -40,3 +45,15 @@ def made_once(path: Path, data: bytes) -> bytes:
     if found is None:
         raise PolicyError(f"{path} vanished", key="state")
     return found
+
+
+def _give_to_owner(descriptor: int, directory: Path) -> None:
+    owner, made = directory.stat(), os.fstat(descriptor)
+    if owner.st_uid == made.st_uid:
+        return
+    try:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    except PermissionError as error:
+        raise PolicyError(
+            f"{directory} belongs to somebody else, who could not read a new key", key="state", hint="run as its owner"
+        ) from error

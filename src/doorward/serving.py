@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from doorward import answer_key, sealing
 from doorward.answer_key import load_answer_key
 from doorward.automata import keep_in
 from doorward.controls import inspect
@@ -22,6 +23,7 @@ from doorward.policy.snapshot import Snapshot
 from doorward.sealing import load_sealer
 
 _log: Final = structlog.get_logger()
+_KEY_FILES: Final = ("upstream.json", "record.key", sealing.KEY_NAME, answer_key.KEY_NAME)
 Stamp = tuple[int, int, int]
 
 
@@ -35,8 +37,8 @@ class Serving:
         """
         self._path = path
         keep_in(path.parent / "automata")
-        self._stamp = stamp(path)
         self._keys = path.parent / "keys"
+        self._stamps = self._all_stamps()
         self._snapshot = Snapshot.read(path)
         self.policy = self._snapshot.parsed_policy()
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
@@ -49,12 +51,12 @@ class Serving:
     def refresh(self) -> bool:
         """Whether a new policy came into force. New credentials take effect in place, without new plans.
 
-        A snapshot that cannot be used is logged, and everything stays as it was.
+        A snapshot that cannot be used is logged, and everything stays as it was: until it, or a key, is replaced.
         """
-        now = stamp(self._path)
-        if now == self._stamp:
+        now = self._all_stamps()
+        if now == self._stamps:
             return False
-        self._stamp = now
+        self._stamps = now
         try:
             snapshot = Snapshot.read(self._path)
             policy = snapshot.parsed_policy()
@@ -79,8 +81,16 @@ class Serving:
         if self.credentials.unusable_keys != before:
             self._warn_of_unusable_keys()
 
+    def _all_stamps(self) -> tuple[Stamp, ...]:
+        return tuple(stamp(path) for path in (self._path, *(self._keys / name for name in _KEY_FILES)))
+
     def _unseal(self) -> Callable[[str, str], bytes] | None:
-        sealer = load_sealer(self._keys)
+        """What opens sealed secrets. A key that cannot be read costs those who need it, and nobody else."""
+        try:
+            sealer = load_sealer(self._keys)
+        except PolicyError as error:
+            _log.error("sealed secrets cannot be opened", reason=str(error))
+            return None
         return None if sealer is None else sealer.open
 
     def _warn_of_unusable_keys(self) -> None:
@@ -106,9 +116,9 @@ class Serving:
 
 
 def stamp(path: Path) -> Stamp:
-    """What changes when a file is replaced: inode, size, time of change; zeros when there is none."""
+    """What changes when a file is replaced, or its mode: inode, size, time of change; zeros when there is none."""
     try:
         facts = path.stat()
     except OSError:
         return (0, 0, 0)
-    return (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return (facts.st_ino, facts.st_size, facts.st_ctime_ns)
