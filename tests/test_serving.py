@@ -56,6 +56,17 @@ def test_a_new_policy_comes_into_force(published: Published) -> None:
     assert serving.pipeline is not before
 
 
+def test_the_number_of_workers_is_the_one_that_was_started(published: Published) -> None:
+    serving = Serving(published.snapshot, workers=2)
+    for number in (1, 2):
+        published.publish(number)
+        serving.refresh()
+        assert serving.policy.workers == 2
+        assert serving.policy.counts_together
+    assert serving.counters.share == 0.5
+    assert Serving(published.snapshot).policy.workers == 1
+
+
 def test_a_key_file_gone_bad_leaves_the_pipeline_in_force(published: Published) -> None:
     serving = Serving(published.snapshot)
     before = serving.pipeline

@@ -30,17 +30,19 @@ Stamp = tuple[int, int, int]
 class Serving:
     """The policy, the pipeline and the credentials in force in this worker, read from the snapshot at `path`."""
 
-    def __init__(self, path: Path, limit_link: Link | None = None) -> None:
+    def __init__(self, path: Path, limit_link: Link | None = None, *, workers: int | None = None) -> None:
         """`limit_link` leads to the counts that several workers share.
+
+        `workers`: how many there are, whatever the policy says meanwhile; None: as many as it says.
 
         Errors: SnapshotRefused, PolicyError: without one good snapshot nothing can be served.
         """
-        self._path = path
+        self._path, self._workers = path, workers
         keep_in(path.parent / "automata")
         self._keys = path.parent / "keys"
         self._stamps = self._all_stamps()
         self._snapshot = Snapshot.read(path)
-        self.policy = self._snapshot.parsed_policy()
+        self.policy = self._parsed_policy(self._snapshot)
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
         self.credentials.nonces = Nonces(nonce_key((self._keys / "record.key").read_bytes(), os.uname().nodename))
         self._warn_of_unusable_keys()
@@ -59,7 +61,7 @@ class Serving:
         self._stamps = now
         try:
             snapshot = Snapshot.read(self._path)
-            policy = snapshot.parsed_policy()
+            policy = self._parsed_policy(snapshot)
             if snapshot.version == self._snapshot.version:
                 self._apply(snapshot)
                 self._snapshot = snapshot
@@ -72,6 +74,10 @@ class Serving:
         self._snapshot, self.policy, self.pipeline = snapshot, policy, pipeline
         _log.info("policy in force", version=snapshot.version, number=snapshot.number)
         return True
+
+    def _parsed_policy(self, snapshot: Snapshot) -> Policy:
+        policy = snapshot.parsed_policy()
+        return policy if self._workers is None else policy.run_by(self._workers)
 
     def _apply(self, snapshot: Snapshot) -> None:
         # The key may have been made since: with the first secret that was sealed.

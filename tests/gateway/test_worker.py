@@ -106,7 +106,8 @@ def started(tmp_path: Path, upstream: RecordingUpstream, **settings: Any) -> Ite
         running = Running(None, listener.getsockname()[1], state / "snapshot.json", policy)  # type: ignore[arg-type]
         running.publish(1)
         ours, theirs = os.pipe()
-        command = (*worker_command(running.snapshot, listener, None), "--slot", "0", "--status-fd", str(theirs))
+        added = ("--workers", "1", "--slot", "0", "--status-fd", str(theirs))
+        command = (*worker_command(running.snapshot, listener, None), *added)
         running.process = subprocess.Popen(command, pass_fds=(listener.fileno(), theirs))
         os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as status:
@@ -156,13 +157,8 @@ def test_a_worker_without_a_good_snapshot_does_not_start(tmp_path: Path) -> None
     (tmp_path / "snapshot.json").write_bytes(b"{}")
     ours, theirs = os.pipe()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        command = (
-            *worker_command(tmp_path / "snapshot.json", listener, None),
-            "--slot",
-            "0",
-            "--status-fd",
-            str(theirs),
-        )
+        added = ("--workers", "1", "--slot", "0", "--status-fd", str(theirs))
+        command = (*worker_command(tmp_path / "snapshot.json", listener, None), *added)
         process = subprocess.run(command, pass_fds=(listener.fileno(), theirs), capture_output=True, check=False)
     os.close(ours)
     os.close(theirs)

@@ -57,7 +57,8 @@ class Site:
         self.state = directory / ".doorward"
         make_state(self.state)
         (directory / "openapi.yaml").write_text(json.dumps(API))
-        policy = {
+        self.file = directory / "doorward.yaml"
+        self.policy: dict[str, Any] = {
             "api": "openapi.yaml",
             "upstream": f"http://127.0.0.1:{upstream.port}",
             "listen": "127.0.0.1:0",
@@ -76,7 +77,7 @@ class Site:
                 "hmac_signatures": [{"scheme": "hook", "clock_skew_s": 0}],
             },
         }
-        (directory / "doorward.yaml").write_text(json.dumps(policy))
+        self.file.write_text(json.dumps(self.policy))
         private, public = generate_ed25519()
         self.store = open_store(f"sqlite:///{self.state / 'store.db'}")
         grant = Grant(roles=["reader"], lifetime_s=3600)
@@ -87,7 +88,7 @@ class Site:
         sealer = sealer_for(self.state / "keys")
         hook, secret = add_shared_secret(self.store, sealer, "hook", hooks, now=time.time(), purpose="hmac")
         self.hook = WebhookSigner(key_id=hook.id, secret=secret)
-        self.process = GatewayProcess(directory / "doorward.yaml")
+        self.process = GatewayProcess(self.file)
 
     @property
     def target(self) -> Target:
@@ -176,7 +177,7 @@ def _holds(data: bytes, secret: bytes) -> bool:
 def test_without_the_control_process_signed_requests_are_refused_and_afterwards_none_passes_twice(site: Site) -> None:
     kept = site.raw()
     assert site.send(kept).status == 200
-    control = _control(site)
+    (control,) = _running(site, "control_process")
     os.kill(control.pid, signal.SIGSTOP)
     try:
         assert site.until(503).denial == "authenticate.unavailable"
@@ -185,11 +186,6 @@ def test_without_the_control_process_signed_requests_are_refused_and_afterwards_
     site.until(200)
     for _ in range(4):
         assert site.send(kept).status in {401, 503}
-
-
-def _control(site: Site) -> psutil.Process:
-    children = psutil.Process(site.process._process.pid).children(recursive=True)
-    return next(child for child in children if "doorward.gateway.control_process" in child.cmdline())
 
 
 def test_a_revoked_key_is_void_at_every_worker(site: Site) -> None:
@@ -202,3 +198,53 @@ def test_a_revoked_key_is_void_at_every_worker(site: Site) -> None:
     refused = 0
     while refused < 20:
         refused = refused + 1 if site.send(site.raw(signer)).denial == "authenticate.signature_invalid" else 0
+
+
+@pytest.fixture
+def fewer_workers(site: Site) -> None:
+    """The policy read again, after somebody wrote another number of workers into it."""
+    before = site.process.log.count("policy reloaded")
+    site.file.write_text(json.dumps({**site.policy, "workers": 1}))
+    os.kill(site.process._process.pid, signal.SIGHUP)
+    while site.process.log.count("policy reloaded") == before:
+        pass
+
+
+@pytest.mark.usefixtures("fewer_workers")
+def test_after_a_reload_with_another_number_of_workers_a_new_worker_still_asks_what_its_sibling_saw(site: Site) -> None:
+    sibling, victim = (each.pid for each in _running(site, "worker"))
+    os.kill(victim, signal.SIGKILL)
+    while psutil.pid_exists(victim) or len(_running(site, "worker")) < 2:
+        pass
+    kept = site.raw()
+    (new,) = (each.pid for each in _running(site, "worker") if each.pid != sibling)
+    assert _asked(site, kept, new).status == 200
+    assert _asked(site, kept, sibling).denial == "authenticate.signature_replayed"
+
+
+@pytest.mark.usefixtures("fewer_workers")
+def test_after_a_reload_with_another_number_of_workers_a_new_control_process_still_remembers_for_all(
+    site: Site,
+) -> None:
+    (control,) = _running(site, "control_process")
+    control.kill()
+    assert site.until(503).denial == "authenticate.unavailable"
+    for worker in [each.pid for each in _running(site, "worker")]:
+        while _asked(site, site.raw(), worker).status != 200:
+            pass
+
+
+def _asked(site: Site, raw: bytes, worker: int) -> Answer:
+    """The answer of the worker with that process id: connections are made until it got hold of one."""
+    while True:
+        with Connection(site.target) as connection:
+            ours = connection._socket.getsockname()[1]
+            theirs = psutil.Process(worker).net_connections("tcp")
+            if any(each.status == psutil.CONN_ESTABLISHED and each.raddr.port == ours for each in theirs):
+                connection.send(raw)
+                return connection.receive()
+
+
+def _running(site: Site, module: str) -> list[psutil.Process]:
+    children = psutil.Process(site.process._process.pid).children(recursive=True)
+    return [child for child in children if f"doorward.gateway.{module}" in child.cmdline()]

@@ -67,8 +67,8 @@ class ControlProcess:
     Errors: PolicyError when nothing can be started from: no good policy, and no good snapshot of an earlier run.
     """
 
-    def __init__(self, policy_file: Path, state: Path) -> None:
-        """`policy_file` and `state` are absolute."""
+    def __init__(self, policy_file: Path, state: Path, workers: int) -> None:
+        """`policy_file` and `state` are absolute; `workers` is how many there are."""
         self._policy_file, self._state = policy_file, state
         path = state / SNAPSHOT_NAME
         last = last_published(path)
@@ -80,7 +80,7 @@ class ControlProcess:
                 raise
             log_policy_error(error, "policy refused, going on with the one in force")
             checked = last[0]
-        self._publisher = Publisher(path, policy_file, checked, last[1] if last else None)
+        self._publisher = Publisher(path, policy_file, checked.run_by(workers), last[1] if last else None)
         try:
             self._issuer_keys = load_private_keys(state / "keys" / "issuer.json")
             self._identity_secret = load_or_make_secret(state / "keys" / KEY_FILE)
@@ -337,6 +337,7 @@ def main() -> None:
     parser.add_argument("--policy", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--issuer-fd", type=int, required=True)
+    parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     arguments = parser.parse_args()
     logs.configure("control")
@@ -349,7 +350,7 @@ def main() -> None:
 
 async def _run(arguments: argparse.Namespace) -> None:
     listener = socket.socket(fileno=arguments.issuer_fd)
-    await ControlProcess(arguments.policy, arguments.state).run(listener, arguments.status_fd)
+    await ControlProcess(arguments.policy, arguments.state, arguments.workers).run(listener, arguments.status_fd)
 
 
 if __name__ == "__main__":

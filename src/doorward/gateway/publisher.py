@@ -48,6 +48,10 @@ class Checked:
     policy: Policy
     description: ApiDescription
 
+    def run_by(self, workers: int) -> "Checked":
+        """The same with the number of workers that there really are."""
+        return Checked(self.policy.run_by(workers), self.description)
+
 
 def load_checked(policy_file: Path) -> Checked:
     """The policy of a file and its API description, after everything a worker will do with them was tried.
@@ -101,7 +105,7 @@ class Publisher:
         for name in NEEDS_RESTART:
             if getattr(checked.policy, name) != getattr(self.checked.policy, name):
                 _log.warning("this change takes effect at the next start", key=name, file=str(self._policy_file))
-        self.checked = checked
+        self.checked = checked.run_by(self.checked.policy.workers)
 
     def publish(self, credentials: Mapping[str, Any], issuer_keys_at: Mapping[str, int]) -> Snapshot | None:
         """The snapshot written, or None when nothing changed. Errors: OSError, PolicyError."""

@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to start. Commands are argument lists to which the supervisor adds `--status-fd FD`."""
+    """What to start. Commands are argument lists to which the supervisor adds `--workers COUNT --status-fd FD`."""
 
     control: tuple[str, ...]
     worker: tuple[str, ...]
@@ -55,9 +55,11 @@ class Supervisor:
         self._plan = plan
         self._serving = serving
         self._stopping = asyncio.Event()
-        self._control = _Child("control", plan.control, plan.control_sockets)
+        # How many there are they learn from us, who started them: a policy read later may say another number.
+        count = ("--workers", str(plan.worker_count))
+        self._control = _Child("control", (*plan.control, *count), plan.control_sockets)
         self._workers = [
-            _Child(f"worker-{slot}", (*plan.worker, "--slot", str(slot)), plan.worker_sockets)
+            _Child(f"worker-{slot}", (*plan.worker, *count, "--slot", str(slot)), plan.worker_sockets)
             for slot in range(plan.worker_count)
         ]
 
@@ -288,7 +290,7 @@ def python_module(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def worker_command(snapshot: Path, listener: socket.socket, plain: socket.socket | None) -> tuple[str, ...]:
-    """The command line of a worker, but for slot and status."""
+    """The command line of a worker, but for what the supervisor adds."""
     command = python_module(
         "doorward.gateway.worker", "--snapshot", str(snapshot), "--listen-fd", str(listener.fileno())
     )

@@ -1,7 +1,8 @@
 """One worker process: serves from the snapshot, follows its changes, drains on SIGTERM.
 
 Started by the supervisor as `python -m doorward.gateway.worker --snapshot FILE --listen-fd FD [--plain-fd FD]
---slot N --status-fd FD`. It reads no policy file and asks nobody: with the control process down it serves on.
+--workers COUNT --slot N --status-fd FD`. It reads no policy file and asks nobody: with the control process down it
+serves on.
 """
 
 import argparse
@@ -48,13 +49,16 @@ _log = structlog.get_logger()
 class Worker:
     """The pieces of one worker, put together from its snapshot."""
 
-    def __init__(self, snapshot: Path, slot: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Errors: SnapshotRefused, PolicyError, OSError (the trail is in use or cannot be read)."""
+    def __init__(self, snapshot: Path, workers: int, slot: int, loop: asyncio.AbstractEventLoop) -> None:
+        """`workers`: how many there are, this one included.
+
+        Errors: SnapshotRefused, PolicyError, OSError (the trail is in use or cannot be read).
+        """
         self._loop = loop
         self._link = LimitLink(snapshot.parent / SOCKET_NAME, loop)
         self._replays = ReplayLink(snapshot.parent / REPLAY_SOCKET_NAME, loop)
         alone = OwnReplays(born_at=time.time())
-        self._serving = Serving(snapshot, self._link)
+        self._serving = Serving(snapshot, self._link, workers=workers)
         policy = self._serving.policy
         if policy.workers > 1:
             self._replays.start()
@@ -184,6 +188,7 @@ def main() -> None:
     parser.add_argument("--snapshot", type=Path, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--plain-fd", type=int)
+    parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     arguments = parser.parse_args()
@@ -199,7 +204,7 @@ def main() -> None:
 async def _run(arguments: argparse.Namespace) -> None:
     listener = socket.socket(fileno=arguments.listen_fd)
     plain = None if arguments.plain_fd is None else socket.socket(fileno=arguments.plain_fd)
-    worker = Worker(arguments.snapshot, arguments.slot, asyncio.get_running_loop())
+    worker = Worker(arguments.snapshot, arguments.workers, arguments.slot, asyncio.get_running_loop())
     await worker.run(listener, plain, arguments.status_fd)
 
 

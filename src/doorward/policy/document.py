@@ -297,6 +297,10 @@ class Policy(BaseModel):
         found = shared.model_copy(update={"ca_file": str(_beside_the_policy(Path(shared.ca_file), info))})
         return policy.model_copy(update={"shared": found})
 
+    def run_by(self, workers: int) -> Self:
+        """The policy with the number of workers that there really are: it is read once, when the gateway starts."""
+        return self if workers == self.workers else self.model_copy(update={"workers": workers})
+
     @property
     def counts_together(self) -> bool:
         """Whether a worker's own counts are not all there is."""
