@@ -1,4 +1,4 @@
-"""Header names that more than one part must agree on. A leaf: constants only, all in lower case."""
+"""Header names that more than one part must agree on. A leaf; all in lower case."""
 
 from typing import Final
 
@@ -70,3 +70,12 @@ RANGE_PARTS: Final = 16
 
 NEVER_FORWARDED: Final = HOP_BY_HOP | FORWARDING | METHOD_OVERRIDE | IDENTITY | {b"expect"}
 """Request fields that never reach the upstream as the client sent them."""
+
+
+def named_by_connection(values: list[bytes]) -> frozenset[bytes]:
+    """Lower-case names that `Connection` declares to be hop by hop (RFC 9110 section 7.6.1).
+
+    >>> sorted(named_by_connection([b"close, X-User", b"x-real-ip"]))
+    [b'close', b'x-real-ip', b'x-user']
+    """
+    return frozenset(part.strip(b" \t").lower() for value in values for part in value.split(b","))

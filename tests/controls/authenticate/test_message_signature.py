@@ -148,6 +148,36 @@ def test_the_policy_may_demand_more(partner: Partner) -> None:
 
 
 @pytest.mark.parametrize(
+    ("added", "code"),
+    [
+        (("Connection", "x-other"), ""),
+        (("Connection", "close, X-Order"), "signature_invalid"),
+        (("Connection", "content-digest"), ""),
+        (("X_Order", "8"), "signature_invalid"),
+        (("X-Order-", "8"), ""),
+    ],
+)
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_covered_field_is_neither_removed_nor_shadowed_by_another(
+    partner: Partner, added: tuple[str, str], code: str, is_listed: bool
+) -> None:
+    components = ("@method", "@authority", "@path", "@query", "x-order")
+    if is_listed:
+        partner.policy = policy_of(components=components)
+    signing = Signing(components=components, after=lambda ask: ask.with_header(*added))
+    assert partner.code(partner.signed(signing, Ask(target="/x", headers=(("X-Order", "7"),)))) == code
+
+
+def test_a_field_that_the_policy_names_comes_once(partner: Partner) -> None:
+    twice = Ask(target="/x", headers=(("X-Order", "7"), ("X-Order", "8")))
+    signing = Signing(components=(*Signing().components, "x-order"))
+    assert partner.code(partner.signed(signing, twice)) == ""
+    partner.policy = policy_of(components=signing.components)
+    assert partner.code(partner.signed(signing, twice)) == "signature_invalid"
+    assert partner.code(partner.signed(signing, Ask(target="/x", headers=(("X-Order", "7, 8"),)))) == ""
+
+
+@pytest.mark.parametrize(
     ("signing", "code"),
     [
         (Signing(created_ago_s=60), ""),

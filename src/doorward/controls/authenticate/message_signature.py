@@ -11,7 +11,7 @@ from doorward.controls.authenticate.challenge import signature_refusal
 from doorward.controls.authenticate.credentials import Credentials, SignatureKey
 from doorward.controls.authenticate.policy import AuthenticatePolicy, MessageSignaturePolicy
 from doorward.denial import Denied
-from doorward.exchange import Caller, Check, Exchange, Request, SingleUse
+from doorward.exchange import Caller, Check, Exchange, Headers, Request, SingleUse
 from doorward.signatures import (
     Message,
     ReceivedSignature,
@@ -21,6 +21,7 @@ from doorward.signatures import (
     verify_message,
 )
 from doorward.signatures.components import Component, component
+from doorward.wire import named_by_connection
 
 NONCE_CHARACTERS: Final = 256
 """Longest nonce accepted."""
@@ -38,12 +39,13 @@ _WHOLE: Final = frozenset({"sf", "bs"})
 class MessageSignatureMechanism:
     """Finds and proves the signature of a request."""
 
-    __slots__ = ("_accepted", "_credentials", "_policy", "_realm", "_required")
+    __slots__ = ("_accepted", "_credentials", "_fields", "_policy", "_realm", "_required")
 
     def __init__(self, policy: AuthenticatePolicy, credentials: Credentials) -> None:
         self._policy = policy.message_signature
         self._credentials, self._realm = credentials, policy.realm
         self._required = tuple(component(text) for text in self._policy.components)
+        self._fields = _field_names(self._required)
         self._accepted = accept_signature(self._policy)
 
     def __call__(self, exchange: Exchange) -> Caller | None:
@@ -67,6 +69,7 @@ class MessageSignatureMechanism:
         if key is None or key.verifying is None:
             raise SignatureRefused("invalid", f"no such key: {received.text('keyid')[:64]!r}")
         self._require_coverage(received, request)
+        self._require_one_reading(received, request.headers)
         created = self._require_fresh(received, exchange.now)
         message = Message(
             method=request.method,
@@ -99,6 +102,21 @@ class MessageSignatureMechanism:
             raise SignatureRefused("uncovered", "it does not cover the content-digest of the body")
         if not 0 < len(received.text("nonce")) <= NONCE_CHARACTERS:
             raise SignatureRefused("uncovered", "it has no nonce, or a very long one")
+
+    def _require_one_reading(self, received: ReceivedSignature, headers: Headers) -> None:
+        """Nothing, when the upstream will read the covered fields as the signer wrote them.
+
+        Somebody on the way can add a field without touching the signature: one that has a covered one removed
+        (`Connection`), one that CGI and its heirs take for it, or the same field in two lines, which are signed as one.
+        """
+        names = _field_names(received.components)
+        if not names.isdisjoint(named_by_connection(headers.all(b"connection"))):
+            raise SignatureRefused("invalid", "Connection has a covered field removed")
+        plain = {_plain(name) for name in names}
+        if any(name not in names and _plain(name) in plain for name in headers.names):
+            raise SignatureRefused("invalid", "another field passes for a covered one")
+        if headers.has_repeats and any(len(headers.all(name)) > 1 for name in self._fields):
+            raise SignatureRefused("invalid", "a field that the policy names comes twice")
 
     def _require_fresh(self, received: ReceivedSignature, now: float) -> int:
         created, expires = received.time("created"), received.time("expires")
@@ -165,3 +183,12 @@ def _is_covered(wanted: Component, covered: tuple[Component, ...]) -> bool:
 
 def _is_whole(each: Component) -> bool:
     return all(name in _WHOLE for name, _ in each.parameters)
+
+
+def _field_names(components: tuple[Component, ...]) -> frozenset[bytes]:
+    return frozenset(each.name.encode("ascii") for each in components if not each.name.startswith("@"))
+
+
+def _plain(name: bytes) -> bytes:
+    """One spelling for all names that CGI, WSGI and PHP cannot tell apart."""
+    return name.replace(b"_", b"-")

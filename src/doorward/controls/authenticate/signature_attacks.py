@@ -51,6 +51,16 @@ def _authorized(ask: Ask) -> Ask:
     return ask.with_header("Authorization", "Bearer of-somebody-else")
 
 
+def _with_tenant(after: Callable[[Ask], Ask]) -> Callable[[Samples], Ask | None]:
+    """A request whose tenant is signed too, and what becomes of it on its way."""
+
+    def send(samples: Samples) -> Ask | None:
+        ask = samples.signed(Signing(components=(*_USUAL, "x-tenant"), after=after), has_body=False)
+        return None if ask is None else ask.with_header("X-Tenant", "a-1")
+
+    return send
+
+
 def _method_changed(samples: Samples) -> Ask | None:
     """Signed as a DELETE, sent as what the operation is."""
     plain = samples.signed(_WELL, has_body=False)
@@ -146,6 +156,22 @@ ATTACKS: Final[tuple[Attack, ...]] = (
             _signed(Signing(components=tuple(each for each in _USUAL if each != name))),
         )
         for name in _USUAL
+    ),
+    _attack(
+        "signature_field_removed",
+        "have a signed field removed behind the gateway, by Connection",
+        "invalid",
+        "RFC 9110 section 7.6.1",
+        _with_tenant(lambda ask: ask.with_header("Connection", "x-tenant")),
+        _with_tenant(lambda ask: ask.with_header("Connection", "keep-alive")),
+    ),
+    _attack(
+        "signature_field_shadowed",
+        "send a second field that the application takes for the signed one",
+        "invalid",
+        "CVE-2026-39858",
+        _with_tenant(lambda ask: ask.with_header("X_Tenant", "a-2")),
+        _with_tenant(lambda ask: ask.with_header("X-Tenants", "a-2")),
     ),
     _attack(
         "signature_without_body",

@@ -62,12 +62,3 @@ def judged_names(operation: Operation) -> frozenset[bytes]:
     """Names of fields that controls decide on: a client's `Connection` must not make them disappear afterwards."""
     declared = {entry.name.lower().encode("utf-8") for entry in operation.parameters if entry.location == "header"}
     return frozenset(declared | {b"content-encoding", b"content-type", b"cookie"})
-
-
-def named_by_connection(values: list[bytes]) -> frozenset[bytes]:
-    """Lower-case names that `Connection` declares to be hop by hop (RFC 9110 section 7.6.1).
-
-    >>> sorted(named_by_connection([b"close, X-User", b"x-real-ip"]))
-    [b'close', b'x-real-ip', b'x-user']
-    """
-    return frozenset(part.strip(b" \t").lower() for value in values for part in value.split(b","))

@@ -6,14 +6,14 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from doorward.controls.forward.fields import Fields, credential_names, judged_names, named_by_connection
+from doorward.controls.forward.fields import Fields, credential_names, judged_names
 from doorward.controls.forward.identity import IdentitySigner
 from doorward.controls.forward.policy import ForwardPolicy
 from doorward.controls.forward.upstream import parse_upstream
 from doorward.errors import Fault
 from doorward.exchange import Exchange, Headers
 from doorward.operation import Operation
-from doorward.wire import RANGE_PARTS
+from doorward.wire import RANGE_PARTS, named_by_connection
 
 _KEPT_OPERATIONS: Final = 32
 """Operations for which the lines made of one client's fields are remembered."""
