@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,22 @@ def test_a_header_of_a_mebibyte_is_refused_without_work_on_its_rest() -> None:
     huge = b"sig=(" + b'"x" ' * (1 << 18) + b")"
     with pytest.raises(SignatureRefused, match="64"):
         received_signatures(Headers([(b"signature-input", huge), (b"signature", b"sig=:AA==:")]))
+
+
+def test_what_a_worker_keeps_of_requests_that_prove_nothing_is_little() -> None:
+    def read(number: int) -> None:
+        names = " ".join(f'"{number}-{place}-{"x" * 200}"' for place in range(60))
+        received_signatures(Headers([(b"signature-input", f"sig=({names})".encode()), (b"signature", b"sig=:AA==:")]))
+
+    read(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 20):
+            read(number)
+        kept_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 20_000
 
 
 def test_a_digest_fits_its_body_alone() -> None:

@@ -30,6 +30,8 @@ _DERIVED: Final = frozenset(
 _PORTS: Final = {"http": ":80", "https": ":443"}
 _NO_PARAMETERS: Final[Mapping[str, BareItem]] = {}
 _PLAIN_MOST: Final = 256
+_KEPT_CHARACTERS: Final = 64
+"""Longest of these names that is remembered: whoever sends it has proved nothing yet."""
 _QUERY_PARAMETERS: Final = 256
 """Most parameters of a query that is looked through for names."""
 _MEMBERS: Final = 64
@@ -116,7 +118,9 @@ def component_from_item(item: Item) -> Component:
     name = item.value
     if type(name) is not str:
         raise SignatureRefused("invalid", "a component is not named by a string")
-    return _component(name, tuple(item.parameters.items())) if item.parameters else _plain(name)
+    if item.parameters or len(name) > _KEPT_CHARACTERS:
+        return _component(name, tuple(item.parameters.items()))
+    return _plain(name)
 
 
 @lru_cache(_PLAIN_MOST)

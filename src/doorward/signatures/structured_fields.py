@@ -24,6 +24,8 @@ _DISPLAY: Final = re.compile(r'%"((?:[ !#$&-~]++|%[0-9a-f]{2})*+)"')
 _STRINGS: Final = re.compile(r'\(("[!#-\[\]-~]++"(?: "[!#-\[\]-~]++")*+)\)')
 """A list of strings without spaces, escapes and parameters: what nearly every signature covers."""
 _LISTS_MOST: Final = 256
+_KEPT_CHARACTERS: Final = 512
+"""Longest of these lists that is remembered: whoever sends it has proved nothing yet."""
 _SPACES: Final = re.compile(r" *+")
 _BLANKS: Final = re.compile(r"[ \t]*+")
 
@@ -132,10 +134,16 @@ def parse_item(text: str, *, most: int | None = None) -> Item:
     return item
 
 
-@lru_cache(_LISTS_MOST)
 def _strings(inside: str) -> tuple[Item, ...]:
     """The items of a list of plain strings. Clients sign the same components again and again."""
+    return _kept_strings(inside) if len(inside) <= _KEPT_CHARACTERS else _new_strings(inside)
+
+
+def _new_strings(inside: str) -> tuple[Item, ...]:
     return tuple(Item(value) for value in inside[1:-1].split('" "'))
+
+
+_kept_strings: Final = lru_cache(_LISTS_MOST)(_new_strings)
 
 
 class _Reader:
