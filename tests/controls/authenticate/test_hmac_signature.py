@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.controls.authenticate.partner import NOW, SEALER, SECRET, Partner
+from tests.controls.authenticate.partner import NOW, SEALER, SECRET, Partner, scheme
 
 from doorward.attack.case import Ask, Signing
-from doorward.controls.authenticate import AuthenticatePolicy, sealed_name
+from doorward.controls.authenticate import AuthenticatePolicy, OwnReplays, sealed_name
 from doorward.controls.authenticate.policy import HmacSignaturePolicy
 from doorward.denial import Denied
 
@@ -165,6 +165,22 @@ def test_a_replay_whose_body_ends_after_the_first_was_forgotten_is_refused(partn
         partner.now = NOW + late_s
         assert partner.code(partner.hooked()) == "", "others come and go meanwhile"
         assert partner.code(same, now=NOW + 58, body_took_s=late_s - 58) == "signature_expired"
+
+
+def test_a_signature_that_one_scheme_took_is_taken_by_no_other(partner: Partner) -> None:
+    settings: dict[str, Any] = {"form": "slack", "caller": "partner"}
+    short = HmacSignaturePolicy(scheme="short", clock_skew_s=0, **settings)
+    long = HmacSignaturePolicy(scheme="long", max_age_s=300, clock_skew_s=60, **settings)
+    partner.policy = AuthenticatePolicy(hmac_signatures=(short, long))
+    partner.security = ({scheme("hmac", "short"): ()},)
+    assert partner.code(slack(int(NOW))) == ""
+    partner.security = ({scheme("hmac", "long"): ()},)
+    for later_s in (5, 75, 200):
+        assert partner.code(slack(int(NOW) + later_s), now=NOW + later_s) == ""
+        assert partner.code(slack(int(NOW)), now=NOW + later_s) == "signature_replayed"
+    partner.security = ({scheme("hmac", "short"): ()},)
+    partner.credentials.replays = OwnReplays(born_at=NOW - 50)
+    assert partner.code(slack(int(NOW))) == "unavailable", "the other scheme may have taken it 60 s ahead of its time"
 
 
 def test_five_minutes_is_the_most_a_policy_may_allow(partner: Partner) -> None:

@@ -267,6 +267,18 @@ def test_the_tag_tells_which_signature_is_meant(partner: Partner) -> None:
     assert partner.code(partner.signed(proxy)) == ""
 
 
+def test_a_policy_that_takes_older_signatures_takes_none_that_was_used_before_it(partner: Partner) -> None:
+    ask = partner.signed()
+    assert ask.finish is not None
+    same = ask.finish(ask, "api.example")
+    assert partner.code(same) == ""
+    partner.now = NOW + 80
+    assert partner.code(partner.signed()) == ""
+    partner.policy = policy_of(max_age_s=300)
+    assert partner.code(same) == "unavailable"
+    assert partner.code(partner.signed()) == ""
+
+
 def test_where_nobody_remembers_proofs_none_is_accepted(partner: Partner) -> None:
     partner.credentials.replays = NoReplays()
     assert partner.code(partner.signed()) == "unavailable"

@@ -21,10 +21,11 @@ _NOBODYS: Final[MacKey] = mac_key(bytes(32), "hmac-sha256")
 class HmacSignatureMechanism:
     """Finds and proves the HMAC of a request whose body is complete."""
 
-    __slots__ = ("_credentials", "_policy", "_realm")
+    __slots__ = ("_credentials", "_policy", "_realm", "_span_s")
 
     def __init__(self, scheme: str, policy: AuthenticatePolicy, credentials: Credentials) -> None:
         self._policy: HmacSignaturePolicy = policy.hmac_of(scheme)
+        self._span_s = policy.hmac_span_s
         self._credentials, self._realm = credentials, policy.realm
 
     def __call__(self, exchange: Exchange) -> Caller | None:
@@ -56,11 +57,12 @@ class HmacSignatureMechanism:
         problem = key.refused(exchange)
         if problem:
             raise SignatureRefused("invalid", problem)
+        ahead_s, behind_s = self._span_s
         exchange.single_use.append(
             SingleUse(
                 proof=hashlib.blake2b(key.caller.credential_id.encode("utf-8") + b"\0" + mac, digest_size=16).digest(),
-                usable_from=received.time - self._policy.clock_skew_s,
-                until=received.time + self._policy.max_age_s,
+                usable_from=received.time - ahead_s,
+                until=received.time + behind_s,
                 refusal=self._refusal("replayed", f"key {key.caller.credential_id}: this signature was used before"),
             )
         )

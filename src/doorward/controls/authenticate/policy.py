@@ -176,6 +176,12 @@ class AuthenticatePolicy(BaseModel):
         found = [each for each in self.hmac_signatures if each.scheme == scheme]
         return found[0] if found else HmacSignaturePolicy(scheme=scheme)
 
+    @property
+    def hmac_span_s(self) -> tuple[int, int]:
+        """How far ahead of our clock, and how old, the most patient scheme takes an HMAC: it may come to several."""
+        schemes = (*self.hmac_signatures, HmacSignaturePolicy(scheme="any other"))
+        return max(each.clock_skew_s for each in schemes), max(each.max_age_s for each in schemes)
+
 
 def local_issuer(url: str) -> IssuerPolicy:
     """The policy of Doorward's own identity provider at `url`: what `issuers: [local]` stands for."""
