@@ -165,7 +165,8 @@ def test_a_service_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch:
     asyncio.run(main())
 
 
-def test_an_answer_whose_exchange_is_over_is_not_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_an_answer_whose_exchange_is_over_is_not_kept(tmp_path: Path, ends: str) -> None:
     async def steps(bench: Bench) -> None:
         link, exchange = bench.links[0], bench.exchange()
         proof = SingleUse(proof=b"a", usable_from=1_001.0, until=1_061.0, refusal=REFUSAL)
@@ -173,11 +174,13 @@ def test_an_answer_whose_exchange_is_over_is_not_kept(tmp_path: Path) -> None:
             link.claim(exchange, proof)
         answered = asyncio.Event()
         pending.value.ask(answered.set)
-        await answered.wait()
-        assert len(link._answers) == 1
+        if ends == "after":
+            await answered.wait()
+            assert len(link._of_exchanges) == 1
         for end in exchange.on_end:
             end()
-        assert link._answers == {}
+        await answered.wait()
+        assert link._of_exchanges == {}
 
     run(tmp_path, steps)
 

@@ -29,10 +29,12 @@ CONNECT_S: Final = 0.25
 class _Asked:
     """One proof under way."""
 
-    __slots__ = ("exchange", "known", "proof")
+    __slots__ = ("known", "proof", "sight")
 
-    def __init__(self, exchange: Exchange, proof: SingleUse, known: Callable[[], None]) -> None:
-        self.exchange, self.proof, self.known = exchange, proof, known
+    def __init__(self, proof: SingleUse, known: Callable[[], None]) -> None:
+        self.proof, self.known = proof, known
+        self.sight: Sight | None = None
+        """The answer, once it is there."""
 
 
 class ReplayLink:
@@ -44,7 +46,8 @@ class ReplayLink:
         self._batches = Batches()
         self._asked: list[_Asked] = []
         self._under_way: deque[list[_Asked]] = deque()
-        self._answers: dict[tuple[str, bytes], Sight] = {}
+        self._of_exchanges: dict[tuple[str, bytes], _Asked] = {}
+        """Asked for exchanges that are not over, by their ids and the proofs."""
         self._timer: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -65,9 +68,11 @@ class ReplayLink:
 
     def claim(self, exchange: Exchange, proof: SingleUse) -> Sight:
         """As `Replays`."""
-        answer = self._answers.pop((exchange.id, proof.proof), None)
-        if answer is not None:
-            return answer
+        key = exchange.id, proof.proof
+        asked = self._of_exchanges.get(key)
+        if asked is not None and asked.sight is not None:
+            del self._of_exchanges[key]
+            return asked.sight
         if self._transport is None:
             return "unknown"
         raise Pending(partial(self._ask, exchange, proof))
@@ -75,7 +80,15 @@ class ReplayLink:
     def _ask(self, exchange: Exchange, proof: SingleUse, known: Callable[[], None]) -> None:
         if not self._asked:
             self._loop.call_soon(self._flush)
-        self._asked.append(_Asked(exchange, proof, known))
+        asked = _Asked(proof, known)
+        self._asked.append(asked)
+        key = exchange.id, proof.proof
+        self._of_exchanges[key] = asked
+        # Here and not with the answer: the exchange may end before that comes.
+        exchange.on_end.append(partial(self._forget, key))
+
+    def _forget(self, key: tuple[str, bytes]) -> None:
+        self._of_exchanges.pop(key, None)
 
     def _flush(self) -> None:
         asked, self._asked = self._asked, []
@@ -102,14 +115,8 @@ class ReplayLink:
 
     def _settle(self, asked: list[_Asked], words: list[Sight]) -> None:
         for each, word in zip(asked, words, strict=True):
-            key = each.exchange.id, each.proof.proof
-            self._answers[key] = word
-            # The exchange may end before it asks again.
-            each.exchange.on_end.append(partial(self._forget, key))
+            each.sight = word
             each.known()
-
-    def _forget(self, key: tuple[str, bytes]) -> None:
-        self._answers.pop(key, None)
 
     # -- the connection -------------------------------------------------------------------------------------------
 
