@@ -190,6 +190,14 @@ def test_five_minutes_is_the_most_a_policy_may_allow(partner: Partner) -> None:
         policy_of(max_age_s=301)
 
 
+def test_a_signature_that_fits_two_alternatives_is_used_once(partner: Partner) -> None:
+    partner.security = ({scheme("hmac", "one"): ()}, {scheme("hmac", "other"): ()})
+    ask = partner.hooked()
+    assert ask.finish is not None
+    same = ask.finish(ask, "")
+    assert [partner.code(same), partner.code(same)] == ["", "signature_replayed"]
+
+
 def test_a_scheme_may_be_one_callers_own(partner: Partner) -> None:
     partner.policy = policy_of(caller="partner")
     assert partner.code(partner.hooked()) == ""

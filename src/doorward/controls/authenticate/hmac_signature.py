@@ -9,6 +9,7 @@ from typing import Final
 from doorward.controls.authenticate.challenge import signature_refusal
 from doorward.controls.authenticate.credentials import Credentials, SignatureKey
 from doorward.controls.authenticate.policy import AuthenticatePolicy, HmacSignaturePolicy
+from doorward.controls.authenticate.replay import use_once
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, SingleUse
 from doorward.signatures import SignatureRefused
@@ -58,13 +59,14 @@ class HmacSignatureMechanism:
         if problem:
             raise SignatureRefused("invalid", problem)
         ahead_s, behind_s = self._span_s
-        exchange.single_use.append(
+        use_once(
+            exchange,
             SingleUse(
                 proof=hashlib.blake2b(key.caller.credential_id.encode("utf-8") + b"\0" + mac, digest_size=16).digest(),
                 usable_from=received.time - ahead_s,
                 until=received.time + behind_s,
                 refusal=self._refusal("replayed", f"key {key.caller.credential_id}: this signature was used before"),
-            )
+            ),
         )
         return key.caller
 

@@ -10,6 +10,7 @@ from typing import Final
 from doorward.controls.authenticate.challenge import signature_refusal
 from doorward.controls.authenticate.credentials import Credentials, SignatureKey
 from doorward.controls.authenticate.policy import AuthenticatePolicy, MessageSignaturePolicy
+from doorward.controls.authenticate.replay import use_once
 from doorward.denial import Denied
 from doorward.exchange import Caller, Check, Exchange, Headers, Request, SingleUse
 from doorward.signatures import (
@@ -134,13 +135,14 @@ class MessageSignatureMechanism:
         if problem:
             raise SignatureRefused("invalid", problem)
         text = f"{key.caller.credential_id}\0{received.text('nonce')}"
-        exchange.single_use.append(
+        use_once(
+            exchange,
             SingleUse(
                 proof=hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest(),
                 usable_from=created - self._policy.clock_skew_s,
                 until=created + self._policy.max_age_s,
                 refusal=self._refusal("replayed", f"key {key.caller.credential_id} used this nonce before"),
-            )
+            ),
         )
 
     def _refusal(self, reason: str, detail: str) -> Denied:

@@ -96,6 +96,12 @@ class NoReplays:
         return "unknown"
 
 
+def use_once(exchange: Exchange, proof: SingleUse) -> None:
+    """Nothing; the proof is to be used up, once, even if several schemes find the same one."""
+    if all(known.proof != proof.proof for known in exchange.single_use):
+        exchange.single_use.append(proof)
+
+
 def once_check(replays: Callable[[], Replays]) -> Check:
     """The check that uses up what `authenticate` noted in `exchange.single_use`.
 
