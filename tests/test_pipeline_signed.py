@@ -1,5 +1,7 @@
 """Signed operations in the pipeline: what runs when, what is read, what does not load."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -98,8 +100,6 @@ def test_a_body_that_no_control_reads_is_read_for_its_digest(partner: Partner) -
     code, _ = admitted(pipeline, partner.signed(ask=ask))
     assert code == ""
     assert pipeline.admit_head(_again(partner, ask)).body_mode == "read"
-    from dataclasses import replace
-
     other = Signing(after=lambda sent: replace(sent, body=b"other"))
     assert admitted(pipeline, partner.signed(other, ask))[0] == "authenticate.signature_digest"
 
@@ -130,6 +130,47 @@ def test_a_webhook_is_nobodys_until_its_body_is_there(partner: Partner) -> None:
     pipeline.admit_body(exchange, plan)
     assert exchange.caller is not None
     assert exchange.caller.subject == "partner"
+
+
+@pytest.mark.parametrize(
+    ("signing", "code"),
+    [
+        (None, "missing"),
+        (Signing(), ""),
+        (Signing(spoilt=True), ""),
+        (Signing(created_ago_s=61), "expired"),
+        (Signing(key_id="unknown"), "invalid"),
+        (Signing(key_id="ed"), "invalid"),
+        (Signing(key_id="old"), "invalid"),
+        (Signing(after=lambda ask: ask.with_header("X-Signature", "00")), "invalid"),
+    ],
+)
+def test_a_webhook_that_no_body_could_make_right_is_refused_before_its_body(
+    partner: Partner, signing: Signing | None, code: str
+) -> None:
+    partner.records.append(partner.records[2] | {"id": "old", "revoked": True})
+    partner.credentials.apply(credentials_data(issuers={}, signature_keys=partner.records))
+    pipeline = pipeline_of(partner.credentials)
+    ask = json_ask("/hook") if signing is None else partner.hooked(signing, json_ask("/hook"))
+    exchange = exchange_of(ask if ask.finish is None else ask.finish(ask, "api.example"), now=NOW)
+    exchange.request.body = b""
+    with pytest.raises(Denied) if code else nullcontext() as denied:
+        pipeline.admit_head(exchange)
+    assert denied is None or denied.value.code == f"authenticate.signature_{code}"
+
+
+def test_of_two_credentials_that_are_demanded_both_are_announced_or_no_body_is_read(partner: Partner) -> None:
+    said = document()
+    said["paths"]["/hook"]["post"]["security"] = [{"hook": [], "signed": []}]
+    pipeline = pipeline_of(partner.credentials, said)
+    hooked = partner.hooked(ask=json_ask("/hook"))
+    assert hooked.finish is not None
+    alone = hooked.finish(hooked, "api.example")
+    with pytest.raises(Denied) as denied:
+        pipeline.admit_head(exchange_of(alone, now=NOW))
+    assert denied.value.code == "authenticate.missing"
+    both = partner.signed(ask=replace(alone, finish=None))
+    assert admitted(pipeline, both)[0] == ""
 
 
 def test_a_webhook_by_someone_without_the_role_is_refused(partner: Partner) -> None:

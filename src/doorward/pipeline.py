@@ -262,6 +262,13 @@ def _compile_plan(
         _require_signatures_can_be_checked(operation, policy)
     first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)))
     once = authenticate.once_check(lambda: credentials.replays) if signed or by_token else None
+    announced = _enforced(
+        modes,
+        (
+            "authenticate",
+            authenticate.compile_announcement_check(operation, proving, credentials) if proves_by_body else None,
+        ),
+    )
     head = _enforced(
         modes,
         ("authenticate", None if public else authenticate.compile_check(operation, proving, credentials)),
@@ -284,7 +291,7 @@ def _compile_plan(
         body += (validate.note_shape,)
     return Plan(
         operation=operation,
-        head=first if proves_by_body else first + head,
+        head=first + (announced if proves_by_body else head),
         body=head + body if proves_by_body else body,
         body_mode=_body_mode(operation, strictness, reads=signed),
         body_bytes=_body_bytes(operation, bounds, description, is_held=is_held),

@@ -27,6 +27,7 @@ from doorward.controls.authenticate.policy import (
 )
 from doorward.controls.authenticate.replay import NoReplays, OwnReplays, Replays, ReplaySet, once_check
 from doorward.controls.authenticate.security import (
+    compile_announcement_check,
     compile_check,
     demands_proof,
     proves_by_body,
@@ -49,6 +50,7 @@ __all__ = [
     "ReplaySet",
     "Replays",
     "RevokedKind",
+    "compile_announcement_check",
     "compile_check",
     "credentials_data",
     "demands_proof",

@@ -1,10 +1,10 @@
 """Callers by plain HMAC over time and body: webhooks, and partners that do not speak RFC 9421.
 
-The body is part of the proof, so whoever calls is known only when it is there. Each signature is accepted once.
+The body is part of the proof, so whoever calls is known only when it is there. What its head can be refused for is
+judged before. Each signature is accepted once.
 """
 
 import hashlib
-from typing import Final
 
 from doorward.controls.authenticate.challenge import signature_refusal
 from doorward.controls.authenticate.credentials import Credentials, SignatureKey
@@ -13,10 +13,7 @@ from doorward.controls.authenticate.replay import use_once
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, SingleUse
 from doorward.signatures import SignatureRefused
-from doorward.signatures.webhook import MacKey, ReceivedMac, mac_fits, mac_key, received_mac
-
-_NOBODYS: Final[MacKey] = mac_key(bytes(32), "hmac-sha256")
-"""Computed with when nobody's key counts, so that the answer takes as long as for a wrong signature."""
+from doorward.signatures.webhook import MacKey, ReceivedMac, mac_fits, received_mac
 
 
 class HmacSignatureMechanism:
@@ -29,13 +26,22 @@ class HmacSignatureMechanism:
         self._span_s = policy.hmac_span_s
         self._credentials, self._realm = credentials, policy.realm
 
+    def announces(self, exchange: Exchange) -> bool:
+        """Whether the head says that the request is signed. Errors: Denied, for what no body could make right."""
+        try:
+            received = self._received(exchange, b"")
+            if received is None:
+                return False
+            self._require_fresh(received, exchange.now)
+            self._usable(received, exchange)
+        except SignatureRefused as error:
+            raise self._refusal(error.reason, error.problem) from error
+        return True
+
     def __call__(self, exchange: Exchange) -> Caller | None:
         """Who signed the request; None when it is not signed. Errors: Denied `authenticate.signature_*`."""
-        request = exchange.request
         try:
-            received = received_mac(
-                self._policy.form, request.headers, method=request.method, target=request.target, body=request.body
-            )
+            received = self._received(exchange, exchange.request.body)
             return None if received is None else self._prove(exchange, received)
         except SignatureRefused as error:
             raise self._refusal(error.reason, error.problem) from error
@@ -44,20 +50,18 @@ class HmacSignatureMechanism:
         """The denial of a request without a signature."""
         return self._refusal("missing", detail)
 
+    def _received(self, exchange: Exchange, body: bytes) -> ReceivedMac | None:
+        request = exchange.request
+        return received_mac(self._policy.form, request.headers, method=request.method, target=request.target, body=body)
+
     def _prove(self, exchange: Exchange, received: ReceivedMac) -> Caller:
         self._require_fresh(received, exchange.complete_at)
-        fitting: tuple[SignatureKey, bytes] | None = None
-        for key in self._candidates(received):
-            fits = mac_fits(received, key.mac or _NOBODYS)
-            if fits is not None and fitting is None and key.mac is not None:
-                fitting = key, fits
-        if fitting is None:
-            mac_fits(received, _NOBODYS)
+        # all of them: which one fits is nobody's to measure
+        fits = [(key, mac_fits(received, mac)) for key, mac in self._usable(received, exchange)]
+        found = next(((key, mac) for key, mac in fits if mac is not None), None)
+        if found is None:
             raise SignatureRefused("invalid", "the signature fits no key that counts")
-        key, mac = fitting
-        problem = key.refused(exchange)
-        if problem:
-            raise SignatureRefused("invalid", problem)
+        key, mac = found
         ahead_s, behind_s = self._span_s
         use_once(
             exchange,
@@ -73,6 +77,20 @@ class HmacSignatureMechanism:
     def _require_fresh(self, received: ReceivedMac, now: float) -> None:
         if not received.time - self._policy.clock_skew_s <= now <= received.time + self._policy.max_age_s:
             raise SignatureRefused("expired", f"made {now - received.time:.0f} s ago")
+
+    def _usable(self, received: ReceivedMac, exchange: Exchange) -> list[tuple[SignatureKey, MacKey]]:
+        """The keys that may prove it. Errors: SignatureRefused when there is none."""
+        usable: list[tuple[SignatureKey, MacKey]] = []
+        problem = f"no such key: {received.key_id[:64]!r}"
+        for key in self._candidates(received):
+            refused = key.refused(exchange)
+            if refused:
+                problem = refused
+            elif key.mac is not None:
+                usable.append((key, key.mac))
+        if not usable:
+            raise SignatureRefused("invalid", problem)
+        return usable
 
     def _candidates(self, received: ReceivedMac) -> tuple[SignatureKey, ...]:
         """The key it names, or those of the caller the policy names: two while they are rotated."""

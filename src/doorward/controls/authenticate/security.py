@@ -12,6 +12,7 @@ from doorward.controls.authenticate.hmac_signature import HmacSignatureMechanism
 from doorward.controls.authenticate.jwt import BearerMechanism
 from doorward.controls.authenticate.message_signature import MessageSignatureMechanism
 from doorward.controls.authenticate.policy import AuthenticatePolicy
+from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Caller, Check, Exchange
 from doorward.operation import Operation, SecurityRequirement, SecurityScheme
@@ -63,8 +64,29 @@ def compile_check(
         _require_known_names(operation, policy)
     mechanisms = tuple(_mechanism(place, policy, credentials, asks_for_proofs) for place in places)
     if len(mechanisms) == 1:
-        return _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), policy.realm)
+        refuse = _refusal_of_none(mechanisms, policy.realm)
+        return _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), refuse)
     return _several(mechanisms, alternatives, policy)
+
+
+def compile_announcement_check(operation: Operation, policy: AuthenticatePolicy, credentials: Credentials) -> Check:
+    """The check of the head, where the body is part of a proof: nobody's body is read who shows no credential for it.
+
+    Nor that of one whose credential is wrong already. Who calls is found out by `compile_check`, with the body; proofs
+    of possession are asked for then.
+    """
+    policy = _as_described(operation, policy)
+    places, alternatives = _alternatives(operation, policy)
+    mechanisms = tuple(_mechanism(place, policy, credentials, asks_for_proofs=False) for place in places)
+    looks = [each.announces if isinstance(each, HmacSignatureMechanism) else each for each in mechanisms]
+    refuse = _refusal_of_none(mechanisms, policy.realm)
+
+    def check(exchange: Exchange) -> None:
+        found = [bool(look(exchange)) for look in looks]
+        if not any(all(found[index] for index in alternative.places) for alternative in alternatives):
+            raise refuse("no alternative's credentials are announced")
+
+    return check
 
 
 def takes_signatures(operation: Operation) -> bool:
@@ -94,9 +116,15 @@ def _require_known_names(operation: Operation, policy: AuthenticatePolicy) -> No
         )
 
 
-def _one(mechanism: Mechanism, scopes: tuple[frozenset[str], ...], realm: str) -> Check:
-    refuse = mechanism.missing if isinstance(mechanism, _SELF_TELLING) else partial(missing, realm=realm)
+def _refusal_of_none(mechanisms: tuple[Mechanism, ...], realm: str) -> Callable[[str], Denied]:
+    """What makes the refusal of a request without any credential."""
+    if len(mechanisms) == 1 and isinstance(mechanisms[0], _SELF_TELLING):
+        return mechanisms[0].missing
+    by_token = next((each for each in mechanisms if isinstance(each, BearerMechanism)), None)
+    return partial(missing, realm=realm) if by_token is None else by_token.missing
 
+
+def _one(mechanism: Mechanism, scopes: tuple[frozenset[str], ...], refuse: Callable[[str], Denied]) -> Check:
     def check(exchange: Exchange) -> None:
         caller = mechanism(exchange)
         if caller is None:
@@ -111,8 +139,7 @@ def _several(
     mechanisms: tuple[Mechanism, ...], alternatives: tuple[_Alternative, ...], policy: AuthenticatePolicy
 ) -> Check:
     realm, combined = policy.realm, policy.combined_caller
-    by_token = next((each for each in mechanisms if isinstance(each, BearerMechanism)), None)
-    refuse = partial(missing, realm=realm) if by_token is None else by_token.missing
+    refuse = _refusal_of_none(mechanisms, realm)
 
     def check(exchange: Exchange) -> None:
         # all of them, so that a wrong credential is noticed even where another one would do
