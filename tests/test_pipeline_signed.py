@@ -116,7 +116,20 @@ def test_a_replay_is_refused_before_anything_else_looks_at_it(partner: Partner) 
     assert ask.finish is not None
     same = ask.finish(ask, "api.example")
     assert admitted(pipeline, same)[0] == "validate.json_syntax"
-    assert admitted(pipeline, same)[0] == "authenticate.signature_replayed"
+    code, exchange = admitted(pipeline, same)
+    assert code == "authenticate.signature_replayed"
+    assert exchange.caller is None, "a copy proves nobody"
+
+
+def test_where_proofs_are_only_observed_a_copy_goes_on_as_its_caller(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials, modes={"authenticate": "observe"})
+    ask = partner.signed(ask=Ask(target="/orders"))
+    assert ask.finish is not None
+    same = ask.finish(ask, "api.example")
+    for findings in ([], ["observe:authenticate.signature_replayed"]):
+        code, exchange = admitted(pipeline, same)
+        assert (code, exchange.findings) == ("", findings)
+        assert exchange.caller is not None
 
 
 def test_a_webhook_is_nobodys_until_its_body_is_there(partner: Partner) -> None:

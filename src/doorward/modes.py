@@ -29,10 +29,11 @@ def observed(check: Check) -> Check:
     """The check, whose denials are recorded and not done."""
 
     def observe(exchange: Exchange) -> None:
-        delay_s = exchange.delay_s
+        delay_s, caller = exchange.delay_s, exchange.caller
         try:
             check(exchange)
         except Denied as denied:
+            exchange.caller = caller
             place = _PLACE.match(denied.detail)
             exchange.findings.append(f"{OBSERVED}{denied.code} {place[1]}" if place else OBSERVED + denied.code)
         exchange.delay_s = delay_s

@@ -110,10 +110,11 @@ def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
     second.single_use.append(proof())
     check(first)
     assert first.single_use == []
+    first.caller = second.caller = Caller(subject="partner", kind="signature", issuer="us")
     with pytest.raises(Denied) as denied:
         check(second)
     assert denied.value is REFUSAL
-    assert second.caller is None
+    assert (first.caller is None, second.caller is None) == (False, True)
 
 
 def test_the_check_lets_pass_what_has_nothing_to_use_up() -> None:
