@@ -171,6 +171,21 @@ def test_an_answer_holds_for_its_own_question_only() -> None:
         assert not believes(replace(answer, request=other))
 
 
+def test_a_redirect_leads_where_the_gateway_said() -> None:
+    exchange = exchange_of(Ask(target="/x?a=1&b=%20"))
+    response = Response(302, [(b"location", b"/there")], b"")
+    SIGNER.sign(exchange, response)
+    plain = [(name.decode(), value.decode()) for name, value in response.headers]
+    request = SentRequest(method="GET", url=URL)
+    answer = ReceivedAnswer(status=302, headers=plain, body=b"", request=request, asked_at=NOW)
+    assert believes(answer)
+    elsewhere = [(name, "https://evil.example/" if name == "location" else value) for name, value in plain]
+    assert not believes(replace(answer, headers=elsewhere))
+    assert not believes(replace(answer, headers=[field for field in plain if field[0] != "location"]))
+    added = answered(request)
+    assert not believes(replace(added, headers=[*added.headers, ("location", "https://evil.example/")]))
+
+
 def test_an_answer_holds_for_its_own_time_only() -> None:
     request = SentRequest(method="GET", url=URL)
     assert believes(answered(request, now=NOW - 5))

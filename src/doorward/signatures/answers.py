@@ -23,7 +23,8 @@ _ALWAYS: Final = (
     Component("@query", _REQ),
 )
 _DIGEST: Final = Component("content-digest")
-_TYPE: Final = Component("content-type")
+_WHEN_THERE: Final = (_DIGEST, Component("content-type"), Component("location"))
+"""What decides how the body is read and where the client goes next."""
 _ASKED: Final = Component("signature", _REQ)
 """The signature of the request: binds the answer to this very question, not to an equal one."""
 
@@ -64,7 +65,7 @@ def verify_answer(answer: Message, body: bytes, key: VerifyingKey, *, asked_at: 
 
 
 def _more(answer: Message) -> list[Component]:
-    found = [each for each in (_DIGEST, _TYPE) if answer.fields.all(each.name.encode("ascii"))]
+    found = [each for each in _WHEN_THERE if answer.fields.all(each.name.encode("ascii"))]
     if answer.request is not None and answer.request.fields.all(b"signature"):
         found.append(_ASKED)
     return found
