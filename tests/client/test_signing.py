@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -81,6 +81,27 @@ def test_a_webhook_is_sent_as_the_gateway_accepts_it() -> None:
         for _ in range(2):
             client.post("/x?a=1", json={"a": 1})
     assert gateway.codes == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("signature", "auth"),
+    [("rfc9421", auth_of()), ("hmac", WebhookAuth("hook", SECRET, clock=lambda: NOW))],
+)
+def test_a_redirect_to_another_host_takes_nothing_along_that_holds_here(
+    signature: Literal["rfc9421", "hmac"], auth: httpx.Auth
+) -> None:
+    partner, taken = Partner(signature), list[Ask]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "api.example":
+            return httpx.Response(307, headers={"location": "https://api.example.evil/x"})
+        taken.append(ask_of(request))
+        return httpx.Response(200)
+
+    with httpx.Client(transport=httpx.MockTransport(answer), auth=auth, follow_redirects=True) as client:
+        client.post("https://api.example/y", json={})
+        client.post("https://api.example.evil/x", json={})
+    assert [partner.code(ask) for ask in taken] == ["signature_invalid"] * 2
 
 
 def test_a_digest_that_the_program_set_itself_is_replaced() -> None:

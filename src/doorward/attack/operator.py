@@ -93,7 +93,7 @@ class StateCredentials:
         key = private_key_from_pem(private)
         return Signers(
             request=RequestSigner(key_id=record.id, key=key, scheme=scheme, tag=tag),
-            webhook=WebhookSigner(key_id=hook.id, secret=secret),
+            webhook=WebhookSigner(key_id=hook.id, secret=secret, scheme=scheme),
         )
 
     def api_keys(self, cast: Cast) -> dict[str, str]:

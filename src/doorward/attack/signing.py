@@ -11,7 +11,7 @@ from typing import Final
 
 from doorward.attack.case import Ask, Signing
 from doorward.signatures import Message, SigningKey, content_digest, sign_message
-from doorward.signatures.components import component
+from doorward.signatures.components import authority_text, component
 from doorward.signatures.structured_fields import BareItem
 from doorward.signatures.webhook import doorward_signed
 
@@ -82,16 +82,18 @@ class WebhookSigner:
 
     key_id: str
     secret: bytes = field(repr=False)
+    scheme: str = "https"
     clock: Callable[[], float] = time.time
 
     def signed(self, ask: Ask, signing: Signing) -> Ask:
         """The request, to be signed when it is sent."""
         return replace(ask, who="anonymous", finish=partial(self._finish, signing))
 
-    def _finish(self, signing: Signing, ask: Ask, authority: str) -> Ask:  # noqa: ARG002 - the host is not signed
+    def _finish(self, signing: Signing, ask: Ask, authority: str) -> Ask:
         made_at = int(self.clock()) - (signing.created_ago_s or 0)
         message_id = secrets.token_urlsafe(16)
-        signed = doorward_signed(ask.method, ask.target.encode("latin-1"), made_at, message_id, ask.body)
+        host = authority_text(self.scheme, authority.encode())
+        signed = doorward_signed(ask.method, host, ask.target.encode("latin-1"), made_at, message_id, ask.body)
         mac = bytes(32) if signing.spoilt else hmac.new(self.secret, signed, hashlib.sha256).digest()
         changed = ask if signing.after is None else signing.after(ask)
         fields = (

@@ -10,8 +10,9 @@ from doorward.signatures import SigningKey, public_key_from_pem
 
 
 class SignatureAuth(httpx.Auth):
-    """Signs each request by RFC 9421, redirects and retries too; with `answers_from` it checks that answers are signed.
+    """Signs each request by RFC 9421, retries too; with `answers_from` it checks that answers are signed.
 
+    A redirect is another request: followed by httpx itself it has the old signature, which holds nowhere else.
     Errors: SignatureRefused, out of the call that sends the request, for an answer that the gateway did not sign.
     """
 
@@ -60,7 +61,7 @@ class SignatureAuth(httpx.Auth):
 
 
 class WebhookAuth(httpx.Auth):
-    """Signs each request by plain HMAC, in Doorward's own form."""
+    """Signs each request by plain HMAC, in Doorward's own form. A redirect is not signed anew."""
 
     requires_request_body = True
 

@@ -20,7 +20,7 @@ from doorward.signatures import (
     sign_message,
 )
 from doorward.signatures.answers import verify_answer
-from doorward.signatures.components import component
+from doorward.signatures.components import authority_text, component
 from doorward.signatures.webhook import doorward_signed
 
 _LABEL: Final = "sig"
@@ -116,7 +116,8 @@ class WebhookSigner:
         """The fields to add to the request."""
         message = request.message()
         made_at, message_id = int(self.clock()), secrets.token_urlsafe(_NONCE_BYTES)
-        signed = doorward_signed(request.method, message.target, made_at, message_id, request.body)
+        host = authority_text(message.scheme, message.authority)
+        signed = doorward_signed(request.method, host, message.target, made_at, message_id, request.body)
         return {
             "X-Signature-Key": self.key_id,
             "X-Signature-Timestamp": str(made_at),

@@ -264,11 +264,15 @@ class ComponentValues:
         return found
 
 
+def authority_text(scheme: str, authority: bytes) -> str:
+    """Host and port as they are signed: in lower case, and without the port that the scheme has anyway."""
+    return authority.decode("latin-1").lower().removesuffix(_PORTS.get(scheme.lower(), "\n"))
+
+
 def _authority(message: Message) -> str:
-    text = message.authority.decode("latin-1").lower()
-    if not text:
+    if not message.authority:
         raise SignatureRefused("invalid", "the message has no authority")
-    return text.removesuffix(_PORTS.get(message.scheme.lower(), "\n"))
+    return authority_text(message.scheme, message.authority)
 
 
 def _target_uri(message: Message) -> str:

@@ -63,15 +63,16 @@ class ReceivedMac:
 
 
 def received_mac(
-    form: WebhookFormName, fields: FieldsView, *, method: str, target: bytes, body: bytes
+    form: WebhookFormName, fields: FieldsView, *, method: str, authority: str, target: bytes, body: bytes
 ) -> ReceivedMac | None:
     """The MAC on a request; None when the header fields of its form are all absent.
 
+    `authority` is as `components.authority_text` has it.
     Errors: SignatureRefused `invalid` for fields that are there and not as the form says.
     """
     match form:
         case "doorward":
-            return _doorward(fields, method, target, body)
+            return _doorward(fields, method, authority, target, body)
         case "standard-webhooks":
             return _standard(fields, body)
         case "stripe":
@@ -88,23 +89,24 @@ def mac_fits(received: ReceivedMac, key: MacKey) -> bytes | None:
     return expected if any(fits) else None
 
 
-def doorward_signed(method: str, target: bytes, time: int, message_id: str, body: bytes) -> bytes:
-    r"""What the form `doorward` signs: method, target, time, an id that tells equal messages apart, and body.
+def doorward_signed(method: str, authority: str, target: bytes, time: int, message_id: str, body: bytes) -> bytes:
+    r"""What the form `doorward` signs: method, host, target, time, an id that tells equal messages apart, and body.
 
-    >>> doorward_signed("POST", b"/hooks?a=1", 1618884473, "evt-1", b"{}")
-    b'v1\nPOST\n/hooks?a=1\n1618884473\nevt-1\n{}'
+    >>> doorward_signed("POST", "api.example", b"/hooks?a=1", 1618884473, "evt-1", b"{}")
+    b'v1\nPOST\napi.example\n/hooks?a=1\n1618884473\nevt-1\n{}'
     """
-    return b"v1\n%s\n%s\n%d\n%s\n%s" % (method.encode("ascii"), target, time, message_id.encode("ascii"), body)
+    host = authority.encode("latin-1")
+    return b"v1\n%s\n%s\n%s\n%d\n%s\n%s" % (method.encode(), host, target, time, message_id.encode(), body)
 
 
-def _doorward(fields: FieldsView, method: str, target: bytes, body: bytes) -> ReceivedMac | None:
+def _doorward(fields: FieldsView, method: str, authority: str, target: bytes, body: bytes) -> ReceivedMac | None:
     values = _fields(fields, "x-signature-key", "x-signature-timestamp", "x-signature-id", "x-signature")
     if values is None:
         return None
     key_id, time, message_id, offered = values
     if _ID.fullmatch(message_id) is None:
         raise SignatureRefused("invalid", "x-signature-id is not a short word")
-    signed = doorward_signed(method, target, _seconds(time), message_id, body)
+    signed = doorward_signed(method, authority, target, _seconds(time), message_id, body)
     return ReceivedMac(time=int(time), signed=signed, macs=(_hex(offered),), key_id=key_id)
 
 

@@ -71,7 +71,7 @@ def test_the_forms_are_those_their_services_publish() -> None:
         b"%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121."
         b"803a0bc887a14d10d2c447fce8b6703c"
     )
-    received = received_mac("slack", fields, method="POST", target=b"/", body=body)
+    received = received_mac("slack", fields, method="POST", authority="", target=b"/", body=body)
     assert received is not None
     assert mac_fits(received, mac_key(b"8f742231b10e8888abcd99yyyzzz85a5", "hmac-sha256")) is not None
 
@@ -83,7 +83,9 @@ def test_the_forms_are_those_their_services_publish() -> None:
             (b"webhook-signature", b"v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
         ]
     )
-    received = received_mac("standard-webhooks", fields, method="POST", target=b"/", body=b'{"test": 2432232314}')
+    received = received_mac(
+        "standard-webhooks", fields, method="POST", authority="", target=b"/", body=b'{"test": 2432232314}'
+    )
     assert received is not None
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     assert mac_fits(received, mac_key(secret, "hmac-sha256")) is not None
@@ -124,13 +126,17 @@ def test_our_own_form_names_its_key_and_covers_where_it_goes(partner: Partner) -
     for change in ({"target": "/y"}, {"method": "PUT"}, {"body": b"{}"}):
         other = Signing(after=lambda ask, change=change: replace(ask, **change))  # type: ignore[misc]
         assert partner.code(partner.hooked(other)) == "signature_invalid"
+    ask = partner.hooked()
+    assert ask.finish is not None
+    assert partner.code(ask.finish(ask, "other.example")) == "signature_invalid"
+    assert partner.code(ask.finish(ask, "API.example:443")) == ""
 
 
 def test_equal_messages_of_one_second_are_told_apart_by_their_id(partner: Partner) -> None:
     assert [partner.code(partner.hooked()) for _ in range(3)] == ["", "", ""]
     ask = partner.hooked()
     assert ask.finish is not None
-    same = ask.finish(ask, "")
+    same = ask.finish(ask, "api.example")
     assert [partner.code(same), partner.code(same)] == ["", "signature_replayed"]
 
 
@@ -159,7 +165,7 @@ def test_a_body_that_comes_slowly_makes_a_webhook_no_younger(partner: Partner) -
 def test_a_replay_whose_body_ends_after_the_first_was_forgotten_is_refused(partner: Partner) -> None:
     ask = partner.hooked()
     assert ask.finish is not None
-    same = ask.finish(ask, "")
+    same = ask.finish(ask, "api.example")
     assert partner.code(same) == ""
     for late_s in (72, 73, 74):
         partner.now = NOW + late_s
@@ -194,7 +200,7 @@ def test_a_signature_that_fits_two_alternatives_is_used_once(partner: Partner) -
     partner.security = ({scheme("hmac", "one"): ()}, {scheme("hmac", "other"): ()})
     ask = partner.hooked()
     assert ask.finish is not None
-    same = ask.finish(ask, "")
+    same = ask.finish(ask, "api.example")
     assert [partner.code(same), partner.code(same)] == ["", "signature_replayed"]
 
 
@@ -216,9 +222,12 @@ def test_a_key_of_sha_512_makes_longer_macs(partner: Partner) -> None:
     assert partner.code(partner.hooked()) == "signature_invalid"
     ask = partner.hooked()
     assert ask.finish is not None
-    finished = ask.finish(ask, "")
+    finished = ask.finish(ask, "api.example")
     fields = dict(finished.headers)
-    signed = f"v1\nPOST\n/x?a=1\n{fields['X-Signature-Timestamp']}\n{fields['X-Signature-Id']}\n".encode() + BODY
+    signed = (
+        f"v1\nPOST\napi.example\n/x?a=1\n{fields['X-Signature-Timestamp']}\n{fields['X-Signature-Id']}\n".encode()
+        + BODY
+    )
     fields["X-Signature"] = hmac.new(SECRET, signed, hashlib.sha512).hexdigest()
     assert partner.code(replace(finished, headers=tuple(fields.items()))) == ""
 

@@ -13,6 +13,7 @@ from doorward.controls.authenticate.replay import use_once
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, SingleUse
 from doorward.signatures import SignatureRefused
+from doorward.signatures.components import authority_text
 from doorward.signatures.webhook import MacKey, ReceivedMac, mac_fits, received_mac
 
 
@@ -52,7 +53,14 @@ class HmacSignatureMechanism:
 
     def _received(self, exchange: Exchange, body: bytes) -> ReceivedMac | None:
         request = exchange.request
-        return received_mac(self._policy.form, request.headers, method=request.method, target=request.target, body=body)
+        return received_mac(
+            self._policy.form,
+            request.headers,
+            method=request.method,
+            authority=authority_text(request.scheme, request.headers.get(b"host") or b""),
+            target=request.target,
+            body=body,
+        )
 
     def _prove(self, exchange: Exchange, received: ReceivedMac) -> Caller:
         self._require_fresh(received, exchange.complete_at)

@@ -104,8 +104,8 @@ class HmacSignaturePolicy(BaseModel):
     scheme: str = Field(min_length=1, max_length=256)
     """The security scheme of the description that this is about."""
     form: WebhookFormName = "doorward"
-    """Header names and signed bytes: `doorward` covers method, target, time, id and body and names its key; the others
-    are those of the services of that name, and cover time and body only."""
+    """Header names and signed bytes: `doorward` covers method, host, target, time, id and body and names its key; the
+    others are those of the services of that name, and cover time and body only."""
     caller: str = Field(default="", max_length=64)
     """Whose keys count, where the form does not name a key: the name given to `doorward key add-signature`."""
     max_age_s: int = Field(default=60, ge=1, le=300)
