@@ -38,6 +38,7 @@ class RequestSigner:
             ask = ask.with_header("Content-Digest", content_digest(ask.body))
             if signing.covers_body:
                 components.append("content-digest")
+                components += ["content-type"] if _Fields(ask.headers).all(b"content-type") else []
         message = Message(
             method=ask.method,
             scheme=self.scheme,

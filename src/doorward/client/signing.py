@@ -67,7 +67,7 @@ class MessageSigner:
     key_id: str
     key: SigningKey = field(repr=False)
     components: tuple[str, ...] = COMPONENTS
-    """Beside the digest of a body and the authorization, which are covered whenever they are there."""
+    """Beside digest and type of a body and the authorization, which are covered whenever they are there."""
     tag: str = ""
     clock: Callable[[], float] = time.time
 
@@ -91,9 +91,9 @@ class MessageSigner:
         message = SentRequest(
             method=request.method, url=request.url, headers=[*headers, *added.items()], body=request.body
         ).message()
-        names = [*self.components, *(["content-digest"] if added else [])]
-        if message.fields.all(b"authorization") and "authorization" not in names:
-            names.append("authorization")
+        wanted = ("authorization", *(("content-digest", "content-type") if added else ()))
+        there = [name for name in wanted if name not in self.components and message.fields.all(name.encode("ascii"))]
+        names = [*self.components, *there]
         parameters: dict[str, int | str] = {
             "created": int(self.clock()),
             "nonce": secrets.token_urlsafe(_NONCE_BYTES),

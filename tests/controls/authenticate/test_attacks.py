@@ -71,8 +71,8 @@ class DoorSamples:
         ).proved(Ask(target="/x"), proving)
 
     def signed(self, signing: Signing, *, has_body: bool) -> Ask:
-        body = b'{"a":1}' if has_body else b""
-        return self.partner.signed(signing, Ask(method="POST" if has_body else "GET", target="/x", body=body))
+        body = Ask(method="POST", target="/x", body=b'{"a":1}', headers=(("Content-Type", "application/json"),))
+        return self.partner.signed(signing, body if has_body else Ask(target="/x"))
 
     def webhook(self, signing: Signing) -> Ask:
         return replace(self.hooks.hooked(signing), lab="hook")

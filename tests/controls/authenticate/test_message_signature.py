@@ -46,6 +46,18 @@ def test_a_body_is_signed_by_its_digest(partner: Partner) -> None:
     assert partner.code(partner.signed(other, BODY)) == "signature_digest"
 
 
+def test_the_type_of_a_body_is_covered_when_it_has_one(partner: Partner) -> None:
+    typed = replace(BODY, headers=(("Content-Type", "application/json"),))
+    assert partner.code(partner.signed(ask=typed)) == ""
+    retyped = Signing(after=lambda ask: replace(ask, headers=(("Content-Type", "text/plain"), *ask.headers[1:])))
+    assert partner.code(partner.signed(retyped, typed)) == "signature_invalid"
+    uncovered = Signing(components=(*Signing().components, "content-digest"), covers_body=False)
+    assert partner.code(partner.signed(uncovered, BODY)) == ""
+    assert partner.code(partner.signed(uncovered, typed)) == "signature_uncovered"
+    added = Signing(after=lambda ask: ask.with_header("Content-Type", "text/plain"))
+    assert partner.code(partner.signed(added, BODY)) == "signature_uncovered"
+
+
 def test_a_digest_without_a_body_is_one_of_nothing(partner: Partner) -> None:
     wrong = Signing(after=lambda ask: replace(ask, body=b""))
     assert partner.code(partner.signed(wrong, BODY)) == "signature_digest"
@@ -57,7 +69,7 @@ def test_a_request_without_a_signature_is_told_what_to_sign(partner: Partner) ->
     assert denied.value.code == "authenticate.signature_missing"
     assert dict(denied.value.headers) == {
         b"www-authenticate": b'Signature realm="api"',
-        b"accept-signature": b'sig=("@method" "@authority" "@path" "@query" "content-digest");created;nonce;keyid',
+        b"accept-signature": b'sig=("@method" "@authority" "@path" "@query" "content-digest" "content-type");created;nonce;keyid',
     }
 
 

@@ -101,6 +101,8 @@ class MessageSignatureMechanism:
             raise SignatureRefused("uncovered", "it does not cover the authorization")
         if request.has_body and "content-digest" not in names:
             raise SignatureRefused("uncovered", "it does not cover the content-digest of the body")
+        if request.has_body and b"content-type" in request.headers and "content-type" not in names:
+            raise SignatureRefused("uncovered", "it does not cover the content-type of the body")
         if not 0 < len(received.text("nonce")) <= NONCE_CHARACTERS:
             raise SignatureRefused("uncovered", "it has no nonce, or a very long one")
 
@@ -153,7 +155,8 @@ def accept_signature(policy: MessageSignaturePolicy) -> bytes:
     """What a client should sign, as Accept-Signature has it (RFC 9421 section 5.1)."""
     names = [str(component(text)) for text in policy.components]
     tag = f';tag="{policy.tag}"' if policy.tag else ""
-    return f"sig=({' '.join([*names, chr(34) + 'content-digest' + chr(34)])});created;nonce;keyid{tag}".encode("ascii")
+    covered = " ".join([*names, '"content-digest"', '"content-type"'])
+    return f"sig=({covered});created;nonce;keyid{tag}".encode("ascii")
 
 
 def digest_check(policy: AuthenticatePolicy) -> Check:

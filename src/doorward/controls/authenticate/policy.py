@@ -73,8 +73,8 @@ class MessageSignaturePolicy(BaseModel):
     components: tuple[str, ...] = Field(
         default=("@method", "@authority", "@path", "@query"), min_length=1, max_length=32, strict=False
     )
-    """What every signature covers. `content-digest` is demanded beside it when there is a body, `authorization` when
-    the request has it. Whatever is not covered, somebody on the way may change."""
+    """What every signature covers. `content-digest` is demanded beside it when there is a body, and `content-type` when
+    that has one; `authorization` when the request has it. Whatever is not covered, somebody on the way may change."""
     max_age_s: int = Field(default=60, ge=1, le=300)
     """How long after `created` a signature is accepted, in seconds. Longer means more proofs to remember."""
     clock_skew_s: int = Field(default=5, ge=0, le=60)

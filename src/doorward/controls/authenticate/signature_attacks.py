@@ -47,6 +47,11 @@ def _other_body(ask: Ask) -> Ask:
     return replace(ask, body=ask.body + b" ")
 
 
+def _other_type(ask: Ask) -> Ask:
+    kept = tuple(field for field in ask.headers if field[0].lower() != "content-type")
+    return replace(ask, headers=(*kept, ("Content-Type", "text/plain")))
+
+
 def _authorized(ask: Ask) -> Ask:
     return ask.with_header("Authorization", "Bearer of-somebody-else")
 
@@ -231,6 +236,14 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         "digest",
         "RFC 9530 section 6.1; RFC 9421 section 7.2.8",
         _signed(Signing(after=_other_body), has_body=True),
+        _with_body,
+    ),
+    _attack(
+        "signature_type_changed",
+        "have the body of a signed request read as another type",
+        "invalid",
+        f"{_RFC}.2.1",
+        _signed(Signing(after=_other_type), has_body=True),
         _with_body,
     ),
     _attack("hook_unsigned", "send a webhook without a signature", "missing", _RFC, _unsigned_hook, _hook),
