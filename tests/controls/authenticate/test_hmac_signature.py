@@ -13,6 +13,7 @@ from doorward.attack.case import Ask, Signing
 from doorward.controls.authenticate import AuthenticatePolicy, OwnReplays, sealed_name
 from doorward.controls.authenticate.policy import HmacSignaturePolicy
 from doorward.denial import Denied
+from doorward.signatures.webhook import MacKey, ReceivedMac, mac_fits
 
 BODY = b'{"a":1}'
 
@@ -215,6 +216,23 @@ def test_a_scheme_may_be_one_callers_own(partner: Partner) -> None:
 def test_a_key_that_may_not_be_used_proves_nobody(partner: Partner, change: dict[str, Any]) -> None:
     partner.records[2] |= change
     assert partner.code(partner.hooked()) == "signature_invalid"
+
+
+def test_keys_that_ended_are_not_tried_any_more(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        sealed = SEALER.seal(sealed_name(f"old{number}"), b"%032d" % number)
+        old = {"algorithm": "hmac-sha256", "purpose": "hmac", "sealed": sealed, "revoked": True}
+        partner.records.append(partner.record(f"old{number}", **old))
+    tried: list[MacKey] = []
+
+    def count(received: ReceivedMac, key: MacKey) -> bytes | None:
+        tried.append(key)
+        return mac_fits(received, key)
+
+    monkeypatch.setattr("doorward.controls.authenticate.hmac_signature.mac_fits", count)
+    partner.policy = policy_of(form="slack", caller="partner")
+    assert partner.code(slack(int(NOW))) == ""
+    assert len(tried) == 1
 
 
 def test_a_key_of_sha_512_makes_longer_macs(partner: Partner) -> None:
