@@ -10,7 +10,7 @@ from doorward.controls.authenticate import AuthenticatePolicy, NoReplays, OwnRep
 from doorward.controls.authenticate.policy import MessageSignaturePolicy
 from doorward.denial import Denied
 from doorward.operation import SecurityScheme
-from doorward.signatures import private_key_from_pem
+from doorward.signatures import VerifyingKey, private_key_from_pem
 
 BODY = Ask(method="POST", target="/x", body=b'{"a":1}')
 
@@ -210,6 +210,30 @@ def test_a_field_that_the_policy_names_comes_once(partner: Partner) -> None:
 )
 def test_age_nonce_key_and_algorithm(partner: Partner, signing: Signing, code: str) -> None:
     assert partner.code(partner.signed(signing)) == code
+
+
+@pytest.mark.parametrize(
+    "signing", [Signing(components=()), Signing(has_nonce=False), Signing(created_ago_s=61), Signing(spoilt=True)]
+)
+def test_without_its_key_nobody_learns_whether_there_is_one(partner: Partner, signing: Signing) -> None:
+    known, unknown = (replace(signing, key_id=key_id, spoilt=True) for key_id in ("ed", "nobody"))
+    assert partner.code(partner.signed(known)) == partner.code(partner.signed(unknown)) != ""
+
+
+def test_the_signature_of_a_key_that_nobody_has_is_checked_all_the_same(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[bytes] = []
+
+    def check(data: bytes, _signature: bytes) -> bool:
+        checked.append(data)
+        return True
+
+    nobodys = "doorward.controls.authenticate.message_signature._NOBODYS"
+    monkeypatch.setattr(nobodys, VerifyingKey("ed25519", check))
+    with pytest.raises(Denied, match="no such key: 'nobody'"):
+        partner.admit(partner.signed(Signing(key_id="nobody")))
+    assert len(checked) == 1
 
 
 def test_ages_are_the_policys(partner: Partner) -> None:

@@ -5,7 +5,7 @@ body is proved when it is there, by its digest (RFC 9530).
 """
 
 import hashlib
-from typing import Final
+from typing import Final, NoReturn
 
 from doorward.controls.authenticate.challenge import signature_refusal
 from doorward.controls.authenticate.credentials import Credentials, SignatureKey
@@ -18,10 +18,13 @@ from doorward.signatures import (
     ReceivedSignature,
     SignatureRefused,
     check_content_digest,
+    public_key_from_pem,
     received_signatures,
+    signature_base,
     verify_message,
 )
 from doorward.signatures.components import Component, component
+from doorward.signatures.keys import generate_ed25519
 from doorward.wire import named_by_connection
 
 NONCE_CHARACTERS: Final = 256
@@ -33,6 +36,8 @@ _COVERED_BY: Final = {
     "@query": ("@target-uri", "@request-target"),
 }
 """Components that say all another one says, and more."""
+_NOBODYS: Final = public_key_from_pem(generate_ed25519()[1])
+"""Its other half is kept nowhere."""
 _WHOLE: Final = frozenset({"sf", "bs"})
 """Parameters under which a field is still covered whole."""
 
@@ -66,9 +71,6 @@ class MessageSignatureMechanism:
     def _prove(self, exchange: Exchange) -> Caller:
         request = exchange.request
         received = self._meant(received_signatures(request.headers))
-        key = self._credentials.signature_keys.get(received.text("keyid"))
-        if key is None or key.verifying is None:
-            raise SignatureRefused("invalid", f"no such key: {received.text('keyid')[:64]!r}")
         self._require_coverage(received, request)
         self._require_one_reading(received, request.headers)
         created = self._require_fresh(received, exchange.now)
@@ -79,6 +81,9 @@ class MessageSignatureMechanism:
             target=request.target,
             fields=request.headers,
         )
+        key = self._credentials.signature_keys.get(received.text("keyid"))
+        if key is None or key.verifying is None:
+            _refuse_stranger(received, message)
         verify_message(received, message, key.verifying)
         self._note(exchange, key, received, created)
         return key.caller
@@ -177,6 +182,12 @@ def digest_check(policy: AuthenticatePolicy) -> Check:
             raise signature_refusal(error.reason, error.problem, realm, b"") from error
 
     return check
+
+
+def _refuse_stranger(received: ReceivedSignature, message: Message) -> NoReturn:
+    """Refuse what no key of ours signed, and at the same cost: which keys there are is for their owners to know."""
+    _NOBODYS.verify(signature_base(received.components, received.parameters, message), received.signature)
+    raise SignatureRefused("invalid", f"no such key: {received.text('keyid')[:64]!r}")
 
 
 def _is_covered(wanted: Component, covered: tuple[Component, ...]) -> bool:
