@@ -269,6 +269,7 @@ def test_a_key_of_sha_512_makes_longer_macs(partner: Partner) -> None:
         ("standard-webhooks", {"Webhook-Id": "m", "Webhook-Timestamp": "1", "Webhook-Signature": "v1,not base64!"}),
         ("standard-webhooks", {"Webhook-Id": "m", "Webhook-Timestamp": "1", "Webhook-Signature": "v2,AA=="}),
         ("standard-webhooks", {"Webhook-Id": "m", "Webhook-Timestamp": "1", "Webhook-Signature": " ".join(["v1,AA=="] * 5)}),
+        ("standard-webhooks", {"Webhook-Id": "a.1", "Webhook-Timestamp": "1", "Webhook-Signature": "v1,AA=="}),
         ("standard-webhooks", {"Webhook-Id": "a\tb", "Webhook-Timestamp": "1", "Webhook-Signature": "v1,AA=="}),
     ],
 )  # fmt: skip
@@ -279,6 +280,14 @@ def test_fields_that_are_not_as_the_form_says_are_a_wrong_signature(
     partner.now = 1.0
     ask = Ask(method="POST", target="/x", body=BODY, headers=tuple(fields.items()))
     assert partner.code(ask) == "signature_invalid"
+
+
+def test_one_mac_has_one_reading(partner: Partner) -> None:
+    partner.policy = policy_of(form="standard-webhooks", caller="partner")
+    ask = standard(int(NOW), b"%d.%s" % (NOW - 1, BODY))
+    fields = dict(ask.headers) | {"Webhook-Id": f"msg_1.{int(NOW)}", "Webhook-Timestamp": str(int(NOW) - 1)}
+    assert partner.code(replace(ask, body=BODY, headers=tuple(fields.items()))) == "signature_invalid"
+    assert partner.code(ask) == ""
 
 
 def test_a_field_that_comes_twice_is_a_wrong_signature(partner: Partner) -> None:
