@@ -63,10 +63,16 @@ def test_path_and_query_are_the_bytes_on_the_wire(target: str, path: str, query:
     assert (value("@path", request(target)), value("@query", request(target))) == (path, query)
 
 
+@pytest.mark.parametrize("name", ["@path", "@target-uri"])
 @pytest.mark.parametrize("target", ["*", "example.com:443"])
-def test_a_target_without_a_path_has_none(target: str) -> None:
+def test_a_target_without_a_path_has_none(target: str, name: str) -> None:
     with pytest.raises(SignatureRefused):
-        value("@path", request(target))
+        value(name, request(target))
+
+
+@pytest.mark.parametrize("target", ["/a?b", "https://example.com/a?b", "https://evil.example/a?b", "ftp://x/a?b"])
+def test_the_target_uri_has_the_scheme_and_host_that_the_request_came_by(target: str) -> None:
+    assert value("@target-uri", request(target, scheme="http")) == "http://example.com/a?b"
 
 
 def test_a_query_parameter_is_decoded_and_spelled_anew() -> None:

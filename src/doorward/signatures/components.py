@@ -276,21 +276,25 @@ def _authority(message: Message) -> str:
 
 
 def _target_uri(message: Message) -> str:
-    if not message.target.startswith(b"/"):
-        return message.target.decode("latin-1")
-    return f"{message.scheme.lower()}://{_authority(message)}{message.target.decode('latin-1')}"
+    # Not the target of a proxy's request as it stands: its scheme and host are the sender's word.
+    return f"{message.scheme.lower()}://{_authority(message)}{_without_origin(message)}"
+
+
+def _without_origin(message: Message) -> str:
+    """The target, without scheme and host if it is in absolute form (RFC 9112 section 3.2.2)."""
+    target = message.target.decode("latin-1")
+    if target.startswith("/"):
+        return target
+    _, found, rest = target.partition("://")
+    if not found:
+        # the asterisk and authority forms
+        raise SignatureRefused("invalid", "the request target has no path")
+    end = min((place for mark in "/?" if (place := rest.find(mark)) >= 0), default=len(rest))
+    return rest[end:]
 
 
 def _path_and_query(message: Message) -> tuple[str, str]:
-    target = message.target.decode("latin-1")
-    if not target.startswith("/"):
-        # absolute form (RFC 9112 section 3.2.2); the asterisk and authority forms have no path
-        _, found, rest = target.partition("://")
-        if not found:
-            raise SignatureRefused("invalid", "the request target has no path")
-        end = min((place for mark in "/?" if (place := rest.find(mark)) >= 0), default=len(rest))
-        target = rest[end:]
-    path, _, query = target.partition("?")
+    path, _, query = _without_origin(message).partition("?")
     return path, query
 
 
