@@ -1,3 +1,4 @@
+import base64
 import tracemalloc
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed448.Ed448Privat
 
 def _pair(private: bytes) -> tuple[SigningKey, VerifyingKey]:
     return private_key_from_pem(private), public_key_from_pem(public_pem(private))
+
+
+EC_KEY = _pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def _of_an_unknown_curve(pem: bytes) -> bytes:
+    """The key with the name of its curve changed to one that nobody gave away."""
+    first, *lines, last = pem.strip().split(b"\n")
+    named = bytes.fromhex("06082a8648ce3d0301")
+    der = base64.b64decode(b"".join(lines)).replace(named + b"\x07", named + b"\x77")
+    return b"\n".join([first, base64.b64encode(der), last, b""])
 
 
 PEMS = {
@@ -87,6 +99,9 @@ def test_an_ecdsa_signature_in_asn1_is_another_spelling_and_refused() -> None:
         lambda: private_key_from_pem(_pem(ed448.Ed448PrivateKey.generate())),
         lambda: shared_secret(bytes(31)),
         lambda: public_pem(b"not a key"),
+        lambda: public_key_from_pem(_of_an_unknown_curve(public_pem(EC_KEY).encode()).decode()),
+        lambda: private_key_from_pem(_of_an_unknown_curve(EC_KEY)),
+        lambda: public_pem(_of_an_unknown_curve(EC_KEY)),
     ],
 )
 def test_a_key_that_is_none_weak_or_of_another_kind_is_refused(make: object) -> None:

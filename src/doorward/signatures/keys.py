@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -18,6 +18,8 @@ RSA_BITS_LEAST: Final = 2048
 RSA_BITS_MOST: Final = 4096
 SECRET_BYTES_LEAST: Final = 32
 """Shortest shared secret: as long as the hash (RFC 2104 section 3)."""
+_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
+"""What a loader raises for a text that is no key, or one of a kind (a curve, say) that its library does not know."""
 _PSS: Final = padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=64)
 _CURVES: Final[dict[str, tuple[SignatureAlgorithm, int, hashes.HashAlgorithm]]] = {
     "secp256r1": ("ecdsa-p256-sha256", 32, hashes.SHA256()),
@@ -54,7 +56,7 @@ def public_key_from_pem(pem: str) -> VerifyingKey:
     """
     try:
         key = serialization.load_pem_public_key(pem.encode("utf-8"))
-    except (ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise KeyRefused(f"not a PEM public key: {type(error).__name__}") from error
     match key:
         case ed25519.Ed25519PublicKey():
@@ -72,7 +74,7 @@ def private_key_from_pem(pem: bytes) -> SigningKey:
     """The signing key in an unencrypted PEM private key. Errors: KeyRefused."""
     try:
         key = serialization.load_pem_private_key(pem, None)
-    except (ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise KeyRefused(f"not an unencrypted PEM private key: {type(error).__name__}") from error
     match key:
         case ed25519.Ed25519PrivateKey():
@@ -114,7 +116,7 @@ def public_pem(private_pem: bytes) -> str:
     """The public key of an unencrypted PEM private key, as PEM. Errors: KeyRefused."""
     try:
         key = serialization.load_pem_private_key(private_pem, None)
-    except (ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise KeyRefused(f"not an unencrypted PEM private key: {type(error).__name__}") from error
     encoded = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return encoded.decode("ascii")

@@ -105,7 +105,6 @@ def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
     replays = OwnReplays(born_at=0.0)
     check = once_check(lambda: replays)
     first, second = exchange_of(Ask(), now=101.0), exchange_of(Ask(), now=102.0)
-    second.caller = Caller(subject="partner", kind="signature", issuer="urn:doorward:signature")
     first.single_use.append(proof())
     second.single_use.append(proof())
     check(first)
