@@ -24,7 +24,7 @@ class HmacSignatureMechanism:
 
     def __init__(self, scheme: str, policy: AuthenticatePolicy, credentials: Credentials) -> None:
         self._policy: HmacSignaturePolicy = policy.hmac_of(scheme)
-        self._span_s = policy.hmac_span_s
+        self._span_s = policy.hmac_span_s(scheme)
         self._credentials, self._realm = credentials, policy.realm
 
     def announces(self, exchange: Exchange) -> bool:

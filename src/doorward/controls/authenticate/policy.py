@@ -176,10 +176,9 @@ class AuthenticatePolicy(BaseModel):
         found = [each for each in self.hmac_signatures if each.scheme == scheme]
         return found[0] if found else HmacSignaturePolicy(scheme=scheme)
 
-    @property
-    def hmac_span_s(self) -> tuple[int, int]:
+    def hmac_span_s(self, scheme: str) -> tuple[int, int]:
         """How far ahead of our clock, and how old, the most patient scheme takes an HMAC: it may come to several."""
-        schemes = (*self.hmac_signatures, HmacSignaturePolicy(scheme="any other"))
+        schemes = (*self.hmac_signatures, self.hmac_of(scheme))
         return max(each.clock_skew_s for each in schemes), max(each.max_age_s for each in schemes)
 
 
