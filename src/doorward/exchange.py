@@ -179,6 +179,8 @@ class SingleUse:
     """First moment at which it could have been accepted, Unix seconds."""
     until: float
     """Last such moment."""
+    holder: str = ""
+    """Whose it is, so that nobody takes all the room there is to remember proofs; empty: anybody's."""
     refusal: Denied
     """For who comes with it a second time."""
     unknown: Denied | None = None

@@ -60,7 +60,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 async def sight(link: ReplayLink, exchange: Exchange, name: bytes, usable_from: float = 1_001.0) -> str:
     """What a check would learn, waiting as a mount does."""
-    proof = SingleUse(proof=name, usable_from=usable_from, until=usable_from + 60, refusal=REFUSAL)
+    proof = SingleUse(proof=name, usable_from=usable_from, until=usable_from + 60, holder="one", refusal=REFUSAL)
     while True:
         try:
             return link.claim(exchange, proof)
@@ -92,6 +92,15 @@ def test_of_many_at_once_exactly_one_is_first(tmp_path: Path) -> None:
     async def steps(bench: Bench) -> None:
         sights = await asyncio.gather(*(bench.claim(number % 2, b"same") for number in range(200)))
         assert sorted(sights) == ["first"] + ["seen"] * 199
+
+    run(tmp_path, steps)
+
+
+def test_the_service_learns_whose_a_proof_is(tmp_path: Path) -> None:
+    async def steps(bench: Bench) -> None:
+        bench.service._seen._most = 2
+        assert await bench.claim(0, b"a") == "first"
+        assert await bench.claim(1, b"b") == "unknown", "half of the room is one holder's"
 
     run(tmp_path, steps)
 

@@ -96,8 +96,9 @@ class ReplayLink:
             self._settle(asked, ["unknown"] * len(asked))
             return
         self._under_way.append(asked)
+        proofs = [each.proof for each in asked]
         self._transport.write(
-            pack_batch([Proof(each.proof.proof, each.proof.usable_from, each.proof.until) for each in asked])
+            pack_batch([Proof(each.proof, each.usable_from, each.until, each.holder) for each in proofs])
         )
         if self._timer is None:
             self._timer = self._loop.call_later(ANSWER_S, self._give_up, asked)

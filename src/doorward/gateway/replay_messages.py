@@ -18,6 +18,7 @@ class Proof(msgspec.Struct, array_like=True, frozen=True, gc=False):
     proof: bytes
     usable_from: float
     until: float
+    holder: str = ""
 
 
 Word = Literal["first", "seen", "unknown"]

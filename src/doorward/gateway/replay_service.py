@@ -74,7 +74,9 @@ class _Worker(asyncio.Protocol):
             for body in self._batches.feed(data):
                 now = self._clock()
                 words = [
-                    self._seen.claim(each.proof, usable_from=each.usable_from, until=each.until, now=now)
+                    self._seen.claim(
+                        each.proof, usable_from=each.usable_from, until=each.until, now=now, holder=each.holder
+                    )
                     for each in read_proofs(body)
                 ]
                 self._transport.write(pack_batch(words))

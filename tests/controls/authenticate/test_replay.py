@@ -60,6 +60,18 @@ def test_a_full_set_takes_no_more_rather_than_forget() -> None:
     assert claimed(seen, b"c", at=200.0) == "first"
 
 
+def test_nobody_takes_the_room_of_all() -> None:
+    seen = ReplaySet(born_at=0.0, most=4)
+
+    def shown(holder: str, name: bytes, now: float = 100.0) -> str:
+        return seen.claim(name, usable_from=now, until=now + 60, now=now, holder=holder)
+
+    assert [shown("one", name) for name in (b"a", b"b", b"c", b"a")] == ["first", "first", "unknown", "seen"]
+    assert [shown("other", name) for name in (b"d", b"e")] == ["first", "first"]
+    assert shown("third", b"f") == "unknown"
+    assert [shown("one", name, 200.0) for name in (b"g", b"h", b"i")] == ["first", "first", "unknown"]
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=60))
 def test_no_proof_passes_twice_while_it_could_be_accepted(steps: list[tuple[int, int]]) -> None:

@@ -84,6 +84,7 @@ class ProofJudge:
                 proof=name,
                 usable_from=when.since,
                 until=when.until,
+                holder=thumbprint,
                 refusal=self._challenges.replayed("the proof was used before"),
                 unknown=None
                 if when.is_certain

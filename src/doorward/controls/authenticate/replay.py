@@ -17,8 +17,19 @@ Sight: TypeAlias = Literal["first", "seen", "unknown"]
 PROOFS_MOST: Final = 500_000
 """Most proofs remembered at a time, about 100 bytes each; more than 8,000 a second for a minute. Beyond it new ones
 are refused: to forget one early would let it be used again."""
+_SHARE: Final = 2
+"""No holder has more than the second part of these places: there is room for the others, whatever one of them does."""
 _WIDTH_S: Final = 8
 """Proofs are forgotten together with all that began in the same 8 seconds."""
+
+
+class _Holder:
+    """Somebody who has proofs that are remembered, and how many."""
+
+    __slots__ = ("count", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.count = name, 0
 
 
 class ReplaySet:
@@ -29,14 +40,15 @@ class ReplaySet:
     ['first', 'seen']
     """
 
-    __slots__ = ("_by_start", "_complete_since", "_count", "_kept_s", "_most")
+    __slots__ = ("_by_start", "_complete_since", "_count", "_held", "_kept_s", "_most")
 
     def __init__(self, *, born_at: float, most: int = PROOFS_MOST) -> None:
         """`born_at`: Unix seconds since when everything was noted."""
         self._most = most
         self._complete_since = born_at
         """Every proof that was usable only after this moment, and was seen, is still here."""
-        self._by_start: dict[int, set[bytes]] = {}
+        self._by_start: dict[int, dict[bytes, _Holder]] = {}
+        self._held: dict[str, _Holder] = {}
         self._kept_s = 0.0
         """How long proofs are kept: the longest that any was good for."""
         self._count = 0
@@ -44,10 +56,11 @@ class ReplaySet:
     def __len__(self) -> int:
         return self._count
 
-    def claim(self, proof: bytes, *, usable_from: float, until: float, now: float) -> Sight:
+    def claim(self, proof: bytes, *, usable_from: float, until: float, now: float, holder: str = "") -> Sight:
         """Whether it is used for the first time; from now on it no longer is.
 
-        Units: Unix seconds. `usable_from` is the first moment at which it could have been accepted, `until` the last.
+        Units: Unix seconds. `usable_from` is the first moment at which it could have been accepted, `until` the last:
+        what a proof says of itself, so that it says the same whenever it is shown.
         """
         self._kept_s = max(self._kept_s, until - usable_from)
         self._forget(now - self._kept_s)
@@ -55,14 +68,23 @@ class ReplaySet:
             return "seen"
         if usable_from <= self._complete_since or self._count >= self._most:
             return "unknown"
-        self._by_start.setdefault(int(usable_from // _WIDTH_S), set()).add(proof)
+        held = self._held.get(holder) or _Holder(holder)
+        if holder and held.count >= self._most // _SHARE:
+            return "unknown"
+        self._held[holder] = held
+        held.count += 1
+        self._by_start.setdefault(int(usable_from // _WIDTH_S), {})[proof] = held
         self._count += 1
         return "first"
 
     def _forget(self, before: float) -> None:
         over = [start for start in self._by_start if (start + 1) * _WIDTH_S <= before]
         for start in over:
-            self._count -= len(self._by_start.pop(start))
+            for held in self._by_start.pop(start).values():
+                self._count -= 1
+                held.count -= 1
+                if not held.count:
+                    del self._held[held.name]
             self._complete_since = max(self._complete_since, (start + 1) * _WIDTH_S)
 
 
@@ -83,7 +105,13 @@ class OwnReplays:
 
     def claim(self, exchange: Exchange, proof: SingleUse) -> Sight:
         """As `Replays`."""
-        return self._seen.claim(proof.proof, usable_from=proof.usable_from, until=proof.until, now=exchange.complete_at)
+        return self._seen.claim(
+            proof.proof,
+            usable_from=proof.usable_from,
+            until=proof.until,
+            now=exchange.complete_at,
+            holder=proof.holder,
+        )
 
 
 class NoReplays:
