@@ -145,6 +145,20 @@ def test_a_webhook_is_nobodys_until_its_body_is_there(partner: Partner) -> None:
     assert exchange.caller.subject == "partner"
 
 
+def test_a_field_that_callers_must_sign_is_neither_removed_nor_shadowed_though_only_observed(partner: Partner) -> None:
+    components = ["@method", "@authority", "@path", "@query", "x-tenant"]
+    pipeline = pipeline_of(
+        partner.credentials,
+        modes={"authenticate": "observe", "authorize": "off"},
+        authenticate={"message_signature": {"components": components}},
+    )
+    added = (("X-Tenant", "a"), ("X_Tenant", "b"), ("Connection", "close, x-tenant"))
+    exchange = exchange_of(Ask(target="/orders", headers=added))
+    head = pipeline.admit_head(exchange).request_head(exchange)
+    assert b"\r\nx-tenant: a\r\n" in head
+    assert b"x_tenant" not in head
+
+
 @pytest.mark.parametrize(
     ("signing", "code"),
     [

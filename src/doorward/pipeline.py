@@ -295,7 +295,9 @@ def _compile_plan(
         body=head + body if proves_by_body else body,
         body_mode=_body_mode(operation, strictness, reads=signed),
         body_bytes=_body_bytes(operation, bounds, description, is_held=is_held),
-        request_head=forward.compile_request_head(operation, policy.forward, signer),
+        request_head=forward.compile_request_head(
+            operation, policy.forward, signer, authenticate.signed_fields(proving) if signed else frozenset()
+        ),
         release=_released(
             modes.get("minimise", "enforce"),
             minimise.compile_release(operation, policy.minimise, description, mask_key, policy.forward.response_bytes),

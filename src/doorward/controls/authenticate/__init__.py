@@ -16,7 +16,7 @@ from doorward.controls.authenticate.credentials import (
     credentials_data,
     sealed_name,
 )
-from doorward.controls.authenticate.message_signature import digest_check
+from doorward.controls.authenticate.message_signature import digest_check, signed_fields
 from doorward.controls.authenticate.nonces import Nonces, nonce_key
 from doorward.controls.authenticate.policy import (
     LOCAL_AUDIENCE,
@@ -60,6 +60,7 @@ __all__ = [
     "once_check",
     "proves_by_body",
     "sealed_name",
+    "signed_fields",
     "takes_signatures",
     "takes_tokens",
 ]

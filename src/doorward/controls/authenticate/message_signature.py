@@ -157,6 +157,11 @@ class MessageSignatureMechanism:
         return signature_refusal(reason, detail, self._realm, self._accepted)
 
 
+def signed_fields(policy: AuthenticatePolicy) -> frozenset[bytes]:
+    """Names of the header fields that every signature covers."""
+    return _field_names(tuple(component(text) for text in policy.message_signature.components))
+
+
 def accept_signature(policy: MessageSignaturePolicy) -> bytes:
     """What a client should sign, as Accept-Signature has it (RFC 9421 section 5.1)."""
     names = [str(component(text)) for text in policy.components]

@@ -24,10 +24,10 @@ class Fields(dict[bytes, bytes | None]):
 
     __slots__ = ("_dropped", "_identity", "_judged")
 
-    def __init__(self, operation: Operation, policy: ForwardPolicy) -> None:
+    def __init__(self, operation: Operation, policy: ForwardPolicy, judged: frozenset[bytes]) -> None:
         super().__init__()
         self._identity = policy.identity_header.encode("ascii")
-        self._judged = judged_names(operation)
+        self._judged = judged
         dropped = set(NEVER_FORWARDED | _OURS)
         if "206" not in operation.responses:
             # a part of a document cannot be checked against the schema of the whole

@@ -28,19 +28,23 @@ _EXPECTS_LENGTH: Final = frozenset({"POST", "PUT", "PATCH", "QUERY"})
 
 
 def compile_request_head(
-    operation: Operation, policy: ForwardPolicy, signer: IdentitySigner
+    operation: Operation,
+    policy: ForwardPolicy,
+    signer: IdentitySigner,
+    covered: frozenset[bytes] = frozenset(),
 ) -> Callable[[Exchange], bytes]:
     """What turns an admitted exchange into the request head for the upstream, final empty line included.
 
     The method, the canonical path and the query that were judged; Host as the policy says; end-to-end fields as they
     came; then our own, which nothing the client sent can replace or remove. A body that was read gets its
     Content-Length from its real size; a streamed one (`has_body`, but `body` is empty) gets no framing field: the
-    gateway adds it with `with_framing`.
+    gateway adds it with `with_framing`. `covered`: names of fields that callers must sign, which are judged like those
+    that the description declares.
     Errors: PolicyError for a bad `upstream`. Of the result: Fault when a line break would slip in.
     """
     upstream = parse_upstream(policy.upstream)
-    fields = Fields(operation, policy)
-    judged = judged_names(operation)
+    judged = judged_names(operation) | covered
+    fields = Fields(operation, policy, judged)
     passes_credentials = policy.pass_credentials
     secret_cookies = frozenset() if passes_credentials else credential_names(operation, "cookie")
     secret_parameters = frozenset() if passes_credentials else credential_names(operation, "query")
