@@ -4,9 +4,7 @@ In this process, CPU time, the best of some rounds; `PYTHONPATH=.compiled` measu
 mean nothing on another machine; the factors do.
 """
 
-import argparse
 import gc
-import json
 import random
 import sys
 import time
@@ -14,10 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from bench.publish import replace_between
+from bench.telling import Say, tell
 from doorward.controls.authenticate import Credentials, credentials_data
 from doorward.controls.authenticate.key_format import hash_api_key, make_api_key
 from doorward.controls.forward import IdentitySigner
@@ -152,28 +148,17 @@ def measure(say: Callable[[str], None]) -> list[Row]:
 
 def main() -> int:
     """The program."""
-    options = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
-    options.add_argument("--json", action="store_true", help="rows as JSON")
-    options.add_argument("--publish", action="store_true", help="write the table into docs/performance.md")
-    chosen = options.parse_args()
-    rows = measure(lambda what: print(what, file=sys.stderr, flush=True))
+    heads = ("what", "how many", "s to take up", "us a request", "x the fewest")
+    return tell("growth", __doc__, heads, 1, _rows)
+
+
+def _rows(say: Say) -> list[tuple[str, ...]]:
+    rows = measure(say)
     first = {what: us for what, _, _, us in reversed(rows)}
-    told = [
+    return [
         (what, f"{count:,}", f"{took_s:.2f}", f"{us:.1f}", f"{us / first[what]:.2f}")
         for what, count, took_s, us in rows
     ]
-    heads = ("what", "how many", "s to take up", "us a request", "x the fewest")
-    if chosen.json:
-        json.dump([dict(zip(heads, row, strict=True)) for row in told], sys.stdout)
-    else:
-        table = Table(*heads)
-        for row in told:
-            table.add_row(*row)
-        Console().print(table)
-    if chosen.publish:
-        lines = [f"| {' | '.join(heads)} |", "|---|---:|---:|---:|---:|", *(f"| {' | '.join(row)} |" for row in told)]
-        replace_between("growth", "\n".join(lines))
-    return 0
 
 
 if __name__ == "__main__":

@@ -5,21 +5,17 @@ used once, as it must be, and its token is remembered, as it is after its first 
 another machine; the factors do.
 """
 
-import argparse
 import base64
 import gc
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from bench.publish import replace_between
+from bench.telling import Say, tell
 from doorward.controls.authenticate import Credentials, OwnReplays, credentials_data
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
@@ -153,25 +149,14 @@ def measure(say: Callable[[str], None]) -> list[Row]:
 
 def main() -> int:
     """The program."""
-    options = argparse.ArgumentParser(prog="python -m bench.proofs", description=__doc__)
-    options.add_argument("--json", action="store_true", help="rows as JSON")
-    options.add_argument("--publish", action="store_true", help="write the table into docs/performance.md")
-    chosen = options.parse_args()
-    rows = measure(lambda what: print(what, file=sys.stderr, flush=True))
-    first = rows[0][1]
-    told = [(what, f"{us:.1f}", f"{us - first:.0f}", f"{1e6 / us:,.0f}") for what, us in rows]
     heads = ("what comes with a request", "us to judge it", "us more than a bearer token", "at most a second")
-    if chosen.json:
-        json.dump([dict(zip(heads, row, strict=True)) for row in told], sys.stdout)
-    else:
-        table = Table(*heads)
-        for row in told:
-            table.add_row(*row)
-        Console().print(table)
-    if chosen.publish:
-        lines = [f"| {' | '.join(heads)} |", "|---|---:|---:|---:|", *(f"| {' | '.join(row)} |" for row in told)]
-        replace_between("proofs", "\n".join(lines))
-    return 0
+    return tell("proofs", __doc__, heads, 1, _rows)
+
+
+def _rows(say: Say) -> list[tuple[str, ...]]:
+    rows = measure(say)
+    first = rows[0][1]
+    return [(what, f"{us:.1f}", f"{us - first:.0f}", f"{1e6 / us:,.0f}") for what, us in rows]
 
 
 if __name__ == "__main__":

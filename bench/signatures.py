@@ -4,12 +4,10 @@ In this process, CPU time, the best of some rounds; `PYTHONPATH=.compiled` measu
 mean nothing on another machine; the difference to an API key does.
 """
 
-import argparse
 import base64
 import gc
 import hashlib
 import hmac
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -19,10 +17,8 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from rich.console import Console
-from rich.table import Table
 
-from bench.publish import replace_between
+from bench.telling import Say, tell
 from doorward.answer_key import new_answer_key
 from doorward.client import MessageSigner, SentRequest
 from doorward.controls.authenticate import AnswerSigner, Credentials, OwnReplays, credentials_data
@@ -212,24 +208,12 @@ def measure(say: Callable[[str], None]) -> list[Row]:
 
 def main() -> int:
     """The program."""
-    options = argparse.ArgumentParser(prog="python -m bench.signatures", description=__doc__)
-    options.add_argument("--json", action="store_true", help="rows as JSON")
-    options.add_argument("--publish", action="store_true", help="write the table into docs/performance.md")
-    chosen = options.parse_args()
-    rows = measure(lambda what: print(what, file=sys.stderr, flush=True))
-    told = [(how, method, f"{us:.1f}", f"{more:.1f}") for how, method, us, more in rows]
     heads = ("proof", "method", "us a request", "us more than an API key")
-    if chosen.json:
-        json.dump([dict(zip(heads, row, strict=True)) for row in told], sys.stdout)
-    else:
-        table = Table(*heads)
-        for row in told:
-            table.add_row(*row)
-        Console().print(table)
-    if chosen.publish:
-        lines = [f"| {' | '.join(heads)} |", "|---|---|---:|---:|", *(f"| {' | '.join(row)} |" for row in told)]
-        replace_between("signatures", "\n".join(lines))
-    return 0
+    return tell("signatures", __doc__, heads, 2, _rows)
+
+
+def _rows(say: Say) -> list[tuple[str, ...]]:
+    return [(how, method, f"{us:.1f}", f"{more:.1f}") for how, method, us, more in measure(say)]
 
 
 if __name__ == "__main__":

@@ -1,29 +1,20 @@
 """Keeps the counts that workers share: part of the control process, reached over a Unix socket."""
 
-import asyncio
-import os
-import socket
-import struct
 import time
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
-
-import msgspec
-import structlog
+from typing import Final
 
 from doorward.controls.limits import Bucket, Gcra, Ledger, Link, SharedBucket, SlotLedger, Tally
 from doorward.exchange import Pending
-from doorward.gateway.limit_messages import Answer, Batches, Entry, pack, read_entries, socket_address
-
-_log: Final = structlog.get_logger()
+from doorward.gateway.limit_messages import Answer, Entry, pack, read_entries
+from doorward.gateway.worker_socket import WorkerConnection, WorkerSocket
 
 TABLES: Final = 4_096
 """Limits counted at a time; the one not used for longest goes first. A quota has a new one each window."""
 LATE_S: Final = 60
 """How long after the end of its window something may still be told of a quota, in seconds."""
-_UCRED: Final = struct.Struct("3i")
 
 
 class SharedCounts:
@@ -96,66 +87,28 @@ class SharedCounts:
         return SharedBucket(entry.table, meter, Ledger(), self._link, alone, limit, self._hosts)
 
 
-class LimitService:
+class LimitService(WorkerSocket):
     """Listens for the workers of this host."""
 
     def __init__(self, path: Path, counts: SharedCounts) -> None:
-        self._path = path
-        self._counts = counts
-        self._serving: asyncio.Task[asyncio.Server] | None = None
-
-    def start(self) -> None:
-        """Listen; only processes of our own user may connect. Errors: OSError."""
-        self._path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            with socket_address(self._path) as address:
-                listener.bind(address)
-        finally:
-            os.umask(before)
-        loop = asyncio.get_running_loop()
-        self._serving = loop.create_task(loop.create_unix_server(lambda: _Worker(self._counts), sock=listener))
-
-    def close(self) -> None:
-        """Listen no more."""
-        if self._serving is not None and self._serving.done():
-            self._serving.result().close()
+        super().__init__(path, lambda: _Worker(counts))
 
 
-class _Worker(asyncio.Protocol):
+class _Worker(WorkerConnection):
     """One worker's connection. Its slots are free again when it is gone."""
 
     def __init__(self, counts: SharedCounts) -> None:
+        super().__init__("shared counts")
         self._counts = counts
-        self._batches = Batches()
-        self._transport: asyncio.Transport | None = None
         self._slots: dict[tuple[str, int, str], int] = {}
         self._replies: OrderedDict[int, _Reply] = OrderedDict()
         self._number = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("socket")
-        _, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-        if uid != os.geteuid():
-            _log.error("shared counts: another user connected", uid=uid)
-            transport.abort()
-            return
-        self._transport = transport
+    def take(self, body: bytes) -> None:
+        self._take(read_entries(body))
 
-    def data_received(self, data: bytes) -> None:
-        if self._transport is None:
-            return
-        try:
-            for body in self._batches.feed(data):
-                self._take(read_entries(body))
-        except (ValueError, msgspec.DecodeError) as error:
-            _log.error("shared counts: a batch that cannot be read", reason=str(error))
-            self._transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol
-        self._transport = None
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         now_ns = time.monotonic_ns()
         for (table, most, key), count in self._slots.items():
             self._counts.take(Entry(table, key, 0, -count, 0, most=most, is_slots=True), now_ns)
@@ -180,7 +133,7 @@ class _Worker(asyncio.Protocol):
         except Pending as pending:
             pending.ask(partial(self._settle_later, reply, place))
             return
-        if self._transport is None and entry.is_slots and answer.is_granted:
+        if not self.is_open and entry.is_slots and answer.is_granted:
             # The worker went while we asked: nobody will give this slot back.
             self._counts.take(Entry(entry.table, entry.key, 0, -entry.wish, 0, most=entry.most, is_slots=True), 0)
         elif entry.is_slots and answer.is_granted:
@@ -199,8 +152,7 @@ class _Worker(asyncio.Protocol):
             if reply.missing:
                 return
             del self._replies[number]
-            if self._transport is not None:
-                self._transport.write(pack(reply.answers))
+            self.write(pack(reply.answers))
 
     def _hold(self, entry: Entry, count: int) -> None:
         name = entry.table, entry.most, entry.key

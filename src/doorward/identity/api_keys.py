@@ -3,14 +3,19 @@
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from typing import Any, Final
 
 from sqlalchemy import Row, insert, select, update
 
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, hash_api_key, make_api_key
 from doorward.errors import PolicyError
-from doorward.identity.names import register_principal, require_claims, require_name, require_words
+from doorward.identity.names import (
+    normal_network,
+    register_principal,
+    require_claims,
+    require_name,
+    require_words,
+)
 from doorward.store import Store, api_keys
 
 DAY_S: Final = 86_400.0
@@ -63,7 +68,7 @@ def add_api_key(
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
         "claims": require_claims(claims or {}),
-        "networks": [_network(network) for network in networks],
+        "networks": [normal_network(network) for network in networks],
         "created_at": now,
         "expires_at": now + lifetime_s,
     }
@@ -107,13 +112,6 @@ def revoke_api_key(store: Store, name_or_id: str, *, now: float) -> list[ApiKey]
     if not revoked:
         raise PolicyError(f"there is no key {name_or_id!r}", key="key", hint="doorward key list")
     return revoked
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError as error:
-        raise PolicyError(f"{text!r} is not a network: {error}", key="network", hint="10.1.0.0/16") from error
 
 
 def _api_key(row: Row[Any]) -> ApiKey:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
@@ -76,3 +77,11 @@ def register_principal(connection: Connection, name: str, kind: CallerKind) -> N
         key=kind.replace("_", " "),
         hint="every caller needs a name of its own: two that share one would own each other's objects",
     )
+
+
+def normal_network(text: str) -> str:
+    """The network in its usual form. Errors: PolicyError."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise PolicyError(f"{text!r} is not a network: {error}", key="network", hint="10.1.0.0/16") from error

@@ -8,7 +8,6 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -17,7 +16,13 @@ from sqlalchemy.exc import IntegrityError
 from doorward.controls.authenticate import sealed_name
 from doorward.errors import PolicyError
 from doorward.identity.api_keys import LIFETIME_MOST_S, LIFETIME_S
-from doorward.identity.names import register_principal, require_claims, require_name, require_words
+from doorward.identity.names import (
+    normal_network,
+    register_principal,
+    require_claims,
+    require_name,
+    require_words,
+)
 from doorward.sealing import Sealer
 from doorward.signatures import public_key_from_pem, shared_secret
 from doorward.signatures.keys import KeyRefused
@@ -170,7 +175,7 @@ def _add(store: Store, name: str, row: Mapping[str, Any], grant: Grant, *, now: 
         "roles": require_words(grant.roles, "role"),
         "scopes": require_words(grant.scopes, "scope"),
         "claims": require_claims(grant.claims),
-        "networks": [_network(network) for network in grant.networks],
+        "networks": [normal_network(network) for network in grant.networks],
         "created_at": now,
         "expires_at": now + grant.lifetime_s,
     }
@@ -204,13 +209,6 @@ def _require_room(connection: Connection, name: str, now: float) -> None:
 
 def _new_id() -> str:
     return "sig-" + base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError as error:
-        raise PolicyError(f"{text!r} is not a network: {error}", key="network", hint="10.1.0.0/16") from error
 
 
 def _record(row: Row[Any]) -> SigningKeyRecord:
