@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
+from starlette.applications import Starlette
 
 from doorward.controls.transport import TrustedProxies
 from doorward.identity.app import IdentitySettings, create_app
@@ -35,8 +36,8 @@ class Lab:
 
     def __init__(self, store: Store, issuer: str = ISSUER, proxies: TrustedProxies | None = None) -> None:
         self.store, self.now, self.issuer = store, NOW, issuer
-        settings = IdentitySettings(issuer=issuer, proxies=lambda: proxies)
-        self.app = create_app(store, [KEY], settings, secret=SECRET, clock=lambda: self.now)
+        self.settings = IdentitySettings(issuer=issuer, proxies=lambda: proxies)
+        self.app = self.made_app()
         add_user(store, "alice", now=NOW, password=PASSWORD, roles=["reader"], claims={"account_id": "a-1"})
         scopes = ["orders:read", "orders:write", "offline_access"]
         kinds: dict[str, dict[str, Any]] = {"web": {}, "spa": {"is_public": True}, "own": {"is_trusted": True}}
@@ -46,6 +47,10 @@ class Lab:
             )[1]
             for name, more in kinds.items()
         }
+
+    def made_app(self) -> Starlette:
+        """The provider as it starts, with this store and this clock."""
+        return create_app(self.store, [KEY], self.settings, secret=SECRET, clock=lambda: self.now)
 
     def visitor(self, *, address: str = "192.0.2.1", **headers: Any) -> "Visitor":
         return Visitor(self, headers, address)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from doorward.controls.authenticate import IssuerPolicy
-from doorward.gateway.external_keys import FETCH_EVERY_S, KEEP_S, KEY_COUNT, ExternalKeys, parse_key_set
-from doorward.jose import generate_key, public_jwks
+from doorward.gateway.external_keys import FETCH_EVERY_S, KEEP_S, ExternalKeys, parse_key_set
+from doorward.jose import KEY_COUNT, generate_key, public_jwks
 from doorward.outbound import OutboundClient, OutboundRefused
 
 ISSUER = IssuerPolicy(issuer="https://login.example/", audience="orders", jwks_url="https://login.example/jwks")

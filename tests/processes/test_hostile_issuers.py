@@ -11,8 +11,8 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from doorward.controls.authenticate import IssuerPolicy
-from doorward.gateway.external_keys import FETCH_EVERY_S, KEY_COUNT, METADATA_EVERY_S, ExternalKeys, metadata_urls
-from doorward.jose import encode_segment, generate_key, public_jwks
+from doorward.gateway.external_keys import FETCH_EVERY_S, METADATA_EVERY_S, ExternalKeys, metadata_urls
+from doorward.jose import KEY_COUNT, encode_segment, generate_key, public_jwks
 from doorward.outbound import OutboundClient
 
 KEY, NEXT = generate_key("ES256"), generate_key("EdDSA")

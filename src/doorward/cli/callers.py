@@ -90,6 +90,14 @@ def parse_duration_s(text: str) -> int:
     return int(match[1]) * _UNITS_S[match[2]]
 
 
+def read_file(path: Path) -> bytes:
+    """What the file holds. Errors: PolicyError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="file") from error
+
+
 def say(text: str) -> None:
     """Nothing; the text goes to the person, beside the data."""
     print(text, file=sys.stderr)

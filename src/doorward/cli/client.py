@@ -1,16 +1,21 @@
-"""`doorward client`: programs that fetch tokens with a secret of their own."""
+"""`doorward client`: programs that fetch tokens, with a secret or a key of their own."""
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
-from doorward.identity.clients import Client, add_client, disable_client, list_clients
+from doorward.identity.clients import Client, add_client, disable_client, list_clients, replace_keys
 
-_COMMANDS: Final = typer.Typer(help="programs that fetch tokens with a secret", no_args_is_help=True)
+JwksOption = Annotated[
+    Path | None, typer.Option("--jwks", help="a file with the JWK set of public keys it signs with (private_key_jwt)")
+]
+JwksUriOption = Annotated[str, typer.Option("--jwks-uri", help="where that set is; fetched when it is needed")]
+_COMMANDS: Final = typer.Typer(help="programs that fetch tokens", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -34,10 +39,12 @@ def add(
     pushed_only: Annotated[
         bool, typer.Option("--pushed-only", help="takes requests for authorization only when pushed (RFC 9126)")
     ] = False,
+    jwks: JwksOption = None,
+    jwks_uri: JwksUriOption = "",
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a client and print its secret, once."""
+    """Add a client and print its secret, once; one with keys of its own (private_key_jwt) has none."""
     with callers.opened(policy) as (settings, store):
         client, secret = add_client(
             store,
@@ -51,9 +58,15 @@ def add(
             redirect_uris=redirect or (),
             is_trusted=trusted,
             pushes_only=pushed_only,
+            jwks=None if jwks is None else callers.read_file(jwks),
+            jwks_uri=jwks_uri,
         )
     if as_json:
         callers.show_json({**asdict(client), "secret": secret})
+        return
+    if not secret and not client.is_public:
+        callers.say(f"added client {client.name} with {callers.words(client.roles)}; it signs assertions (RFC 7523)")
+        callers.say(f"for the audience {settings.issuer.url}")
         return
     if client.is_public:
         callers.say(f"added public client {client.name}; it signs people in at {settings.issuer.url}/oauth/authorize")
@@ -63,6 +76,23 @@ def add(
     callers.say(
         f"next: curl -u {client.name}:SECRET -d grant_type=client_credentials {settings.issuer.url}/oauth/token"
     )
+
+
+@_COMMANDS.command("keys")
+def keys(
+    name: Annotated[str, typer.Argument(help="its client_id")],
+    jwks: JwksOption = None,
+    jwks_uri: JwksUriOption = "",
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Replace the keys that a client signs assertions with; the old ones are void at once."""
+    with callers.opened(policy) as (_, store):
+        client = replace_keys(store, name, jwks=None if jwks is None else callers.read_file(jwks), jwks_uri=jwks_uri)
+    if as_json:
+        callers.show_json(asdict(client))
+    else:
+        callers.say(f"client {name} signs with {client.jwks_uri or callers.words(key['kid'] for key in client.jwks)}")
 
 
 @_COMMANDS.command("list")
@@ -97,6 +127,7 @@ def _row(client: Client) -> dict[str, str]:
         "roles": callers.words(client.roles),
         "scopes": callers.words(client.scopes),
         "kind": "public" if client.is_public else "confidential",
+        "proves itself by": client.authentication,
         "redirects": callers.words(client.redirect_uris),
         "claims": callers.claims_text(client.claims),
         "added": callers.day(client.created_at),

@@ -133,7 +133,7 @@ def add_signature(
         )
         shown = ""
         if public_key is not None:
-            pem = _read(public_key).decode("utf-8", "replace")
+            pem = callers.read_file(public_key).decode("utf-8", "replace")
             record = add_public_key(store, name, pem, grant, now=time.time(), key_id=key_id)
         else:
             record, secret = add_shared_secret(
@@ -186,20 +186,13 @@ def _mac_algorithm(text: str) -> MacAlgorithm:
 
 
 def _secret(path: Path, *, is_base64: bool) -> bytes:
-    text = _read(path).rstrip(b"\r\n")
+    text = callers.read_file(path).rstrip(b"\r\n")
     if not is_base64:
         return text
     try:
         return base64.b64decode(text.removeprefix(b"whsec_"), validate=True)
     except ValueError as error:
         raise PolicyError(f"{path} does not hold base64", key="secret-file") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="file") from error
 
 
 def _row(key: ApiKey | SigningKeyRecord) -> dict[str, str]:

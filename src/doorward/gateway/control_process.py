@@ -237,7 +237,9 @@ class ControlProcess:
                     create_app(
                         self._store,
                         self._issuer_keys,
-                        IdentitySettings(issuer=self._policy.issuer.url, proxies=self._proxies),
+                        IdentitySettings(
+                            issuer=self._policy.issuer.url, proxies=self._proxies, outbound=lambda: self._keys.client
+                        ),
                         secret=self._identity_secret,
                     ),
                 ),

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
+from doorward import jose
 from doorward.controls.authenticate import IssuerPolicy
-from doorward.jose import JoseError, public_key_from_jwk
+from doorward.jose import JoseError
 from doorward.outbound import OutboundClient, OutboundRefused
 from doorward.policy.snapshot import Snapshot
 
@@ -26,8 +27,6 @@ METADATA_EVERY_S: Final = 3600.0
 """Time after which an issuer is asked anew where its keys are, in seconds; at once when they could not be fetched."""
 WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
 """OpenID Connect Discovery appends its name to the issuer, RFC 8414 puts its own between host and path."""
-KEY_COUNT: Final = 64
-"""Most keys taken from one issuer; a set with more is refused whole."""
 
 _log = structlog.get_logger()
 
@@ -148,24 +147,12 @@ def parse_key_set(document: bytes, issuer: IssuerPolicy) -> tuple[Mapping[str, A
     Source: RFC 7517 section 5.
     """
     try:
-        members = msgspec.json.decode(document, type=_JwkSet).keys
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise OutboundRefused(f"the keys of {issuer.issuer} are no JWK set: {error}") from error
-    if len(members) > KEY_COUNT:
-        raise OutboundRefused(f"{issuer.issuer} has {len(members)} keys, more than {KEY_COUNT}")
-    keys: list[Mapping[str, Any]] = []
-    for member in members:
-        try:
-            keys.append(public_key_from_jwk(member, issuer.algorithms).jwk())
-        except JoseError as error:
-            _log.warning("key of an issuer left out", issuer=issuer.issuer, reason=str(error))
-    if not keys:
-        raise OutboundRefused(f"{issuer.issuer} has no usable key")
-    return tuple(keys)
-
-
-class _JwkSet(msgspec.Struct):
-    keys: list[dict[str, Any]]
+        found = jose.parse_key_set(document, issuer.algorithms)
+    except JoseError as error:
+        raise OutboundRefused(f"the keys of {issuer.issuer}: {error.problem}") from error
+    for reason in found.left_out:
+        _log.warning("key of an issuer left out", issuer=issuer.issuer, reason=reason)
+    return tuple(key.jwk() for key in found.keys)
 
 
 class _Metadata(msgspec.Struct):

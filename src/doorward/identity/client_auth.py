@@ -1,4 +1,4 @@
-"""Who asks the token endpoint, by one of `client_secret_basic` and `client_secret_post` (RFC 6749 section 2.3.1)."""
+"""Who asks the token endpoint: by secret (RFC 6749 section 2.3.1), by signed assertion (RFC 7523), or by name alone."""
 
 import base64
 import binascii
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_plus
 
+from doorward.identity.assertions import ASSERTION_TYPE
 from doorward.identity.oauth_errors import OAuthError
 
 FAILURES_COUNT: Final = 10
@@ -41,9 +42,23 @@ class FailureLimiter:
             self._failures.popitem(last=False)
 
 
+_SHOWN: Final = ("client_secret", "client_assertion", "client_assertion_type")
+
+
 def names_public_client(authorization: list[str], form: Mapping[str, str]) -> bool:
     """Whether the asker shows no credential at all, only a name."""
-    return not authorization and "client_secret" not in form and "client_id" in form
+    return not authorization and "client_id" in form and not any(name in form for name in _SHOWN)
+
+
+def client_assertion(authorization: list[str], form: Mapping[str, str]) -> str | None:
+    """The assertion that the client signed; None when it shows none. Errors: OAuthError `invalid_request`."""
+    if "client_assertion" not in form and "client_assertion_type" not in form:
+        return None
+    if authorization or "client_secret" in form:
+        raise OAuthError("invalid_request", "a client authenticates in one way only")
+    if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
+        raise OAuthError("invalid_request", f"client_assertion with client_assertion_type={ASSERTION_TYPE}")
+    return form["client_assertion"]
 
 
 def client_credentials(authorization: list[str], form: Mapping[str, str]) -> tuple[str, str]:

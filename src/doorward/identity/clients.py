@@ -1,7 +1,7 @@
 """Clients: programs that fetch tokens, in their own name or in the name of people they send to sign in.
 
-A confidential one has a secret of 256 random bits, kept as its SHA-256; a public one (in a browser, on a telephone) can
-keep none, and proves with PKCE that it is the one that asked.
+A confidential one signs with a key of its own, or has a secret of 256 random bits, kept as its SHA-256; a public one
+(in a browser, on a telephone) can keep none, and proves with PKCE that it is the one that asked.
 """
 
 import base64
@@ -10,16 +10,19 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import PolicyError
+from doorward.identity.client_keys import require_client_keys, require_keys_url
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
 from doorward.identity.redirects import require_redirect_uri
 from doorward.store import Store, clients
 
 TITLE_CHARACTERS: Final = 64
+Authentication: TypeAlias = Literal["client_secret", "private_key_jwt", "none"]
+"""The one way in which a client proves itself."""
 _SECRET_BYTES: Final = 32
 _NOBODYS: Final = "0" * 64
 
@@ -35,7 +38,12 @@ class Client:
     """The most it may be granted."""
     claims: Mapping[str, Any] = field(default_factory=dict)
     is_public: bool = False
-    """It has no secret."""
+    """It can keep no secret."""
+    authentication: Authentication = "client_secret"
+    jwks: tuple[Mapping[str, Any], ...] = ()
+    """The public keys that it signs assertions with."""
+    jwks_uri: str = ""
+    """Where these are fetched from; empty: they are registered."""
     title: str = ""
     """What people are shown."""
     redirect_uris: tuple[str, ...] = ()
@@ -61,10 +69,14 @@ def add_client(
     redirect_uris: Iterable[str] = (),
     is_trusted: bool = False,
     pushes_only: bool = False,
+    jwks: bytes | None = None,
+    jwks_uri: str = "",
 ) -> tuple[Client, str]:
-    """The new client and its secret, which can be had only now; a public one's is empty.
+    """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
-    Errors: PolicyError, as for `users.add_user`; for a redirect URI that is none, a public client that has none.
+    `jwks`, `jwks_uri`: the set of public keys it signs assertions with, or where that is.
+    Errors: PolicyError, as for `users.add_user`; for a redirect URI that is none, a public client that has none or has
+    keys; for keys that cannot be used.
     """
     require_name(name, "client")
     uris = [require_redirect_uri(uri) for uri in redirect_uris]
@@ -72,10 +84,16 @@ def add_client(
         raise PolicyError(
             "a public client needs a redirect URI", key="redirect", hint="--redirect https://app/callback"
         )
-    secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii").rstrip("=").lower()
+    keys = _keys(jwks, jwks_uri, is_public=is_public)
+    authentication: Authentication = "private_key_jwt" if keys else "none" if is_public else "client_secret"
+    secret = ""
+    if authentication == "client_secret":
+        secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii").rstrip("=").lower()
     row = {
+        **keys,
         "name": name,
-        "secret_hash": "" if is_public else _hash(secret),
+        "secret_hash": _hash(secret) if secret else "",
+        "authentication": authentication,
         "kind": "public" if is_public else "confidential",
         "title": _title(title or name),
         "redirect_uris": uris,
@@ -89,7 +107,22 @@ def add_client(
     with store.begin() as connection:
         register_principal(connection, name, "client")
         connection.execute(insert(clients).values(row))
-    return get_client(store, name), "" if is_public else secret
+    return get_client(store, name), secret
+
+
+def replace_keys(store: Store, name: str, *, jwks: bytes | None = None, jwks_uri: str = "") -> Client:
+    """The client, which proves itself by these keys from now on and by no others.
+
+    Errors: PolicyError when there is none, it has no keys to replace, or these cannot be used.
+    """
+    keys = _keys(jwks, jwks_uri, is_public=False)
+    if get_client(store, name).authentication != "private_key_jwt" or not keys:
+        raise PolicyError(
+            f"{name} does not prove itself by keys", key="client", hint="add a new client with --jwks or --jwks-uri"
+        )
+    with store.begin() as connection:
+        connection.execute(update(clients).where(clients.c.name == name).values(keys))
+    return get_client(store, name)
 
 
 def get_client(store: Store, name: str) -> Client:
@@ -137,6 +170,19 @@ def check_secret(store: Store, name: str, secret: str) -> Client | None:
     return _client(row) if row is not None and matches and row.disabled_at is None else None
 
 
+def _keys(jwks: bytes | None, jwks_uri: str, *, is_public: bool) -> dict[str, Any]:
+    """The columns of a client's keys; empty when it has none."""
+    if jwks is None and not jwks_uri:
+        return {}
+    if is_public:
+        raise PolicyError("a public client keeps no key", key="public", hint="leave --public or the keys away")
+    if jwks is not None and jwks_uri:
+        raise PolicyError("keys are registered or fetched, not both", key="jwks", hint="leave one of them away")
+    if jwks is None:
+        return {"jwks": [], "jwks_uri": require_keys_url(jwks_uri)}
+    return {"jwks": require_client_keys(jwks), "jwks_uri": ""}
+
+
 def _title(text: str) -> str:
     if not text.isprintable() or len(text) > TITLE_CHARACTERS:
         raise PolicyError(f"a title has up to {TITLE_CHARACTERS} printable characters", key="title")
@@ -154,6 +200,9 @@ def _client(row: Row[Any]) -> Client:
         scopes=tuple(row.scopes),
         claims=row.claims,
         is_public=row.kind == "public",
+        authentication=row.authentication,
+        jwks=tuple(row.jwks),
+        jwks_uri=row.jwks_uri,
         title=row.title or row.name,
         redirect_uris=tuple(row.redirect_uris),
         is_trusted=row.trusted,

@@ -17,6 +17,7 @@ from doorward.identity.credentials import Verifier
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
 from doorward.jose import PrivateKey
+from doorward.outbound import OutboundClient
 from doorward.store import Store
 
 HASHING_PARALLEL: Final = 2
@@ -37,6 +38,8 @@ class IdentitySettings:
     token_lifetime_s: int = LIFETIME_S
     proxies: Callable[[], TrustedProxies | None] = lambda: None
     """The listed proxies in front, as they are now (`transport.trusted_proxies`)."""
+    outbound: Callable[[], OutboundClient] = OutboundClient
+    """What fetches documents of clients (their keys), as the policy stands now."""
 
     @property
     def base(self) -> str:

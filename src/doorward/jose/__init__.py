@@ -24,6 +24,7 @@ from doorward.jose.encryption_keys import (
     generate_decryption_key,
 )
 from doorward.jose.errors import JoseError, Reason
+from doorward.jose.key_sets import KEY_COUNT, KeySet, parse_key_set, usable_keys
 from doorward.jose.keys import (
     ALGORITHMS,
     Algorithm,
@@ -55,6 +56,7 @@ __all__ = [
     "ALGORITHMS",
     "CONTENT_ENCRYPTION",
     "ENCRYPTION_ALGORITHMS",
+    "KEY_COUNT",
     "OVERHEAD_BYTES",
     "PROOF_TYPE",
     "TOKEN_BYTES",
@@ -65,6 +67,7 @@ __all__ = [
     "EncryptionKey",
     "Expected",
     "JoseError",
+    "KeySet",
     "PrivateKey",
     "PublicKey",
     "Reason",
@@ -81,6 +84,7 @@ __all__ = [
     "generate_decryption_key",
     "generate_key",
     "load_private_keys",
+    "parse_key_set",
     "private_key_from_jwk",
     "public_jwks",
     "public_key_from_jwk",
@@ -91,6 +95,7 @@ __all__ = [
     "split_jws",
     "split_proof",
     "split_unverified",
+    "usable_keys",
     "verify_jws",
     "verify_jwt",
     "verify_proof",

@@ -218,8 +218,9 @@ class Policy(BaseModel):
     issuers: tuple[Literal["local"] | IssuerPolicy, ...] = ("local",)
     """Who may vouch for a caller: `local`, or an external issuer."""
     insecure_issuer_networks: tuple[Network, ...] = ()
-    """Networks from which the keys of external issuers may be fetched although they are not public (loopback, private).
-    None by default: a `jwks_url` that leads inside turns the gateway into a way in (server-side request forgery)."""
+    """Networks from which the keys of external issuers and of clients may be fetched although they are not public
+    (loopback, private). None by default: a `jwks_url` that leads inside turns the gateway into a way in (server-side
+    request forgery)."""
     roles: dict[str, tuple[str, ...]] = {}
     """Role to grants (`"*"`, `GET *`, `POST /orders`, `GET /orders/*`). What no role grants, nobody may do."""
     owners: dict[str, str | OwnerRule] = {}

@@ -67,8 +67,12 @@ clients: Final = Table(
     Column("redirect_uris", JSON, nullable=False, server_default="[]"),
     Column("trusted", Boolean, nullable=False, server_default=false()),
     Column("pushed_only", Boolean, nullable=False, server_default=false()),
+    Column("authentication", String(32), nullable=False, server_default="client_secret"),
+    Column("jwks", JSON, nullable=False, server_default="[]"),
+    Column("jwks_uri", String(1024), nullable=False, server_default=""),
 )
-"""`kind`: `confidential`, with a secret, or `public`, without one (its hash is empty and matches nothing)."""
+"""`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
+secret, the hash is empty and matches nothing."""
 
 api_keys: Final = Table(
     "api_keys",

@@ -8,21 +8,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from doorward.identity.client_auth import FailureLimiter, client_credentials, names_public_client
+from doorward.identity.assertions import chosen_key, judge_assertion
+from doorward.identity.client_auth import FailureLimiter, client_assertion, client_credentials, names_public_client
+from doorward.identity.client_keys import ClientKeys
 from doorward.identity.clients import Client, check_secret, find_client
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
 from doorward.identity.provider import Provider
+from doorward.jose import JoseError, UnverifiedToken, split_unverified
+from doorward.store.single_use import Purpose, claim
 
-AUTHENTICATION_METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
+AUTHENTICATION_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 
 
 class Askers:
     """Authenticates clients; one for all endpoints, so that guesses are counted together."""
 
-    __slots__ = ("_limiter", "_provider")
+    __slots__ = ("_keys", "_limiter", "_provider")
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
+        self._keys = ClientKeys(provider.settings.outbound)
         self._limiter = FailureLimiter()
 
     async def client(self, request: Request, form: Mapping[str, str], *, public_too: bool = True) -> Client:
@@ -36,8 +41,11 @@ class Askers:
             if client is None or not public_too or not client.is_public or client.disabled_at is not None:
                 raise OAuthError("invalid_client", "no client authentication", 401)
             return client
-        name, secret = client_credentials(authorization, form)
         address = self._provider.address_of(request)
+        assertion = client_assertion(authorization, form)
+        if assertion is not None:
+            return await self._asserted(assertion, form.get("client_id"), address)
+        name, secret = client_credentials(authorization, form)
         now = self._provider.clock()
         self._limiter.require_allowance(name, address, now)
         found = await run_in_threadpool(check_secret, self._provider.store, name, secret)
@@ -45,6 +53,49 @@ class Askers:
             self._limiter.failed(name, address, now)
             raise OAuthError("invalid_client", "unknown client or wrong secret", 401)
         return found
+
+    async def _asserted(self, assertion: str, named: str | None, address: str) -> Client:
+        """The client whose key signed the assertion, which is spent by it. Errors: OAuthError."""
+        now = self._provider.clock()
+        try:
+            token = split_unverified(assertion)
+        except JoseError as error:
+            raise _not_accepted(error) from error
+        if named not in (None, token.issuer):
+            raise OAuthError("invalid_request", "client_id differs from the authenticated client")
+        self._limiter.require_allowance(token.issuer, address, now)
+        try:
+            return await self._proved(token, now)
+        except JoseError as error:
+            self._limiter.failed(token.issuer, address, now)
+            raise _not_accepted(error) from error
+        except OAuthError:
+            self._limiter.failed(token.issuer, address, now)
+            raise
+
+    async def _proved(self, token: UnverifiedToken, now: float) -> Client:
+        store = self._provider.store
+        client = await run_in_threadpool(find_client, store, token.issuer)
+        if client is None or client.disabled_at is not None or client.authentication != "private_key_jwt":
+            raise OAuthError("invalid_client", "no client that proves itself by an assertion", 401)
+        key = await self._keys.find(
+            client.name, client.jwks, client.jwks_uri, lambda keys: chosen_key(token, keys), now=now
+        )
+        judged = judge_assertion(token, key, issuer=self._provider.settings.issuer, client=client.name, now=now)
+
+        def is_first() -> bool:
+            with store.begin() as connection:
+                # with the client's name: nobody can use up the ids of another one
+                name = f"client assertion {client.name} {judged.id}"
+                return claim(connection, Purpose.PROOF_ID, name, now=now, lifetime_s=judged.expires_at - now)
+
+        if not await run_in_threadpool(is_first):
+            raise JoseError("claims", "the assertion was used before")
+        return client
+
+
+def _not_accepted(error: JoseError) -> OAuthError:
+    return OAuthError("invalid_client", f"the assertion was not accepted: {error.reason}", 401)
 
 
 def refusal(error: OAuthError) -> Response:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from doorward.identity.client_keys import ASSERTION_ALGORITHMS
 from doorward.identity.oauth.asking import AUTHENTICATION_METHODS
 from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
@@ -27,8 +28,11 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "grant_types_supported": list(GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": list(AUTHENTICATION_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(AUTHENTICATION_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": [name for name in AUTHENTICATION_METHODS if name != "none"],
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [provider.keys[0].algorithm],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
