@@ -13,6 +13,7 @@ import typer
 from doorward.cli import (
     attack,
     audit,
+    certificate,
     check,
     client,
     demo,
@@ -75,6 +76,7 @@ for module in (
     user,
     client,
     key,
+    certificate,
     token,
     audit,
     explain,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from doorward.identity.ca.routes import ca_routes
 from doorward.identity.oauth.asking import Askers
 from doorward.identity.oauth.endpoints import Endpoints
 from doorward.identity.oauth.metadata import metadata
@@ -44,7 +45,7 @@ def create_app(
     Everything stands below the path of the issuer URL, the metadata also where RFC 8414 section 3.1 puts them.
     """
     provider = Provider(store=store, keys=tuple(keys), settings=settings, secret=secret, clock=clock)
-    return Starlette(routes=[*_oauth_routes(provider), *_page_routes(provider)])
+    return Starlette(routes=[*_oauth_routes(provider), *_page_routes(provider), *ca_routes(provider)])
 
 
 def _oauth_routes(provider: Provider) -> list[Route]:

@@ -36,6 +36,10 @@ KINDS: Final = frozenset(
         "token.reuse_detected",
         "code.reuse_detected",
         "risk.cleared",
+        "certificate.authority",
+        "certificate.issued",
+        "certificate.renewed",
+        "certificate.revoked",
     }
 )
 

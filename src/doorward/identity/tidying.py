@@ -1,6 +1,7 @@
-"""Removes what has ended by itself: spent and expired secrets, sessions, families, forgotten guesses, old events."""
+"""Removes what has ended by itself: spent and expired secrets, sessions, families, guesses, events, certificates."""
 
 from doorward.identity import events, sessions
+from doorward.identity.ca import certificates
 from doorward.identity.oauth import families
 from doorward.identity.risk import counters
 from doorward.store import Store, single_use
@@ -8,6 +9,6 @@ from doorward.store import Store, single_use
 
 def tidy(store: Store, *, now: float) -> None:
     """Nothing; each table in a transaction of its own, so that nobody waits long."""
-    for purge in (single_use.purge, sessions.purge, families.purge, counters.purge, events.purge):
+    for purge in (single_use.purge, sessions.purge, families.purge, counters.purge, events.purge, certificates.purge):
         with store.begin() as connection:
             purge(connection, now=now)

@@ -8,6 +8,8 @@ from doorward.store.opening import Store, open_store
 from doorward.store.tables import (
     METADATA,
     api_keys,
+    authorities,
+    certificates,
     clients,
     consents,
     devices,
@@ -27,6 +29,8 @@ __all__ = [
     "METADATA",
     "Store",
     "api_keys",
+    "authorities",
+    "certificates",
     "clients",
     "consents",
     "devices",

@@ -1,0 +1,43 @@
+"""What a new certificate is handed over in: PEM, or PKCS #12 for browsers and phones."""
+
+import base64
+import secrets
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from doorward.identity.ca.certificates import Issued
+
+_PASSWORD_BYTES = 15
+
+
+def pem_bundle(issued: Issued) -> bytes:
+    """The key, where it was made here, the certificate, and the issuing authority: what curl and servers take.
+
+    The key is not encrypted: the file's mode is its protection.
+    """
+    key = b"" if issued.key is None else _key_pem(issued)
+    shown = (issued.certificate, *issued.chain[:1])
+    return key + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in shown)
+
+
+def pkcs12_bundle(issued: Issued) -> tuple[bytes, str]:
+    """The same with the root, encrypted, and the password it opens with: 120 random bits, shown once.
+
+    Errors: ValueError when the key was not made here.
+    """
+    if issued.key is None:
+        raise ValueError("the key is with whoever made the request")
+    password = base64.b32encode(secrets.token_bytes(_PASSWORD_BYTES)).decode("ascii").lower()
+    encryption = serialization.BestAvailableEncryption(password.encode("ascii"))
+    name = issued.record.name.encode("utf-8")
+    return pkcs12.serialize_key_and_certificates(
+        name, issued.key, issued.certificate, list(issued.chain), encryption
+    ), password
+
+
+def _key_pem(issued: Issued) -> bytes:
+    assert issued.key is not None  # noqa: S101 - asked before; for the type checker
+    return issued.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
