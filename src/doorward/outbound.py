@@ -9,9 +9,10 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 
 import httpx
 
@@ -21,6 +22,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
 DOCUMENT_BYTES: Final = 256 * 1024
 TOTAL_S: Final = 5.0
+_TAKEN: Final = frozenset({200, 204})
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -58,15 +60,26 @@ class OutboundClient:
 
         Errors: OutboundRefused, for everything that can go wrong.
         """
+        return await self._ask(url, "GET", {"accept": accept})
+
+    async def post_form(self, url: str, fields: Mapping[str, str]) -> None:
+        """Nothing, once whoever listens at `url` has taken the form; what it answers beside that counts for nothing.
+
+        Errors: OutboundRefused, also for an answer that is not 200 or 204.
+        """
+        content = urlencode(fields).encode("ascii")
+        await self._ask(url, "POST", {"content-type": "application/x-www-form-urlencoded"}, content)
+
+    async def _ask(self, url: str, method: str, headers: Mapping[str, str], content: bytes | None = None) -> bytes:
         try:
             async with asyncio.timeout(self.total_s):
-                return await self._get(url, accept)
+                return await self._asked(url, method, headers, content)
         except TimeoutError:
             raise OutboundRefused(f"{url} did not answer within {self.total_s} s") from None
         except (httpx.HTTPError, OSError) as error:
-            raise OutboundRefused(f"{url} cannot be fetched: {type(error).__name__}: {error}") from error
+            raise OutboundRefused(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
 
-    async def _get(self, url: str, accept: str) -> bytes:
+    async def _asked(self, url: str, method: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
         target = self._checked_url(url)
         port = target.port or (443 if target.scheme == "https" else 80)
         pinned = self.checked_address(await self.resolve(target.host, port), target.host)
@@ -76,12 +89,17 @@ class OutboundClient:
         async with (
             httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=self.total_s) as client,
             client.stream(
-                "GET",
+                method,
                 target.copy_with(host=str(pinned)),
-                headers={"host": target.netloc.decode(), "accept": accept, "accept-encoding": "identity"},
+                headers={**headers, "host": target.netloc.decode(), "accept-encoding": "identity"},
+                content=content,
                 extensions={"sni_hostname": target.host},
             ) as response,
         ):
+            if content is not None:
+                if response.status_code not in _TAKEN:
+                    raise OutboundRefused(f"{url} answered {response.status_code}")
+                return b""
             return await self._read(url, response)
 
     async def _read(self, url: str, response: httpx.Response) -> bytes:

@@ -95,7 +95,27 @@ def test_a_public_client_has_no_secret_and_says_where_people_come_back(place: Pl
     assert place.run("client", "add", "tool", "--public", "--redirect", "http://127.0.0.1/cb").stdout == ""
 
 
-@pytest.mark.parametrize("words", [["--public"], ["--redirect", "http://app.example.com/cb"], ["--title", "x" * 65]])
+def test_a_client_says_where_people_go_and_it_is_told_after_signing_out(place: Place) -> None:
+    places = [
+        "--post-logout-redirect",
+        "https://web.example.com/bye",
+        "--backchannel-logout",
+        "https://web.example.com/b",
+    ]
+    added = place.json("client", "add", "web", *places)
+    assert added["post_logout_redirect_uris"] == ["https://web.example.com/bye"]
+    assert added["backchannel_logout_uri"] == "https://web.example.com/b"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--public"],
+        ["--redirect", "http://app.example.com/cb"],
+        ["--title", "x" * 65],
+        ["--backchannel-logout", "http://a.example"],
+    ],
+)
 def test_a_client_that_could_send_people_anywhere_is_refused(place: Place, words: list[str]) -> None:
     with pytest.raises(PolicyError):
         place.run("client", "add", "web", *words)

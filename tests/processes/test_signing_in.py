@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import queue
 import re
 import socket
 import ssl
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import trustme
 from tests.identity.lab import CALLBACK, CHALLENGE, PASSWORD, VERIFIER
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -52,6 +54,36 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Told(http.server.BaseHTTPRequestHandler):
+    """A client's own server, told of ended sessions."""
+
+    forms: "queue.Queue[dict[str, list[str]]]" = queue.Queue()
+
+    def do_POST(self) -> None:
+        self.forms.put(parse_qs(self.rfile.read(int(self.headers["content-length"])).decode()))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "clients.pem"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_address[1]}/told"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 @pytest.fixture
 def upstream() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
@@ -81,15 +113,17 @@ def fields(page: httpx.Response, action: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(csrf|tx|ticket)" value="([^"]*)">', form[1]))
 
 
-def test_a_person_gets_a_token_the_gateway_takes_until_they_sign_out(upstream: str, tmp_path: Path) -> None:
+def test_a_person_gets_a_token_the_gateway_takes_until_they_sign_out(upstream: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(DESCRIPTION))
     must(tmp_path, "init", "--openapi", "openapi.json", "--upstream", upstream)
     issuer = f"https://127.0.0.1:{free_port()}"
     policy = tmp_path / "doorward.yaml"
     text = policy.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")
-    policy.write_text(f"{text}\nissuer: {{listen: '{issuer.removeprefix('https://')}', url: '{issuer}'}}\n")
+    issuing = f"listen: '{issuer.removeprefix('https://')}', url: '{issuer}', insecure_client_networks: [127.0.0.0/8]"
+    policy.write_text(f"{text}\nissuer: {{{issuing}}}\n")
     must(tmp_path, "user", "add", "alice", "--role", "reader")
-    must(tmp_path, "client", "add", "app", "--public", "--trusted", "--redirect", CALLBACK, "--scope", "offline_access")
+    about = ["--public", "--trusted", "--redirect", CALLBACK, "--scope", "offline_access"]
+    must(tmp_path, "client", "add", "app", *about, "--backchannel-logout", told)
     link = must(tmp_path, "user", "reset", "alice")
     assert link.startswith(f"{issuer}/auth/reset?ticket=")
     authority = ssl.create_default_context(cafile=tmp_path / ".doorward" / "tls" / "ca.pem")
@@ -129,3 +163,4 @@ def test_a_person_gets_a_token_the_gateway_takes_until_they_sign_out(upstream: s
         deadline = time.monotonic() + PATIENCE_S
         while http_client.get(f"{gateway.url}/things", headers=bearer).status_code == 200:
             assert time.monotonic() < deadline, "the token outlives the session it was issued in"
+        assert Told.forms.get(timeout=PATIENCE_S)["logout_token"][0].count(".") == 2

@@ -41,6 +41,13 @@ def add(
     ] = False,
     jwks: JwksOption = None,
     jwks_uri: JwksUriOption = "",
+    post_logout_redirect: Annotated[
+        list[str] | None,
+        typer.Option("--post-logout-redirect", help="where people may be sent back to after signing out; repeatable"),
+    ] = None,
+    backchannel_logout: Annotated[
+        str, typer.Option("--backchannel-logout", help="where it is told that somebody's session ended")
+    ] = "",
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,6 +67,8 @@ def add(
             pushes_only=pushed_only,
             jwks=None if jwks is None else callers.read_file(jwks),
             jwks_uri=jwks_uri,
+            post_logout_redirect_uris=post_logout_redirect or (),
+            backchannel_logout_uri=backchannel_logout,
         )
     if as_json:
         callers.show_json({**asdict(client), "secret": secret})

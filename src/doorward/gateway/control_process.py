@@ -12,7 +12,7 @@ import sqlite3
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,11 +39,12 @@ from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.replay_service import ReplayService
 from doorward.gateway.tls import server_context
 from doorward.identity.app import IdentitySettings, create_app
+from doorward.identity.oauth.backchannel import BackChannel
 from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
 from doorward.jose import JoseError, load_private_keys
-from doorward.outbound import OutboundClient
+from doorward.outbound import Network, OutboundClient
 from doorward.policy.document import Policy, TlsSettings
 from doorward.store import open_store
 
@@ -90,6 +91,12 @@ class ControlProcess:
         answer_key_for(state / "keys")
         self._store = open_store(f"sqlite:///{state / 'store.db'}")
         self._watch = StoreWatch(state / "store.db")
+        self._back_channel = BackChannel(
+            self._store,
+            key=lambda: self._issuer_keys[0],
+            issuer=checked.policy.issuer.url,
+            client=lambda: OutboundClient(allowed_networks=_networks(self._policy.issuer.insecure_client_networks)),
+        )
         self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
@@ -121,6 +128,7 @@ class ControlProcess:
                     self._follow_issuers(),
                     self._follow_policy(),
                     self._tidy(),
+                    self._back_channel.run(),
                 )
             ]
 
@@ -318,8 +326,11 @@ def _valkey(policy: Policy) -> "ValkeyLink | None":
 
 
 def _outbound(policy: Policy) -> OutboundClient:
-    networks = tuple(ip_network(network) for network in policy.insecure_issuer_networks)
-    return OutboundClient(allowed_networks=networks)
+    return OutboundClient(allowed_networks=_networks(policy.insecure_issuer_networks))
+
+
+def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts)
 
 
 def _external(policy: Policy) -> Sequence[IssuerPolicy]:

@@ -18,6 +18,7 @@ from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.account import Account
 from doorward.identity.pages.authorize import Authorize
 from doorward.identity.pages.browser import Forged
+from doorward.identity.pages.logout import Logout
 from doorward.identity.pages.rendering import STYLE, style
 from doorward.identity.pages.sign_in import SignIn, explained
 from doorward.identity.provider import Busy, IdentitySettings, Provider
@@ -76,6 +77,7 @@ def _oauth_routes(provider: Provider) -> list[Route]:
 def _page_routes(provider: Provider) -> list[Route]:
     base = provider.settings.base
     sign_in, authorize, account = SignIn(provider), Authorize(provider), Account(provider)
+    logout = Logout(provider)
 
     def guarded(endpoint: _Endpoint) -> _Endpoint:
         async def answer(request: Request) -> Response:
@@ -105,6 +107,9 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("GET", "/oauth/authorize", authorize.begin),
         ("POST", "/oauth/authorize", authorize.begin),
         ("GET", "/oauth/continue", authorize.go_on),
+        ("GET", "/oauth/logout", logout.begin),
+        ("POST", "/oauth/logout", logout.begin),
+        ("POST", "/auth/end-session", logout.confirm),
         ("GET", "/account", account.show),
         ("POST", "/account/sessions", account.end_session),
         ("POST", "/account/factors/start", account.start_factor),

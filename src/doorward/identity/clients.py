@@ -17,7 +17,7 @@ from sqlalchemy import Row, insert, select, update
 from doorward.errors import PolicyError
 from doorward.identity.client_keys import require_client_keys, require_keys_url
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
-from doorward.identity.redirects import require_redirect_uri
+from doorward.identity.redirects import require_backchannel_uri, require_redirect_uri
 from doorward.store import Store, clients
 
 TITLE_CHARACTERS: Final = 64
@@ -52,6 +52,10 @@ class Client:
     """The operator's own: people are not asked for consent."""
     pushes_only: bool = False
     """Its requests for authorization must be pushed (RFC 9126)."""
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    """Where people may be sent back to after signing out, byte for byte."""
+    backchannel_logout_uri: str = ""
+    """Where it is told that a session ended; empty: it is not."""
     created_at: float = 0.0
     disabled_at: float | None = None
 
@@ -71,6 +75,8 @@ def add_client(
     pushes_only: bool = False,
     jwks: bytes | None = None,
     jwks_uri: str = "",
+    post_logout_redirect_uris: Iterable[str] = (),
+    backchannel_logout_uri: str = "",
 ) -> tuple[Client, str]:
     """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
@@ -99,6 +105,8 @@ def add_client(
         "redirect_uris": uris,
         "trusted": is_trusted,
         "pushed_only": pushes_only,
+        "post_logout_redirect_uris": [require_redirect_uri(uri) for uri in post_logout_redirect_uris],
+        "backchannel_logout_uri": backchannel_logout_uri and require_backchannel_uri(backchannel_logout_uri),
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
         "claims": require_claims(claims or {}),
@@ -207,6 +215,8 @@ def _client(row: Row[Any]) -> Client:
         redirect_uris=tuple(row.redirect_uris),
         is_trusted=row.trusted,
         pushes_only=row.pushed_only,
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        backchannel_logout_uri=row.backchannel_logout_uri,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )

@@ -36,6 +36,21 @@ def require_redirect_uri(uri: str) -> str:
     return uri
 
 
+def require_backchannel_uri(uri: str) -> str:
+    """The URI, for one at which a client may be told of ended sessions. Errors: PolicyError.
+
+    Source: OpenID Connect Back-Channel Logout 1.0 section 2.2: absolute, without fragment, https.
+    """
+    parts = urlsplit(uri) if len(uri) <= _LENGTH_MOST and _PLAIN.fullmatch(uri) else None
+    if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        raise PolicyError(
+            f"{uri[:80]!r} is not an https URL that a client could be told at",
+            key="backchannel-logout",
+            hint="https://app.example.com/backchannel-logout, whole",
+        )
+    return uri
+
+
 def is_registered(uri: str, registered: Iterable[str]) -> bool:
     """Whether the URI is one of the registered ones, byte for byte; on loopback any port is the same (RFC 8252 7.3).
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
-from doorward.identity import events
+from doorward.identity import events, logout_notices
 from doorward.store import Store, sessions, users
 
 IDLE_S: Final = 3_600.0
@@ -76,6 +76,26 @@ def start_session(
     return cookie
 
 
+def renew_session(
+    connection: Connection, session: Session, *, amr: Sequence[str], now: float, address: str
+) -> str | None:
+    """The cookie of a session whose user signed in once more: the old cookie is void, the session itself goes on.
+
+    It keeps its id, the `sid` that clients know it by, so that they are not told of an end that was none. None when it
+    is over by now.
+    """
+    cookie = secrets.token_urlsafe(32)
+    renewed = connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session.id, sessions.c.auth_time == session.auth_time, *_valid(now))
+        .values(hash=_hash(cookie), amr=list(amr), auth_time=now, last_seen_at=now, expires_at=now + ABSOLUTE_S)
+    ).rowcount
+    if not renewed:
+        return None
+    events.record(connection, "session.renewed", session.user, now=now, address=address, session=session.id)
+    return cookie
+
+
 def find_session(store: Store, cookie: str | None, *, now: float) -> Session | None:
     """The session of that cookie, if it is valid and its user may still call; it counts as used now."""
     if not cookie:
@@ -124,6 +144,8 @@ def _end(connection: Connection, chosen: ColumnElement[bool], now: float) -> int
     ).all()
     for row in ended:
         events.record(connection, "session.revoked", row.user, now=now, session=row.id)
+    if ended:
+        logout_notices.note_ends(connection, [row.id for row in ended], now=now)
     return len(ended)
 
 

@@ -1,14 +1,26 @@
 """Removes what has ended by itself: spent and expired secrets, sessions, families, guesses, events, certificates."""
 
-from doorward.identity import events, sessions
+from typing import Final
+
+from doorward.identity import events, logout_notices, sessions
 from doorward.identity.ca import certificates
 from doorward.identity.oauth import families
 from doorward.identity.risk import counters
 from doorward.store import Store, single_use
 
+_PURGES: Final = (
+    single_use.purge,
+    sessions.purge,
+    families.purge,
+    counters.purge,
+    events.purge,
+    certificates.purge,
+    logout_notices.purge,
+)
+
 
 def tidy(store: Store, *, now: float) -> None:
     """Nothing; each table in a transaction of its own, so that nobody waits long."""
-    for purge in (single_use.purge, sessions.purge, families.purge, counters.purge, events.purge, certificates.purge):
+    for purge in _PURGES:
         with store.begin() as connection:
             purge(connection, now=now)

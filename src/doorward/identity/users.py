@@ -8,8 +8,10 @@ from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import PolicyError
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
+from doorward.identity.oauth.families import end_families
 from doorward.identity.passwords import hash_password
-from doorward.store import Store, users
+from doorward.identity.sessions import end_sessions
+from doorward.store import Store, token_families, users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +70,16 @@ def list_users(store: Store) -> list[User]:
 def disable_user(store: Store, name: str, *, now: float) -> User:
     """The user, who may no longer call: their tokens are void once the workers have the next snapshot.
 
+    Sessions and refresh tokens end at once, and clients are told (OWASP ASVS 5.0 7.4.2).
+
     Errors: PolicyError when there is none. Disabling twice keeps the first time.
     """
     with store.begin() as connection:
         connection.execute(
             update(users).where(users.c.name == name, users.c.disabled_at.is_(None)).values(disabled_at=now)
         )
+        end_sessions(connection, name, now=now)
+        end_families(connection, token_families.c.user == name, now=now)
     return get_user(store, name)
 
 

@@ -153,6 +153,9 @@ class IssuerSettings(BaseModel):
     """Address it listens on, over TLS. Loopback unless told otherwise: it is not needed from outside by default."""
     url: HttpUrl = "https://127.0.0.1:8444"
     """Its issuer identifier, as it stands in the `iss` claim of its tokens (RFC 8414 section 2)."""
+    insecure_client_networks: tuple[Network, ...] = ()
+    """Networks in which clients may be told of ended sessions although they are not public (loopback, private). None by
+    default: an address that leads inside would let whoever wrote it down send requests there."""
     insecure_development_tokens: bool = False
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
 

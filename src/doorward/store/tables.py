@@ -70,6 +70,8 @@ clients: Final = Table(
     Column("authentication", String(32), nullable=False, server_default="client_secret"),
     Column("jwks", JSON, nullable=False, server_default="[]"),
     Column("jwks_uri", String(1024), nullable=False, server_default=""),
+    Column("post_logout_redirect_uris", JSON, nullable=False, server_default="[]"),
+    Column("backchannel_logout_uri", String(512), nullable=False, server_default=""),
 )
 """`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
 secret, the hash is empty and matches nothing."""
@@ -211,6 +213,19 @@ sessions: Final = Table(
     Index("ix_sessions_hash", "hash", unique=True),
 )
 """Login sessions. `id` is for lists; the cookie is kept as `hash` alone."""
+
+logout_notices: Final = Table(
+    "logout_notices",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("client", String(64), ForeignKey("clients.name"), nullable=False, index=True),
+    Column("user", String(64), nullable=False),
+    Column("session", String(32), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("next_at", Float, nullable=False, index=True),
+)
+"""Clients still to be told that a session ended; only `identity.logout_notices` reads and writes it."""
 
 consents: Final = Table(
     "consents",

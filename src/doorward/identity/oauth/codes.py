@@ -230,5 +230,7 @@ def _end_what_came_of(connection: Connection, code: str, client: Client, now: fl
 
 def _may_go_on(connection: Connection, user: str, session: str) -> bool:
     active = connection.execute(select(users.c.name).where(users.c.name == user, users.c.disabled_at.is_(None)))
-    ended = connection.execute(select(sessions.c.id).where(sessions.c.id == session, sessions.c.revoked_at.is_(None)))
+    going = select(sessions.c.id).where(sessions.c.id == session, sessions.c.revoked_at.is_(None))
+    # locked: either the session's end sees what comes of this, or this sees the end
+    ended = connection.execute(going.with_for_update(read=True))
     return active.one_or_none() is not None and ended.one_or_none() is not None

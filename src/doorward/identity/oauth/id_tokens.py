@@ -1,14 +1,40 @@
 """ID tokens: who signed in, when and how, for the client alone (OpenID Connect Core section 2)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from doorward.identity.provider import Provider
-from doorward.jose import sign_jwt
+from doorward.jose import JoseError, sign_jwt, split_unverified, verify_signature
 
 LIFETIME_S: Final = 600
 TYPE: Final = "JWT"
 """Not `at+jwt`: no API takes an ID token for an access token (RFC 9068 section 2.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What an ID token shown again says: whom it was about, for which client, of which session."""
+
+    user: str
+    client: str
+    session: str
+
+
+def read_hint(provider: Provider, token: str) -> Hint | None:
+    """What an ID token of ours says, however old (RP-Initiated Logout 1.0 section 2); None for anything else."""
+    try:
+        unverified = split_unverified(token)
+        key = next((key for key in provider.keys if key.id == unverified.jws.key_id), None)
+        if key is None or unverified.jws.type != TYPE.lower():
+            return None
+        claims = verify_signature(unverified, key.public)
+    except JoseError:
+        return None
+    user, client, session = (claims.get(name) for name in ("sub", "aud", "sid"))
+    if not (isinstance(user, str) and isinstance(client, str) and isinstance(session, str)):
+        return None
+    return Hint(user=user, client=client, session=session) if claims.get("iss") == provider.settings.issuer else None
 
 
 def mint_id_token(

@@ -172,6 +172,8 @@ class Account:
         self._provider.verifier.password_was_set(session.user, password, now=now)
         with self._provider.store.begin() as connection:
             end_sessions(connection, session.user, but=session.id, now=now)
+            others = (token_families.c.user == session.user) & (token_families.c.session != session.id)
+            end_families(connection, others, now=now)
         return self._show(browser, note="The password is changed. Your other sessions are ended.")
 
     def _withdraw(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:

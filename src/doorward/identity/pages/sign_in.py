@@ -24,7 +24,7 @@ from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forg
 from doorward.identity.pages.rendering import page
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Busy, Provider
-from doorward.identity.sessions import ABSOLUTE_S, end_session, end_sessions, start_session
+from doorward.identity.sessions import ABSOLUTE_S, end_session, end_sessions, renew_session, start_session
 from doorward.store import token_families
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
 
@@ -161,9 +161,14 @@ class SignIn:
     def _signed_in(self, browser: Browser, user: str, amr: Sequence[str], tx: str, now: float) -> Response:
         before = browser.session(now)
         with self._provider.store.begin() as connection:
-            if before is not None:
+            cookie = None
+            if before is not None and before.user == user:
+                cookie = renew_session(connection, before, amr=amr, now=now, address=browser.address)
+            elif before is not None:
                 end_session(connection, before.user, before.id, now=now)
-            cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
+                end_families(connection, token_families.c.session == before.id, now=now)
+            if cookie is None:
+                cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
             known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
             device = None if known else remember_device(connection, user, now=now)
             events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))

@@ -1,0 +1,104 @@
+"""Telling clients that a session ended, server to server (OpenID Connect Back-Channel Logout 1.0).
+
+Out of everybody's way: the end of a session leaves notices, and this delivers them beside the requests, each client a
+few at a time. The addresses were written down by somebody, so they are called through `outbound` alone.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from doorward.identity import logout_notices
+from doorward.identity.logout_notices import Notice
+from doorward.jose import PrivateKey, sign_jwt
+from doorward.outbound import OutboundClient, OutboundRefused
+from doorward.store import Store
+
+TYPE: Final = "logout+jwt"
+"""No API and no client takes a logout token for anything else (section 2.4)."""
+EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+LIFETIME_S: Final = 120
+"""Life of a logout token, in seconds, the most that section 2.4 recommends."""
+PARALLEL: Final = 8
+"""Clients called at once."""
+LOOK_S: Final = 1.0
+"""Time between two looks for notices, in seconds."""
+
+_log = structlog.get_logger()
+
+
+class BackChannel:
+    """Delivers the notices of one store."""
+
+    __slots__ = ("_client", "_clock", "_issuer", "_key", "_store")
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        key: Callable[[], PrivateKey],
+        issuer: str,
+        client: Callable[[], OutboundClient],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store, self._key, self._issuer, self._client, self._clock = store, key, issuer, client, clock
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            try:
+                await self.deliver()
+            except SQLAlchemyError as error:
+                _log.error("clients cannot be told of ended sessions", reason=str(error))
+            await asyncio.sleep(LOOK_S)
+
+    async def deliver(self) -> int:
+        """How many notices were due: each was tried once."""
+        due = await asyncio.to_thread(logout_notices.take_due, self._store, now=self._clock())
+        free = asyncio.Semaphore(PARALLEL)
+
+        async def one(notice: Notice) -> None:
+            async with free:
+                await self._deliver(notice)
+
+        async with asyncio.TaskGroup() as group:
+            for notice in due:
+                group.create_task(one(notice))
+        return len(due)
+
+    async def _deliver(self, notice: Notice) -> None:
+        token = logout_token(
+            self._key(),
+            self._issuer,
+            client=notice.client,
+            user=notice.user,
+            session=notice.session,
+            now=self._clock(),
+        )
+        try:
+            await self._client().post_form(notice.url, {"logout_token": token})
+        except OutboundRefused as error:
+            _log.warning("a client was not told of an ended session", client=notice.client, reason=str(error))
+            await asyncio.to_thread(logout_notices.failed, self._store, notice, now=self._clock())
+        else:
+            await asyncio.to_thread(logout_notices.delivered, self._store, notice)
+
+
+def logout_token(key: PrivateKey, issuer: str, *, client: str, user: str, session: str, now: float) -> str:
+    """A logout token. It has no `nonce`, so that it cannot be taken for an ID token (section 2.4)."""
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "aud": client,
+        "sub": user,
+        "sid": session,
+        "iat": int(now),
+        "exp": int(now) + LIFETIME_S,
+        "jti": secrets.token_urlsafe(16),
+        "events": {EVENT: {}},
+    }
+    return sign_jwt(key, claims, TYPE)
