@@ -118,6 +118,8 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.certificate_missing": _TOKEN._replace(severity="high"),
         "authenticate.certificate_mismatch": _TOKEN._replace(severity="high"),
         "authenticate.api_key": _TOKEN,
+        # whoever has the whole key and comes from elsewhere has probably stolen it
+        "authenticate.key_address": _TOKEN._replace(severity="high"),
         "authenticate.signature_missing": Denial(401, "A signature is required", "low", "API2:2023"),
         "authenticate.signature_invalid": _SIGNATURE._replace(severity="high"),
         "authenticate.signature_uncovered": _SIGNATURE,

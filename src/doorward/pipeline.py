@@ -218,7 +218,7 @@ def compile_pipeline(
             learning[method] = _compile_plan(
                 lacking, policy, description, credentials, signer, counters, mask_key, learns=True
             )
-    recorder = audit.Recorder(policy.audit, record_key)
+    recorder = audit.Recorder(policy.audit, record_key, credential_fields=policy.authenticate.key_fields())
     signed = frozenset(each.id for each in description.operations if policy.operation_policy(each).sign_answers)
     if signed and answers is None:
         raise PolicyError(
@@ -296,7 +296,11 @@ def _compile_plan(
         body_mode=_body_mode(operation, strictness, reads=signed),
         body_bytes=_body_bytes(operation, bounds, description, is_held=is_held),
         request_head=forward.compile_request_head(
-            operation, policy.forward, signer, authenticate.signed_fields(proving) if signed else frozenset()
+            operation,
+            policy.forward,
+            signer,
+            authenticate.signed_fields(proving) if signed else frozenset(),
+            frozenset(proving.key_fields()),
         ),
         release=_released(
             modes.get("minimise", "enforce"),

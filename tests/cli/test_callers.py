@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,47 @@ def test_a_key_is_shown_once(place: Place) -> None:
 
 def test_a_key_is_all_there_is_on_standard_output(place: Place) -> None:
     assert place.run("key", "add", "partner").stdout.strip().startswith("dw_")
+
+
+def test_a_rotated_key_and_its_successor_overlap(place: Place) -> None:
+    old = place.json("key", "add", "partner", "--role", "reader", "--from", "10.0.0.0/8")
+    done = place.json("key", "rotate", "partner", "--overlap", "24h")
+    assert done["key"].startswith(f"dw_{done['id']}_")
+    assert (done["roles"], done["networks"]) == (["reader"], ["10.0.0.0/8"])
+    (replaced,) = done["replaces"]
+    assert replaced["id"] == old["id"]
+    assert 0 < replaced["expires_at"] - done["created_at"] <= 24 * 3600
+    shown = place.run("key", "rotate", done["id"], "--expires", "30d")
+    assert shown.stdout.strip().startswith("dw_")
+    assert done["id"] in shown.stderr
+
+
+def test_keys_of_another_system_come_by_their_hashes(place: Place) -> None:
+    hashes = [hashlib.sha256(f"{number}".encode() * 40).hexdigest() for number in (1, 2)]
+    table, document = place.policy.parent / "keys.csv", place.policy.parent / "keys.json"
+    table.write_text(f"name,hash,roles\npartner,{hashes[0]},reader\n")
+    document.write_text(json.dumps([{"name": "shop", "hash": hashes[1]}]))
+    (first,) = place.json("key", "import", str(table), "--random-bits", "160")
+    (second,) = place.json("key", "import", str(document), "--random-bits", "160", "--role", "reader", "--prefix", "k_")
+    assert [(key["name"], key["roles"], key["prefix"]) for key in (first, second)] == [
+        ("partner", ["reader"], ""),
+        ("shop", ["reader"], "k_"),
+    ]
+    assert "sha256" in place.run("key", "list").stdout
+    table.write_text(f"name,hash,roles\nother,{hashes[0]},king\n")
+    with pytest.raises(PolicyError, match="no role"):
+        place.run("key", "import", str(table), "--random-bits", "160")
+    with pytest.raises(PolicyError, match="can be found"):
+        place.run("key", "import", str(document), "--random-bits", "64")
+    assert place.run("key", "import", str(document)).exit_code == 2, "how random they are must be said"
+
+
+def test_keys_that_end_soon_are_pointed_out(place: Place) -> None:
+    soon, _ = (place.json("key", "add", name, "--expires", life) for name, life in (("soon", "5d"), ("late", "90d")))
+    listed = place.run("key", "list")
+    assert f"doorward key rotate {soon['id']}" in listed.stderr
+    assert [key["name"] for key in place.json("key", "list", "--ending", "14d")] == ["soon"]
+    assert place.json("key", "list", "--ending", "1d") == []
 
 
 def test_keys_end_by_id_or_by_name(place: Place) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from doorward.attack.wire import Answer
 
+KeyKind = Literal["valid", "expired", "revoked", "unknown", "elsewhere"]
+"""Of an API key; one from elsewhere may be used from other networks only."""
 Who = Literal["anonymous", "reader", "writer", "admin", "nobody", "api_key"]
 """Whose credential the runner adds: nobody's; a caller who may read; one who may write; one who may do all;
 an authenticated caller without any role; an API key."""
@@ -156,7 +158,7 @@ class Samples(Protocol):
         Signed with the issuer's real key when `valid_signature`; None when that key is not at hand.
         """
 
-    def api_key(self, kind: Literal["valid", "expired", "revoked", "unknown"]) -> Ask | None:
+    def api_key(self, kind: KeyKind) -> Ask | None:
         """A request by API key of that kind."""
 
     def bound(self, proving: Proving) -> Ask | None:

@@ -31,6 +31,8 @@ from doorward.store import open_store
 KEY_NAME: Final = "doorward-attack"
 SIGNERS_ARE: Final[tuple[Who, ...]] = ("reader", "writer")
 """Whose roles those have who sign."""
+ELSEWHERE: Final = "192.0.2.0/24"
+"""A network that nobody is in (RFC 5737)."""
 _LIFETIME_S: Final = 3600.0
 
 
@@ -97,7 +99,7 @@ class StateCredentials:
         )
 
     def api_keys(self, cast: Cast) -> dict[str, str]:
-        """API keys by kind: valid, expired, revoked (all in the store, good for an hour at most), and one made up."""
+        """API keys by kind (`case.KeyKind`): all in the store, good for an hour at most, and one made up."""
         role, now = cast.roles.get("reader"), time.time()
         store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
         try:
@@ -106,7 +108,16 @@ class StateCredentials:
             _, expired = add_api_key(store, KEY_NAME, now=now - 2 * _LIFETIME_S, roles=roles, lifetime_s=_LIFETIME_S)
             kept, revoked = add_api_key(store, KEY_NAME, now=now, roles=roles, lifetime_s=_LIFETIME_S)
             revoke_api_key(store, kept.id, now=now)
+            _, elsewhere = add_api_key(
+                store, KEY_NAME, now=now, roles=roles, networks=[ELSEWHERE], lifetime_s=_LIFETIME_S
+            )
         finally:
             store.close()
         _, unknown = make_api_key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
-        return {"valid": valid, "expired": expired, "revoked": revoked, "unknown": unknown}
+        return {
+            "valid": valid,
+            "expired": expired,
+            "revoked": revoked,
+            "unknown": unknown,
+            "elsewhere": elsewhere,
+        }

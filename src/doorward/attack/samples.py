@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from doorward.attack.asking import Draft, draft
-from doorward.attack.case import Ask, Proving, Signing, Who
+from doorward.attack.case import Ask, KeyKind, Proving, Signing, Who
 from doorward.attack.credentials import TokenSource
 from doorward.attack.multipart import BOUNDARY, multipart, padded_file
 from doorward.attack.operator import SIGNERS_ARE, Signers
@@ -224,7 +224,7 @@ class DescribedSamples:
         """The reader's token with header and claims changed."""
         return self._tokens.forge(header, claims, valid_signature=valid_signature)
 
-    def api_key(self, kind: Literal["valid", "expired", "revoked", "unknown"]) -> Ask | None:
+    def api_key(self, kind: KeyKind) -> Ask | None:
         """A request by API key of that kind, to an operation that takes one."""
         key = self._api_keys.get(kind)
         for made in self._drafts:

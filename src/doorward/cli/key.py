@@ -12,7 +12,10 @@ from doorward.answer_key import answer_key_for
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
 from doorward.errors import PolicyError
-from doorward.identity.api_keys import ApiKey, add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.api_keys import DAY_S, ApiKey, add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.key_import import ImportGrant, import_api_keys, read_csv, read_json
+from doorward.identity.key_rotation import rotate_api_key
+from doorward.identity.key_uses import WARN_S, ending_soon
 from doorward.identity.signature_keys import (
     Grant,
     SigningKeyRecord,
@@ -24,6 +27,10 @@ from doorward.identity.signature_keys import (
 from doorward.sealing import sealer_for
 from doorward.signatures.webhook import MAC_ALGORITHMS, MacAlgorithm
 
+NetworkOption = Annotated[
+    list[str] | None,
+    typer.Option("--from", "--network", help="a network it may be used from (CIDR); may be repeated"),
+]
 _COMMANDS: Final = typer.Typer(help="API keys, and keys of signed requests", no_args_is_help=True)
 
 
@@ -39,9 +46,7 @@ def add(
     scope: ScopeOption = None,
     claim: ClaimOption = None,
     expires: Annotated[str, typer.Option(help="how long it is good for: 90d, 12h, 30m; at most 366d")] = "90d",
-    network: Annotated[
-        list[str] | None, typer.Option("--network", help="a network it may be used from (CIDR); may be repeated")
-    ] = None,
+    network: NetworkOption = None,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,15 +69,95 @@ def add(
     print(key)
 
 
-@_COMMANDS.command("list")
-def list_all(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
-    """List all API keys, never the keys themselves."""
+@_COMMANDS.command("rotate")
+def rotate(
+    name: Annotated[str, typer.Argument(help="the id of one key, or the name whose good keys are all replaced")],
+    overlap: Annotated[str, typer.Option(help="how long the old one stays good: 24h, 7d; 0m: not at all")] = "24h",
+    expires: Annotated[
+        str | None,
+        typer.Option(help="how long the new one is good for; by default as long as the old one"),
+    ] = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key that gives what the old one gives, and print it, once; the old one ends when the overlap is over."""
     with callers.opened(policy) as (_, store):
-        keys = list_api_keys(store)
+        rotation = rotate_api_key(
+            store,
+            name,
+            now=time.time(),
+            overlap_s=callers.parse_duration_s(overlap),
+            lifetime_s=None if expires is None else callers.parse_duration_s(expires),
+        )
+    if as_json:
+        old = [{"id": each.id, "expires_at": each.expires_at} for each in rotation.old]
+        callers.show_json({**asdict(rotation.new), "key": rotation.key, "replaces": old})
+        return
+    for each in rotation.old:
+        callers.say(f"key {each.id} is good until {callers.day(each.expires_at)}")
+    new = rotation.new
+    callers.say(f"made key {new.id} for {new.name}, good until {callers.day(new.expires_at)}; shown only now:")
+    print(rotation.key)
+
+
+@_COMMANDS.command("import")
+def import_keys(
+    file: Annotated[Path, typer.Argument(help="CSV with a first line of names, or JSON: name, hash[, roles, ...]")],
+    random_bits: Annotated[
+        int, typer.Option(help="how many random bits each key has, at least 128: a fast hash protects no fewer")
+    ],
+    prefix: Annotated[str, typer.Option(help="what every key of the file begins with")] = "",
+    role: RoleOption = None,
+    scope: ScopeOption = None,
+    claim: ClaimOption = None,
+    expires: Annotated[str, typer.Option(help="how long they are good for: 90d, 12h, 30m; at most 366d")] = "90d",
+    network: NetworkOption = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Take over keys of another system by their SHA-256 or SHA-512, all of a file or none: clients change nothing."""
+    text = _read(file).decode("utf-8-sig", "replace")
+    entries = read_csv(text) if file.suffix.lower() == ".csv" else read_json(text)
+    with callers.opened(policy) as (settings, store):
+        callers.known_roles(settings, {each for entry in entries for each in entry.roles})
+        grant = ImportGrant(
+            random_bits=random_bits,
+            prefix=prefix,
+            roles=callers.known_roles(settings, role),
+            scopes=scope or (),
+            claims=callers.parse_claims(claim),
+            networks=network or (),
+            lifetime_s=callers.parse_duration_s(expires),
+        )
+        keys = import_api_keys(store, entries, grant, now=time.time())
     if as_json:
         callers.show_json([asdict(key) for key in keys])
     else:
-        callers.show_table([_row(key) for key in keys], "there are no keys")
+        callers.say(f"imported {len(keys)} keys")
+
+
+@_COMMANDS.command("list")
+def list_all(
+    ending: Annotated[
+        str | None, typer.Option(help="only good keys that end within this time and that none replaces: 14d")
+    ] = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """List all API keys, never the keys themselves; those that end within two weeks are pointed out."""
+    now = time.time()
+    with callers.opened(policy) as (_, store):
+        keys = list_api_keys(store)
+    if ending is not None:
+        keys = ending_soon(keys, now=now, within_s=callers.parse_duration_s(ending))
+    if as_json:
+        callers.show_json([asdict(key) for key in keys])
+        return
+    rows = [{**_row(key), "used": callers.day(key.last_used_at), "form": key.form} for key in keys]
+    callers.show_table(rows, "there are no keys")
+    for key in ending_soon(keys, now=now, within_s=WARN_S):
+        days = int((key.expires_at - now) // DAY_S)
+        callers.say(f"key {key.id} of {key.name} ends in {days} days: doorward key rotate {key.id}")
 
 
 @_COMMANDS.command("revoke")
@@ -113,9 +198,7 @@ def add_signature(
     scope: ScopeOption = None,
     claim: ClaimOption = None,
     expires: Annotated[str, typer.Option(help="how long it is good for: 90d, 12h, 30m; at most 366d")] = "90d",
-    network: Annotated[
-        list[str] | None, typer.Option("--network", help="a network it may be used from (CIDR); may be repeated")
-    ] = None,
+    network: NetworkOption = None,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:

@@ -31,6 +31,7 @@ from doorward.controls.authenticate import IssuerPolicy
 from doorward.controls.transport import TrustedProxies
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
+from doorward.gateway.key_watch import KeyWatch
 from doorward.gateway.limit_link import SOCKET_NAME
 from doorward.gateway.limit_service import LimitService, SharedCounts
 from doorward.gateway.liveness import Heartbeat
@@ -112,6 +113,7 @@ class ControlProcess:
         hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
         limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
         replays = ReplayService(self._state / REPLAY_SOCKET_NAME)
+        key_watch = KeyWatch(self._state, self._store)
 
         def stop() -> None:
             server.should_exit = True
@@ -129,6 +131,7 @@ class ControlProcess:
                     self._follow_policy(),
                     self._tidy(),
                     self._back_channel.run(),
+                    key_watch.run(),
                 )
             ]
 
@@ -138,6 +141,7 @@ class ControlProcess:
                     limits.start()
                 if self._policy.workers > 1:
                     replays.start()
+                key_watch.start()
                 heart.ready()
 
             if link is not None:
@@ -149,6 +153,7 @@ class ControlProcess:
                 task.cancel()
         limits.close()
         replays.close()
+        key_watch.finish()
         if link is not None:
             await link.close()
         self._watch.close()

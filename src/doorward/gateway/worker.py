@@ -28,6 +28,8 @@ from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.gauges import Gauges, Memory
+from doorward.gateway.key_use_link import KeyUseLink
+from doorward.gateway.key_use_messages import SOCKET_NAME as KEY_USE_SOCKET_NAME
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
@@ -65,6 +67,7 @@ class Worker:
         self._serving.credentials.replays = alone if policy.workers == 1 else self._replays
         if policy.counts_together:
             self._link.start()
+        self._key_uses = KeyUseLink(snapshot.parent / KEY_USE_SOCKET_NAME, self._serving.credentials.used_keys)
         self._upstream_stamps = _upstream_stamps(policy.forward)
         self._tls = None if policy.tls is None else ServerTls(policy.tls, http2=policy.transport.http2)
         self._deadlines = Deadlines(loop)
@@ -89,6 +92,7 @@ class Worker:
             servers.append(await listen(redirecting, plain, None, self._loop, proxy_protocol=speaks))
         _settle()
         heartbeat = Heartbeat(status_fd, self._loop, stopping.set)
+        self._key_uses.start()
         heartbeat.ready()
         while not stopping.is_set():
             with contextlib.suppress(TimeoutError):
@@ -107,6 +111,7 @@ class Worker:
         self._gauges.stop()
         self._link.close()
         self._replays.close()
+        await self._key_uses.close()
         self._audit.close()
         heartbeat.stop()
 

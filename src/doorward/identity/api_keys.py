@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
+from doorward.controls.authenticate import KeyForm
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, hash_api_key, make_api_key
 from doorward.errors import PolicyError
 from doorward.identity.names import (
@@ -40,6 +41,16 @@ class ApiKey:
     created_at: float
     expires_at: float
     revoked_at: float | None = None
+    last_used_at: float | None = None
+    """When it last opened something, give or take a minute; None: never, as far as is known."""
+    form: KeyForm = "doorward"
+    """Of our own form, or made elsewhere and known by that hash of it."""
+    prefix: str = ""
+    """What a key made elsewhere begins with."""
+
+    def is_good(self, now: float) -> bool:
+        """Whether it opens anything."""
+        return self.revoked_at is None and now < self.expires_at
 
 
 def add_api_key(
@@ -57,25 +68,45 @@ def add_api_key(
 
     Errors: PolicyError for a name of a user or client, a lifetime over a year, a network that is none.
     """
+    granted = key_row(
+        name, now=now, roles=roles, scopes=scopes, claims=claims or {}, networks=networks, lifetime_s=lifetime_s
+    )
+    with store.begin() as connection:
+        register_principal(connection, name, "api_key")
+        key_id, key = insert_new_key(connection, granted)
+    return get_api_key(store, key_id), key
+
+
+def key_row(
+    name: str,
+    *,
+    now: float,
+    roles: Iterable[str],
+    scopes: Iterable[str],
+    claims: Mapping[str, Any],
+    networks: Iterable[str],
+    lifetime_s: float,
+) -> dict[str, Any]:
+    """What a key gives, as a row that lacks the key. Errors: PolicyError, as `add_api_key`."""
     require_name(name, "key")
     if not 0 < lifetime_s <= LIFETIME_MOST_S:
         raise PolicyError("a key lives up to 366 days", key="expires", hint="90d")
-    key_id, key = make_api_key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
-    row = {
-        "id": key_id,
+    return {
         "name": name,
-        "hash": hash_api_key(key.encode()).hex(),
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
-        "claims": require_claims(claims or {}),
+        "claims": require_claims(claims),
         "networks": [normal_network(network) for network in networks],
         "created_at": now,
         "expires_at": now + lifetime_s,
     }
-    with store.begin() as connection:
-        register_principal(connection, name, "api_key")
-        connection.execute(insert(api_keys).values(row))
-    return get_api_key(store, key_id), key
+
+
+def insert_new_key(connection: Connection, granted: Mapping[str, Any]) -> tuple[str, str]:
+    """The id of a new key, and the key, which gives what that row says."""
+    key_id, key = make_api_key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
+    connection.execute(insert(api_keys).values({**granted, "id": key_id, "hash": hash_api_key(key.encode()).hex()}))
+    return key_id, key
 
 
 def get_api_key(store: Store, key_id: str) -> ApiKey:
@@ -84,20 +115,20 @@ def get_api_key(store: Store, key_id: str) -> ApiKey:
         row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
     if row is None:
         raise PolicyError(f"there is no key {key_id!r}", key="key", hint="doorward key list")
-    return _api_key(row)
+    return api_key_of(row)
 
 
 def list_api_keys(store: Store) -> list[ApiKey]:
     """All keys, by name and age."""
     with store.begin() as connection:
         rows = connection.execute(select(api_keys).order_by(api_keys.c.name, api_keys.c.created_at, api_keys.c.id))
-        return [_api_key(row) for row in rows]
+        return [api_key_of(row) for row in rows]
 
 
 def list_hashed_api_keys(store: Store) -> list[tuple[ApiKey, str]]:
     """All keys with the hash each is checked by, in hexadecimal: for the snapshot."""
     with store.begin() as connection:
-        return [(_api_key(row), row.hash) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
+        return [(api_key_of(row), row.hash) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
 
 
 def revoke_api_key(store: Store, name_or_id: str, *, now: float) -> list[ApiKey]:
@@ -108,13 +139,16 @@ def revoke_api_key(store: Store, name_or_id: str, *, now: float) -> list[ApiKey]
     chosen = (api_keys.c.id == name_or_id) | (api_keys.c.name == name_or_id)
     with store.begin() as connection:
         connection.execute(update(api_keys).where(chosen, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
-        revoked = [_api_key(row) for row in connection.execute(select(api_keys).where(chosen).order_by(api_keys.c.id))]
+        revoked = [
+            api_key_of(row) for row in connection.execute(select(api_keys).where(chosen).order_by(api_keys.c.id))
+        ]
     if not revoked:
         raise PolicyError(f"there is no key {name_or_id!r}", key="key", hint="doorward key list")
     return revoked
 
 
-def _api_key(row: Row[Any]) -> ApiKey:
+def api_key_of(row: Row[Any]) -> ApiKey:
+    """The key of a row."""
     return ApiKey(
         id=row.id,
         name=row.name,
@@ -125,4 +159,7 @@ def _api_key(row: Row[Any]) -> ApiKey:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+        form=row.form,
+        prefix=row.prefix,
     )

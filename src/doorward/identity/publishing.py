@@ -47,4 +47,5 @@ def _record(key: ApiKey, key_hash: str) -> dict[str, Any]:
         "networks": list(key.networks),
         "expires_at": key.expires_at,
         "revoked": key.revoked_at is not None,
+        **({} if key.form == "doorward" else {"form": key.form, "prefix": key.prefix}),
     }

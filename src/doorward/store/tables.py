@@ -81,7 +81,7 @@ api_keys: Final = Table(
     METADATA,
     Column("id", String(32), primary_key=True),
     Column("name", String(64), ForeignKey("principals.name"), nullable=False, index=True),
-    Column("hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, index=True, unique=True),
     Column("roles", JSON, nullable=False),
     Column("scopes", JSON, nullable=False),
     Column("claims", JSON, nullable=False),
@@ -89,7 +89,12 @@ api_keys: Final = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("revoked_at", Float),
+    Column("form", String(16), nullable=False, server_default="doorward"),
+    Column("prefix", String(32), nullable=False, server_default=""),
+    Column("last_used_at", Float),
 )
+"""`form`: `doorward`, or `sha256` and `sha512` for keys made elsewhere: which of their hashes we were given. `hash` is
+the SHA-256 of the key, of its SHA-512 where that is what we were given; unique, so that no key is two callers'."""
 
 signature_keys: Final = Table(
     "signature_keys",

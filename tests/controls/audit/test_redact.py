@@ -33,3 +33,10 @@ def test_the_first_credential_presented_counts(exchange: Make) -> None:
     assert presented_credential(ours) == b"abc"
     assert presented_credential(exchange(headers=[(b"x-api-key", b"def")])) == b"def"
     assert presented_credential(exchange()) == b""
+
+
+def test_a_key_in_a_header_of_the_policy_is_a_credential_too(exchange: Make) -> None:
+    ours = exchange(headers=[(b"apikey", b"a-long-secret")])
+    assert presented_credential(ours, (b"apikey",)) == b"a-long-secret"
+    assert "a-long-secret" not in redact("was a-long-secret", ours, Tagger(b"k"), (b"apikey",))
+    assert presented_credential(ours) == b""

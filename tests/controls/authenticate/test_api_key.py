@@ -1,9 +1,11 @@
+import hashlib
 import zlib
 from typing import Any
 
 import pytest
 
 from doorward.controls.authenticate.key_format import api_key_id, make_api_key
+from doorward.operation import SecurityScheme
 
 
 def header(key: str) -> tuple[str, str]:
@@ -63,7 +65,77 @@ def test_a_key_bound_to_networks_works_from_there_only(door: Any, address: str, 
     if passes:
         assert door.ask(header(door.API_KEY), address=address)
     else:
-        assert door.code(header(door.API_KEY), address=address) == "authenticate.api_key"
+        assert door.code(header(door.API_KEY), address=address) == "authenticate.key_address"
+
+
+def test_where_a_key_may_be_used_only_its_holder_learns(door: Any) -> None:
+    door.credentials.apply(door.data(api_keys=[door.key_record(networks=["10.1.0.0/16"])]))
+    wrong = make_api_key(b"12345678", b"t" * 32)[1]
+    assert door.code(header(wrong)) == "authenticate.api_key"
+    door.credentials.apply(door.data(api_keys=[door.key_record(networks=["10.1.0.0/16"], revoked=True)]))
+    assert door.code(header(door.API_KEY)) == "authenticate.api_key"
+
+
+def test_a_use_is_noted_and_a_refusal_is_none(door: Any) -> None:
+    for change in ({"revoked": True}, {"networks": ["10.0.0.0/8"]}, {"expires_at": 1.0}):
+        door.credentials.apply(door.data(api_keys=[door.key_record(**change)]))
+        door.denied(header(door.API_KEY))
+    assert door.credentials.used_keys == {}
+    door.credentials.apply(door.data())
+    door.ask(header(door.API_KEY), now=door.NOW + 5)
+    door.ask(header(door.API_KEY), now=door.NOW + 9)
+    assert door.credentials.used_keys == {door.KEY_ID: door.NOW + 9}
+
+
+def test_a_key_comes_in_any_header_the_policy_lists_and_in_one_only(door: Any) -> None:
+    door.policy = door.policy.model_copy(update={"more_api_key_headers": ("apikey", "x-auth-token")})
+    for name in ("X-Api-Key", "ApiKey", "X-Auth-Token"):
+        assert door.ask((name, door.API_KEY)).caller.subject == "partner"
+    assert door.code(("Token", door.API_KEY)) == "authenticate.missing"
+    assert door.code(header(door.API_KEY), ("ApiKey", door.API_KEY)) == "authenticate.api_key"
+    assert door.code(header(door.API_KEY), ("ApiKey", "another")) == "authenticate.api_key"
+
+
+def test_a_scheme_of_the_description_takes_the_listed_headers_too(door: Any) -> None:
+    scheme = SecurityScheme(name="k", kind="apiKey", location="header", parameter="Partner-Key")
+    door.security = ({scheme: ()},)
+    door.policy = door.policy.model_copy(update={"more_api_key_headers": ("apikey",)})
+    for name in ("Partner-Key", "apikey"):
+        assert door.ask((name, door.API_KEY)).caller.subject == "partner"
+    assert door.code(header(door.API_KEY)) == "authenticate.missing"
+
+
+def foreign(door: Any, key: str, **changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = door.key_record(
+        id="foreign", hash=hashlib.sha256(key.encode()).hexdigest(), form="sha256", prefix="", subject="shop", **changes
+    )
+    return made
+
+
+def test_a_foreign_key_expires_and_is_bound_to_networks_like_ours(door: Any) -> None:
+    key = "a" * 40
+    for change, code in (
+        ({"revoked": True}, "authenticate.api_key"),
+        ({"expires_at": 1.0}, "authenticate.api_key"),
+        ({"networks": ["10.0.0.0/8"]}, "authenticate.key_address"),
+    ):
+        door.credentials.apply(door.data(api_keys=[foreign(door, key, **change)]))
+        assert door.code(header(key)) == code
+    door.credentials.apply(door.data(api_keys=[foreign(door, key)]))
+    assert door.ask(header(key)).caller.subject == "shop"
+    assert "foreign" in door.credentials.used_keys
+
+
+def test_a_foreign_key_that_looks_like_ours_is_looked_up_as_ours_only(door: Any) -> None:
+    door.credentials.apply(door.data(api_keys=[foreign(door, door.API_KEY)]))
+    assert door.code(header(door.API_KEY)) == "authenticate.api_key"
+
+
+def test_a_foreign_key_is_hashed_up_to_512_bytes(door: Any) -> None:
+    records = [foreign(door, "k" * length) for length in (512, 513)]
+    door.credentials.apply(door.data(api_keys=[{**each, "id": str(n)} for n, each in enumerate(records)]))
+    assert door.ask(header("k" * 512)).caller.subject == "shop"
+    assert door.code(header("k" * 513)) == "authenticate.api_key"
 
 
 def test_every_slip_of_one_character_is_caught_by_the_checksum(door: Any) -> None:

@@ -57,7 +57,7 @@ class DoorSamples:
         return (signed + b"." + encode_segment(key.sign(signed))).decode()
 
     def api_key(self, kind: str) -> Ask:
-        other = {"expired": b"expired!", "revoked": b"revoked!", "unknown": b"unknown!"}
+        other = {"expired": b"expired!", "revoked": b"revoked!", "unknown": b"unknown!", "elsewhere": b"elsewher"}
         key = self.door.API_KEY if kind == "valid" else make_api_key(other[kind], b"s" * 32)[1]
         return Ask(target="/x", headers=(("x-api-key", key),))
 
@@ -102,7 +102,11 @@ def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) ->
     from doorward.controls.authenticate.key_format import hash_api_key
 
     records = [door.key_record()]
-    for name, changes in ((b"expired!", {"expires_at": 1.0}), (b"revoked!", {"revoked": True})):
+    for name, changes in (
+        (b"expired!", {"expires_at": 1.0}),
+        (b"revoked!", {"revoked": True}),
+        (b"elsewher", {"networks": ["10.0.0.0/8"]}),
+    ):
         key_id, key = make_api_key(name, b"s" * 32)
         records.append(door.key_record(id=key_id, hash=hash_api_key(key.encode()).hex(), **changes))
     door.credentials.apply(door.data(api_keys=records))

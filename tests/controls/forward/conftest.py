@@ -45,9 +45,14 @@ def make_exchange() -> Callable[..., Exchange]:
 def sent(key: PrivateKey) -> Callable[..., tuple[bytes, list[Header]]]:
     """The request line and the fields that the upstream gets for an exchange."""
 
-    def send(exchange: Exchange, operation: Operation = OPERATION, **policy: object) -> tuple[bytes, list[Header]]:
+    def send(
+        exchange: Exchange,
+        operation: Operation = OPERATION,
+        secret: frozenset[bytes] = frozenset(),
+        **policy: object,
+    ) -> tuple[bytes, list[Header]]:
         settings = ForwardPolicy.model_validate({"upstream": "http://127.0.0.1:8000", **policy})
-        head = compile_request_head(operation, settings, IdentitySigner(key, settings))(exchange)
+        head = compile_request_head(operation, settings, IdentitySigner(key, settings), secret=secret)(exchange)
         assert head.endswith(b"\r\n\r\n")
         line, *lines = head[:-4].split(b"\r\n")
         fields = [(name, value) for name, _, value in (entry.partition(b": ") for entry in lines)]

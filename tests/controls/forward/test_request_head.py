@@ -154,6 +154,16 @@ def test_credentials_stay_here(make_exchange: Make, sent: Sent) -> None:
     assert values(fields, b"cookie") == [b"a=1;b=2"]
 
 
+def test_a_header_that_carries_keys_by_the_policy_stays_here(make_exchange: Make, sent: Sent) -> None:
+    asked = make_exchange((b"apikey", b"s3cret"), (b"api_key", b"kept"), (b"partner-key", b"s3cret"))
+    _, fields = sent(asked, secret=frozenset({b"apikey", b"partner-key"}))
+    assert b"s3cret" not in dict(fields).values()
+    _, fields = sent(make_exchange((b"partner_key", b"s3cret")), secret=frozenset({b"partner-key"}))
+    assert b"s3cret" not in dict(fields).values(), "nor under an alias"
+    _, fields = sent(asked, secret=frozenset({b"apikey"}), pass_credentials=True)
+    assert (b"apikey", b"s3cret") in fields
+
+
 def test_a_cookie_field_that_held_only_the_credential_goes(make_exchange: Make, sent: Sent) -> None:
     scheme = SecurityScheme(name="c", kind="apiKey", location="cookie", parameter="session")
     _, fields = sent(make_exchange((b"cookie", b"session=s3cret")), operation(security=({scheme: ()},)))

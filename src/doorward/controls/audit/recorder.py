@@ -24,13 +24,14 @@ _ROLES_KEPT: Final = 1024
 class Recorder:
     """Builds the records of exchanges.
 
-    `key` is the installation's record key: secrets appear only as HMACs under it.
+    `key` is the installation's record key: secrets appear only as HMACs under it. `credential_fields`: header fields
+    that carry credentials by the policy, beside the usual ones and those of the description.
     """
 
-    __slots__ = ("_keeps_user_agent", "_roles", "_tagger", "coalesces")
+    __slots__ = ("_credential_fields", "_keeps_user_agent", "_roles", "_tagger", "coalesces")
 
-    def __init__(self, policy: AuditPolicy, key: bytes) -> None:
-        self._tagger = Tagger(key)
+    def __init__(self, policy: AuditPolicy, key: bytes, *, credential_fields: tuple[bytes, ...] = ()) -> None:
+        self._tagger, self._credential_fields = Tagger(key), credential_fields
         self._keeps_user_agent = policy.user_agent
         self.coalesces = policy.coalesce
         """Whether floods of refusals are counted instead of recorded one by one."""
@@ -58,12 +59,10 @@ class Recorder:
         """What must be durable before the answer leaves, be it the upstream's, a denial or a fault."""
         denied, fault = exchange.denied, exchange.fault
         if denied is not None:
-            detail = clean(
-                redact(f"{denied.detail}; fault: {fault}" if fault else denied.detail, exchange, self._tagger)
-            )
+            detail = self._redacted(f"{denied.detail}; fault: {fault}" if fault else denied.detail, exchange)
             return self._encode(exchange, denied.denial.status, denied.code, detail)
         if fault:
-            return self._encode(exchange, 500, "", clean(redact(fault, exchange, self._tagger)))
+            return self._encode(exchange, 500, "", self._redacted(fault, exchange))
         return self._encode(exchange, exchange.response.status if exchange.response else 0, "", "")
 
     def closed(self, exchange: Exchange, complete: bool, detail: str = "") -> Record:
@@ -114,8 +113,11 @@ class Recorder:
     def _content_tag(self, request: Request) -> bytes:
         return self._tagger.tag(request.query, request.body) if request.query or request.body else b""
 
+    def _redacted(self, text: str, exchange: Exchange) -> str:
+        return clean(redact(text, exchange, self._tagger, self._credential_fields))
+
     def _credential_tag(self, exchange: Exchange) -> bytes:
-        credential = presented_credential(exchange)
+        credential = presented_credential(exchange, self._credential_fields)
         return self._tagger.tag(credential) if credential else b""
 
     def _clean_roles(self, roles: frozenset[str]) -> tuple[str, ...]:

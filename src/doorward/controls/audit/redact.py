@@ -37,19 +37,22 @@ class Tagger:
         return "Tagger(****)"
 
 
-def presented_credential(exchange: Exchange) -> bytes:
-    """The first credential the client sent, without its scheme; empty when it sent none."""
-    return next(iter(_credentials(exchange.request.headers, _names(exchange))), b"")
+def presented_credential(exchange: Exchange, more: tuple[bytes, ...] = ()) -> bytes:
+    """The first credential the client sent, without its scheme; empty when it sent none.
+
+    `more`: header fields that carry credentials by the policy.
+    """
+    return next(iter(_credentials(exchange.request.headers, (*_names(exchange), *more))), b"")
 
 
-def redact(text: str, exchange: Exchange, tagger: Tagger) -> str:
+def redact(text: str, exchange: Exchange, tagger: Tagger, more: tuple[bytes, ...] = ()) -> str:
     """The text with every credential of this request in it replaced by `hmac:` and 16 hex digits of its tag.
 
     Controls keep secrets out of their details; this is the second lock on that door.
     """
     if not text:
         return text
-    for secret in _credentials(exchange.request.headers, _names(exchange)):
+    for secret in _credentials(exchange.request.headers, (*_names(exchange), *more)):
         if len(secret) >= _SECRET_BYTES:
             text = text.replace(secret.decode("utf-8", "surrogateescape"), f"hmac:{tagger.tag(secret).hex()[:16]}")
     return text

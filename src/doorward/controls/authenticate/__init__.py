@@ -8,9 +8,8 @@ Not here: what the caller may do (authorize); how many guesses an address has (l
 """
 
 from doorward.controls.authenticate.answer_signature import AnswerSigner
+from doorward.controls.authenticate.api_key_records import API_KEY_ISSUER, ApiKeyRecord, KeyForm
 from doorward.controls.authenticate.credentials import (
-    API_KEY_ISSUER,
-    ApiKeyRecord,
     Credentials,
     RevokedKind,
     credentials_data,
@@ -43,6 +42,7 @@ __all__ = [
     "AuthenticatePolicy",
     "Credentials",
     "IssuerPolicy",
+    "KeyForm",
     "NoReplays",
     "Nonces",
     "OwnReplays",

@@ -3,9 +3,11 @@
 import hmac
 from typing import Final, Literal
 
+from doorward.controls.authenticate.api_key_records import ApiKeyRecord
 from doorward.controls.authenticate.challenge import refusal
 from doorward.controls.authenticate.credentials import Credentials
 from doorward.controls.authenticate.key_format import api_key_id, hash_api_key
+from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, Request
 
 _NOBODY: Final = bytes(32)
@@ -15,48 +17,68 @@ _NOBODY: Final = bytes(32)
 class ApiKeyMechanism:
     """Finds and proves the API key at one place of a request."""
 
-    __slots__ = ("_credentials", "_location", "_name", "_realm")
+    __slots__ = ("_credentials", "_location", "_names", "_realm")
 
     def __init__(
-        self, location: Literal["query", "header", "cookie"], name: str, credentials: Credentials, realm: str
+        self,
+        location: Literal["query", "header", "cookie"],
+        names: tuple[str, ...],
+        credentials: Credentials,
+        realm: str,
     ) -> None:
+        """`names`: of the header fields, any of which may bring it; of the parameter or cookie, one."""
         self._location = location
-        self._name = name.lower().encode() if location == "header" else name.encode()
+        self._names = tuple(name.lower().encode() if location == "header" else name.encode() for name in names)
         self._credentials, self._realm = credentials, realm
 
     def __call__(self, exchange: Exchange) -> Caller | None:
-        """Who presents the key; None when there is none. Errors: Denied `authenticate.api_key`."""
+        """Who presents the key; None when there is none. Errors: Denied `authenticate.api_key`, `.key_address`."""
         found = self._find(exchange.request)
         if not found:
             return None
         if len(found) > 1:
             raise self._refused("the key is given twice")
-        key = found[0]
-        key_id = api_key_id(key)
-        if key_id is None:
-            raise self._refused("not a well-formed key, or mistyped")
-        record = self._credentials.api_keys.get(key_id)
-        matches = hmac.compare_digest(hash_api_key(key), _NOBODY if record is None else record.hash)
-        if record is None or not matches:
-            raise self._refused(f"no such key: {key_id}")
+        record = self._proved(found[0])
+        key_id = record.caller.credential_id
         if record.revoked:
             raise self._refused(f"key {key_id} is revoked")
         if exchange.now >= record.caller.expires_at:
             raise self._refused(f"key {key_id} has expired")
         if not record.allows_address(exchange.source.address):
-            raise self._refused(f"key {key_id} may not be used from {exchange.source.address}")
+            # Only whoever has the whole key learns this: that it is no use elsewhere is no secret from them.
+            raise refusal(
+                "authenticate.key_address", f"key {key_id} may not be used from {exchange.source.address}", self._realm
+            )
+        self._credentials.used_keys[key_id] = exchange.now
         return record.caller
+
+    def _proved(self, key: bytes) -> ApiKeyRecord:
+        """The record of a key that is whole and right."""
+        key_id = api_key_id(key)
+        if key_id is None:
+            foreign = self._credentials.foreign_keys
+            found = foreign.find(key) if foreign else None
+            if found is None:
+                raise self._refused("no known key: not well-formed, mistyped, or of a form that nobody imported")
+            return found
+        record = self._credentials.api_keys.get(key_id)
+        matches = hmac.compare_digest(hash_api_key(key), _NOBODY if record is None else record.hash)
+        if record is None or not matches:
+            raise self._refused(f"no such key: {key_id}")
+        return record
 
     def _find(self, request: Request) -> list[bytes]:
         match self._location:
             case "header":
-                return request.headers.all(self._name)
+                if len(self._names) == 1:
+                    return request.headers.all(self._names[0])
+                return [value for name in self._names for value in request.headers.all(name)]
             case "cookie":
                 pairs = [pair for value in request.headers.all(b"cookie") for pair in value.split(b";")]
             case "query":
                 pairs = request.query.split(b"&")
-        start = self._name + b"="
+        start = self._names[0] + b"="
         return [value[len(start) :] for pair in pairs if (value := pair.strip(b" ")).startswith(start)]
 
-    def _refused(self, detail: str) -> Exception:
+    def _refused(self, detail: str) -> Denied:
         return refusal("authenticate.api_key", detail, self._realm)

@@ -380,6 +380,14 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         lambda samples: samples.api_key("valid"),
     ),
     _attack(
+        "key_elsewhere",
+        "use a stolen API key from outside of its networks",
+        "key_address",
+        _K1,
+        lambda samples: samples.api_key("elsewhere"),
+        lambda samples: samples.api_key("valid"),
+    ),
+    _attack(
         "issuer_unavailable",
         "use the moment when an issuer's keys cannot be had",
         "unavailable",

@@ -4,10 +4,18 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
+from doorward.controls.authenticate.api_key_records import (
+    ApiKeyRecord,
+    ForeignKeys,
+    Networks,
+    caller_of,
+    is_within,
+    load_api_keys,
+    load_networks,
+)
 from doorward.controls.authenticate.binding import Binding
 from doorward.controls.authenticate.nonces import Nonces
 from doorward.controls.authenticate.policy import AuthenticatePolicy
@@ -20,30 +28,11 @@ from doorward.signatures.webhook import MacKey, mac_key
 RevokedKind = Literal["token", "subject", "client", "key"]
 """By `jti`; everything of a user; everything issued to a client; everything signed with a key id."""
 
-API_KEY_ISSUER: Final = "urn:doorward:api-key"
-"""`Caller.issuer` of callers who came with an API key."""
 SIGNATURE_ISSUER: Final = "urn:doorward:signature"
 """`Caller.issuer` of callers who signed their request."""
 
-Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 Unseal: TypeAlias = Callable[[str, str], bytes]
 """Opens the sealed secret (second) of that name (first). Errors: ValueError."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKeyRecord:
-    """What is known of one API key; the key itself is nowhere kept."""
-
-    caller: Caller
-    hash: bytes
-    """SHA-256 of the whole key. A plain hash suffices for a secret of 256 bits."""
-    revoked: bool = False
-    networks: Networks = ()
-    """Addresses it may be used from; empty: any."""
-
-    def allows_address(self, address: str) -> bool:
-        """Whether the key may be used from there. An address that is none (a Unix socket) is in no network."""
-        return _is_within(address, self.networks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +51,9 @@ class SignatureKey:
             return f"key {self.caller.credential_id} is revoked"
         if exchange.complete_at >= self.caller.expires_at:
             return f"key {self.caller.credential_id} has expired"
-        if not _is_within(exchange.source.address, self.networks):
+        if not is_within(exchange.source.address, self.networks):
             return f"key {self.caller.credential_id} may not be used from {exchange.source.address}"
         return ""
-
-
-def _is_within(address: str, networks: Networks) -> bool:
-    if not networks:
-        return True
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(parsed in network for network in networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +82,7 @@ class Credentials:
         "_issuers_data",
         "_signature_data",
         "api_keys",
+        "foreign_keys",
         "issuers",
         "macs_of",
         "nonces",
@@ -112,6 +91,7 @@ class Credentials:
         "signature_keys",
         "unseal",
         "unusable_keys",
+        "used_keys",
     )
 
     def __init__(self, *, replays: Replays | None = None, unseal: Unseal | None = None) -> None:
@@ -129,6 +109,10 @@ class Credentials:
         self._signature_data: Mapping[str, Any] = {}
         self.issuers: Mapping[str, Mapping[str, PublicKey]] = {}
         self.api_keys: Mapping[str, ApiKeyRecord] = {}
+        """Those of our own form, by the id in them."""
+        self.foreign_keys = ForeignKeys(())
+        self.used_keys: dict[str, float] = {}
+        """When each API key last opened something, Unix seconds, by id: until somebody takes it away to be kept."""
         self.revoked: frozenset[str] = frozenset()
         self.unusable_keys: tuple[str, ...] = ()
         """Why keys of issuers were left out, for the operator."""
@@ -153,13 +137,14 @@ class Credentials:
         form, and then everything stays as it was.
         """
         issuers, unusable = _load_issuers(data["issuers"])
-        api_keys = {record["id"]: _load_api_key(record) for record in data["api_keys"]}
+        api_keys, foreign_keys = load_api_keys(data["api_keys"])
         signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
         if data["issuers"] != self._issuers_data:
             for cache in self._caches.values():
                 cache.clear()
-        self.issuers, self.api_keys, self.revoked = issuers, api_keys, revoked
+        self.issuers, self.revoked = issuers, revoked
+        self.api_keys, self.foreign_keys = api_keys, foreign_keys
         self.signature_keys, self._signature_data = signers, by_id
         self.macs_of = _by_name(signers)
         useless = [f"signature key {key_id} cannot be used" for key_id in by_id if key_id not in signers]
@@ -197,7 +182,8 @@ def credentials_data(
 
     `issuers` has the public JWKs by issuer; an issuer without any cannot be believed (503 until it has some).
     An API key is `{id, hash, subject, roles, scopes, claims, expires_at, networks, revoked}`: `hash` is the
-    hexadecimal SHA-256 of the key, `expires_at` Unix seconds. `revoked` are triples of kind, issuer and name.
+    hexadecimal SHA-256 of the key, `expires_at` Unix seconds; one made elsewhere has `form` and `prefix`
+    too. `revoked` are triples of kind, issuer and name.
     A signature key has `algorithm`, and `public` (PEM) or `sealed` with the `purpose` of that secret, in place of
     `hash`.
     """
@@ -257,36 +243,14 @@ def _load_signer(record: Mapping[str, Any], unseal: Unseal | None) -> SignatureK
     except ValueError:  # KeyRefused, SealBroken
         return None
     return SignatureKey(
-        caller=_caller_of(record, "signature", SIGNATURE_ISSUER),
+        caller=caller_of(record, "signature", SIGNATURE_ISSUER),
         verifying=verifying,
         mac=mac,
         revoked=bool(record["revoked"]),
-        networks=tuple(ip_network(network) for network in record["networks"]),
+        networks=load_networks(record["networks"]),
     )
 
 
 def sealed_name(key_id: str) -> str:
     """The name under which the secret of a signature key is sealed: table, column and row."""
     return f"signature_keys/sealed_secret/{key_id}"
-
-
-def _caller_of(record: Mapping[str, Any], kind: Literal["api_key", "signature"], issuer: str) -> Caller:
-    return Caller(
-        subject=record["subject"],
-        kind=kind,
-        issuer=issuer,
-        roles=frozenset(record["roles"]),
-        scopes=frozenset(record["scopes"]),
-        claims=dict(record["claims"]),
-        credential_id=record["id"],
-        expires_at=float(record["expires_at"]),
-    )
-
-
-def _load_api_key(record: Mapping[str, Any]) -> ApiKeyRecord:
-    return ApiKeyRecord(
-        caller=_caller_of(record, "api_key", API_KEY_ISSUER),
-        hash=bytes.fromhex(record["hash"]),
-        revoked=bool(record["revoked"]),
-        networks=tuple(ip_network(network) for network in record["networks"]),
-    )

@@ -134,6 +134,11 @@ class AuthenticatePolicy(BaseModel):
     about 1. Roughly 4 KiB of memory each. Expiry and revocation are checked on every use. 0: none."""
     api_key_header: str = Field(default="x-api-key", pattern=r"^[a-z0-9-]{1,64}$")
     """Header (lower case) that carries an API key where the description names no scheme."""
+    more_api_key_headers: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], ...] = Field(
+        default=(), max_length=8, strict=False
+    )
+    """Further headers (lower case) that may carry an API key wherever a header may: for clients that were written for
+    another gateway. A key in two of them is a key given twice, and refused."""
     combined_caller: Literal["same", "token", "api_key", "signature"] = "same"
     """Who the caller is when an operation demands several credentials: all must name the same subject, or the
     subject of the one named here counts."""
@@ -170,6 +175,10 @@ class AuthenticatePolicy(BaseModel):
         if len(set(schemes)) != len(schemes):
             raise ValueError("a scheme of hmac_signatures is listed twice: it could be judged by two rules")
         return self
+
+    def key_fields(self) -> tuple[bytes, ...]:
+        """Names of the header fields that carry API keys by this policy, whatever the description says."""
+        return tuple(name.encode() for name in dict.fromkeys((self.api_key_header, *self.more_api_key_headers)))
 
     def hmac_of(self, scheme: str) -> HmacSignaturePolicy:
         """What holds for a security scheme of plain HMAC signatures."""

@@ -183,7 +183,8 @@ def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credential
         return MessageSignatureMechanism(policy, credentials)
     if location == "hmac":
         return HmacSignatureMechanism(name, policy, credentials)
-    return ApiKeyMechanism(location, name, credentials, policy.realm)
+    names = (name.lower(), *policy.more_api_key_headers) if location == "header" else (name,)
+    return ApiKeyMechanism(location, tuple(dict.fromkeys(names)), credentials, policy.realm)
 
 
 def _alternatives(

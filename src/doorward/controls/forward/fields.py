@@ -24,7 +24,13 @@ class Fields(dict[bytes, bytes | None]):
 
     __slots__ = ("_dropped", "_identity", "_judged")
 
-    def __init__(self, operation: Operation, policy: ForwardPolicy, judged: frozenset[bytes]) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        policy: ForwardPolicy,
+        judged: frozenset[bytes],
+        secret: frozenset[bytes] = frozenset(),
+    ) -> None:
         super().__init__()
         self._identity = policy.identity_header.encode("ascii")
         self._judged = judged
@@ -33,7 +39,7 @@ class Fields(dict[bytes, bytes | None]):
             # a part of a document cannot be checked against the schema of the whole
             dropped |= {b"range", b"if-range"}
         if not policy.pass_credentials:
-            dropped |= {b"authorization", b"dpop", b"x-api-key"} | credential_names(operation, "header")
+            dropped |= {b"authorization", b"dpop", b"x-api-key"} | credential_names(operation, "header") | secret
         self._dropped = frozenset(dropped)
 
     def __missing__(self, name: bytes) -> bytes | None:

@@ -32,6 +32,7 @@ def compile_request_head(
     policy: ForwardPolicy,
     signer: IdentitySigner,
     covered: frozenset[bytes] = frozenset(),
+    secret: frozenset[bytes] = frozenset(),
 ) -> Callable[[Exchange], bytes]:
     """What turns an admitted exchange into the request head for the upstream, final empty line included.
 
@@ -39,12 +40,13 @@ def compile_request_head(
     came; then our own, which nothing the client sent can replace or remove. A body that was read gets its
     Content-Length from its real size; a streamed one (`has_body`, but `body` is empty) gets no framing field: the
     gateway adds it with `with_framing`. `covered`: names of fields that callers must sign, which are judged like those
-    that the description declares.
+    that the description declares. `secret`: names of fields that carry credentials by the policy, beside those that the
+    description names.
     Errors: PolicyError for a bad `upstream`. Of the result: Fault when a line break would slip in.
     """
     upstream = parse_upstream(policy.upstream)
     judged = judged_names(operation) | covered
-    fields = Fields(operation, policy, judged)
+    fields = Fields(operation, policy, judged, secret)
     passes_credentials = policy.pass_credentials
     secret_cookies = frozenset() if passes_credentials else credential_names(operation, "cookie")
     secret_parameters = frozenset() if passes_credentials else credential_names(operation, "query")
