@@ -28,7 +28,7 @@ def test_a_key_known_by_its_hash_opens_as_if_it_were_ours(store: Store, hashed: 
     (kept,) = import_api_keys(store, [ImportedKey(name="partner", hash=hashed(KEY))], GRANT, now=NOW)
     found = ask(store, "x-api-key", KEY)
     assert found is not None
-    assert (found.subject, found.kind, found.roles) == ("partner", "api_key", {"reader"})
+    assert (found.subject, found.kind, found.roles) == ("partner", "api_key", frozenset({"reader"}))
     assert found.credential_id == kept.id
     for wrong in (KEY[:-1], KEY + "0", KEY.upper(), hashed(KEY), kept.id, "", "kong_"):
         assert ask(store, "x-api-key", wrong) is None

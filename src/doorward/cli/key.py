@@ -116,7 +116,7 @@ def import_keys(
     as_json: JsonOption = False,
 ) -> None:
     """Take over keys of another system by their SHA-256 or SHA-512, all of a file or none: clients change nothing."""
-    text = _read(file).decode("utf-8-sig", "replace")
+    text = callers.read_file(file).decode("utf-8-sig", "replace")
     entries = read_csv(text) if file.suffix.lower() == ".csv" else read_json(text)
     with callers.opened(policy) as (settings, store):
         callers.known_roles(settings, {each for entry in entries for each in entry.roles})
