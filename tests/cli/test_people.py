@@ -1,16 +1,28 @@
 """Commands about people who sign in, and the clients that send them."""
 
+import asyncio
+import json
+import os
+import pwd
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import typer
 from tests.cli.test_callers import POLICY, Place
+from typer.testing import CliRunner
 
+from doorward.cli import audit
+from doorward.controls.audit import AuditPolicy
 from doorward.errors import PolicyError
+from doorward.gateway.identity_trail import IdentityTrail
+from doorward.identity.clients import add_client
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.enrolling import finish_totp, list_factors, reset_password, start_totp
+from doorward.identity.events import acting, events_of
 from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.identity.users import add_user, disable_user
 from doorward.store import Store, open_store
 
 NOW = 1_800_000_000.0
@@ -120,3 +132,40 @@ def test_a_client_that_could_send_people_anywhere_is_refused(place: Place, words
     with pytest.raises(PolicyError):
         place.run("client", "add", "web", *words)
     assert place.json("client", "list") == []
+
+
+def test_a_command_is_recorded_with_who_ran_it(place: Place) -> None:
+    place.run("user", "revoke", "alice")
+    store = store_of(place)
+    found = {event.kind: event.actor for event in events_of(store, "alice")}
+    store.close()
+    assert found["user.disabled"] == found["user.added"] == f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+def test_events_are_shown_by_their_beginning_and_by_name(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    with acting("cli:root"):
+        add_user(store, "alice", now=NOW, roles=["reader"])
+    disable_user(store, "alice", now=NOW)
+    add_client(store, "batch", now=NOW)
+
+    async def moved() -> None:
+        trail = IdentityTrail(store, tmp_path, AuditPolicy(), clock=lambda: NOW)
+        assert await trail.move_all()
+        await trail.close()
+
+    asyncio.run(moved())
+    store.close()
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    audit.register(app)
+
+    def shown(*words: str) -> list[str]:
+        given = ["audit", "show", "--directory", str(tmp_path / "audit"), *words]
+        return CliRunner().invoke(app, given).stdout.splitlines()
+
+    assert ["user.added by cli:root alice" in line for line in shown("--event", "user.")] == [True, False]
+    assert 'roles=["reader"]' in shown("--event", "user.added")[0]
+    assert len(shown("--event", "client.")) == 1
+    assert len(shown("--caller", "alice")) == 2
+    assert json.loads(shown("--event", "user.added", "--json")[0])["details"]["password"] == "false"

@@ -375,4 +375,4 @@ def test_no_event_holds_what_was_typed(desk: Desk) -> None:
         rows = repr(connection.execute(text("SELECT * FROM events")).all())
     assert "guess" not in rows
     assert "password-as-name" not in rows
-    assert [event.kind for event in events_of(desk.store, "alice")] == ["login.fail"]
+    assert [event.kind for event in events_of(desk.store, "alice")] == ["login.fail", "user.added"]

@@ -6,7 +6,7 @@ from typing import Any, Final
 from doorward.audit.reading import Located
 from doorward.controls.audit.records import Kind, Outcome, UnreadableRecord, decode
 
-_BINARY: Final = frozenset({"request_id", "last_request_id", "content_tag", "credential_tag"})
+_BINARY: Final = frozenset({"request_id", "last_request_id", "content_tag", "credential_tag", "event_id"})
 
 
 def describe(located: Located) -> dict[str, Any]:
@@ -33,6 +33,8 @@ def describe(located: Located) -> dict[str, Any]:
             name, value = "until", iso_time(value * 1_000_000)  # noqa: PLW2901  as above
         elif isinstance(value, str):
             value = printable(value)
+        elif isinstance(value, dict):
+            value = {printable(key): printable(text) for key, text in value.items()}
         elif isinstance(value, tuple):
             value = [item.hex() if isinstance(item, bytes) else printable(item) for item in value]
         described[name] = value

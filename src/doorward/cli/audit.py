@@ -86,8 +86,9 @@ def verify(
 
 def show(
     code: Annotated[str | None, typer.Option(help="denial code, or its beginning, such as authorize.")] = None,
-    caller: Annotated[str | None, typer.Option(help="part of the caller's name")] = None,
+    caller: Annotated[str | None, typer.Option(help="part of the name of a caller, subject or actor")] = None,
     operation: Annotated[str | None, typer.Option(help="operation id")] = None,
+    event: Annotated[str | None, typer.Option(help="event of the identity provider, or its beginning: login.")] = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="how many of the newest")] = 50,
     directory: Directory = None,
@@ -98,7 +99,7 @@ def show(
     trail = find_trail(directory, policy)
     earliest_ns = since_time(since)
     described = (describe(located) for located in read_trail(trail.directory) if located.time_ns >= earliest_ns)
-    chosen = deque(_choose(described, code=code, caller=caller, operation=operation), maxlen=limit)
+    chosen = deque(_choose(described, code=code, caller=caller, operation=operation, event=event), maxlen=limit)
     _print_records(chosen, as_json=as_json)
 
 
@@ -119,14 +120,21 @@ def tail(
 
 
 def _choose(
-    described: Iterable[dict[str, Any]], *, code: str | None, caller: str | None, operation: str | None
+    described: Iterable[dict[str, Any]],
+    *,
+    code: str | None,
+    caller: str | None,
+    operation: str | None,
+    event: str | None,
 ) -> Iterator[dict[str, Any]]:
     for record in described:
         if code is not None and not record.get("code", "").startswith(code):
             continue
-        if caller is not None and caller not in record.get("caller", ""):
+        if caller is not None and not any(caller in record.get(name, "") for name in ("caller", "subject", "actor")):
             continue
         if operation is not None and operation != record.get("operation", ""):
+            continue
+        if event is not None and not ("event_id" in record and record["event"].startswith(event)):
             continue
         yield record
 
@@ -168,15 +176,18 @@ def _print_lines(records: Iterable[dict[str, Any]], *, as_json: bool) -> None:
 def _cells(record: dict[str, Any]) -> tuple[str, ...]:
     asked = f"{record['method']} {record['path']}" if "path" in record else record.get("event", "")
     reason = record.get("code") or record.get("detail") or record.get("reason") or record.get("problem", "")
+    if "details" in record:
+        reason = ", ".join(f"{name}={value}" for name, value in record["details"].items())
+        asked = f"{asked} by {record['actor']}" if record["actor"] else asked
     status = str(record.get("status", ""))
     return (
         record["time"],
         record["kind"],
         status,
         asked,
-        record.get("caller", ""),
+        record.get("caller") or record.get("subject", ""),
         reason,
-        record.get("request_id", ""),
+        record.get("request_id") or record.get("event_id", ""),
     )
 
 

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import os
+import pwd
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +15,7 @@ import typer
 
 from doorward.controls.authorize.policy import suggestion
 from doorward.errors import PolicyError
+from doorward.identity.events import acting
 from doorward.policy.document import Policy
 from doorward.policy.loading import load_policy
 from doorward.store import Store, open_store
@@ -39,9 +42,18 @@ def opened(policy_path: Path) -> Iterator[tuple[Policy, Store]]:
         raise PolicyError(f"{path.parent} does not exist", key="state", hint="doorward init sets everything up")
     store = open_store(f"sqlite:///{path}")
     try:
-        yield policy, store
+        with acting(f"cli:{_operator()}"):
+            yield policy, store
     finally:
         store.close()
+
+
+def _operator() -> str:
+    """Who runs the command, as the system knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def store_path(policy: Policy) -> Path:

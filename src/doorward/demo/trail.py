@@ -42,7 +42,7 @@ def put_to_the_test(trail: Path, key: Path, scratch: Path) -> TrailResult:
     for what, change in _TAMPERINGS.items():
         copy = scratch / what.replace(" ", "-")
         shutil.copytree(trail, copy)
-        segment = segment_paths(shard_directories(copy)[0])[0]
+        segment = segment_paths(shard_directories(copy, "worker-0")[0])[0]
         segment.write_bytes(change(segment.read_bytes(), scan_segment(segment).end))
         found = verify_trail(copy, key).first_problem
         noticed[what] = f"{found.kind}, record {found.seq}: {found.detail}" if found else ""

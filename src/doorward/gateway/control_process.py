@@ -31,6 +31,7 @@ from doorward.controls.authenticate import IssuerPolicy
 from doorward.controls.transport import TrustedProxies
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
+from doorward.gateway.identity_trail import IdentityTrail
 from doorward.gateway.key_watch import KeyWatch
 from doorward.gateway.limit_link import SOCKET_NAME
 from doorward.gateway.limit_service import LimitService, SharedCounts
@@ -98,6 +99,7 @@ class ControlProcess:
             issuer=checked.policy.issuer.url,
             client=lambda: OutboundClient(allowed_networks=_networks(self._policy.issuer.insecure_client_networks)),
         )
+        self._events_watch = StoreWatch(state / "store.db")
         self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
@@ -114,6 +116,7 @@ class ControlProcess:
         limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
         replays = ReplayService(self._state / REPLAY_SOCKET_NAME)
         key_watch = KeyWatch(self._state, self._store)
+        trail = IdentityTrail(self._store, self._state, self._policy.audit, clock=time.time)
 
         def stop() -> None:
             server.should_exit = True
@@ -132,6 +135,7 @@ class ControlProcess:
                     self._tidy(),
                     self._back_channel.run(),
                     key_watch.run(),
+                    trail.follow(self._events_watch.version),
                 )
             ]
 
@@ -156,6 +160,8 @@ class ControlProcess:
         key_watch.finish()
         if link is not None:
             await link.close()
+        await trail.close()
+        self._events_watch.close()
         self._watch.close()
         self._store.close()
 

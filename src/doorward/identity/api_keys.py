@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from doorward.controls.authenticate import KeyForm
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, hash_api_key, make_api_key
 from doorward.errors import PolicyError
+from doorward.identity import events
 from doorward.identity.names import (
     normal_network,
     register_principal,
@@ -106,7 +107,14 @@ def insert_new_key(connection: Connection, granted: Mapping[str, Any]) -> tuple[
     """The id of a new key, and the key, which gives what that row says."""
     key_id, key = make_api_key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
     connection.execute(insert(api_keys).values({**granted, "id": key_id, "hash": hash_api_key(key.encode()).hex()}))
+    note_added(connection, key_id, granted)
     return key_id, key
+
+
+def note_added(connection: Connection, key_id: str, granted: Mapping[str, Any]) -> None:
+    """Nothing; that there is a new key is recorded, with what it gives."""
+    shown = {field: granted[field] for field in ("roles", "scopes", "claims", "networks", "expires_at")}
+    events.record(connection, "key.added", granted["name"], now=granted["created_at"], address="", key=key_id, **shown)
 
 
 def get_api_key(store: Store, key_id: str) -> ApiKey:
@@ -138,7 +146,14 @@ def revoke_api_key(store: Store, name_or_id: str, *, now: float) -> list[ApiKey]
     """
     chosen = (api_keys.c.id == name_or_id) | (api_keys.c.name == name_or_id)
     with store.begin() as connection:
-        connection.execute(update(api_keys).where(chosen, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
+        ended = connection.execute(
+            update(api_keys)
+            .where(chosen, api_keys.c.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(api_keys.c.id, api_keys.c.name)
+        ).all()
+        for row in ended:
+            events.record(connection, "key.revoked", row.name, now=now, key=row.id)
         revoked = [
             api_key_of(row) for row in connection.execute(select(api_keys).where(chosen).order_by(api_keys.c.id))
         ]

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import PolicyError
+from doorward.identity import events
 from doorward.identity.client_keys import require_client_keys, require_keys_url
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
 from doorward.identity.redirects import require_backchannel_uri, require_redirect_uri
@@ -25,6 +26,19 @@ Authentication: TypeAlias = Literal["client_secret", "private_key_jwt", "none"]
 """The one way in which a client proves itself."""
 _SECRET_BYTES: Final = 32
 _NOBODYS: Final = "0" * 64
+_SHOWN: Final = (
+    "kind",
+    "authentication",
+    "jwks_uri",
+    "title",
+    "redirect_uris",
+    "trusted",
+    "pushed_only",
+    "roles",
+    "scopes",
+    "claims",
+)
+"""What an event may say of a client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +109,7 @@ def add_client(
     secret = ""
     if authentication == "client_secret":
         secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii").rstrip("=").lower()
-    row = {
+    row: dict[str, Any] = {
         **keys,
         "name": name,
         "secret_hash": _hash(secret) if secret else "",
@@ -115,6 +129,9 @@ def add_client(
     with store.begin() as connection:
         register_principal(connection, name, "client")
         connection.execute(insert(clients).values(row))
+        events.record(
+            connection, "client.added", name, now=now, **{field: row[field] for field in _SHOWN if field in row}
+        )
     return get_client(store, name), secret
 
 
@@ -130,6 +147,8 @@ def replace_keys(store: Store, name: str, *, jwks: bytes | None = None, jwks_uri
         )
     with store.begin() as connection:
         connection.execute(update(clients).where(clients.c.name == name).values(keys))
+        key_ids = [key.get("kid", "") for key in keys["jwks"]]
+        events.record(connection, "client.keys_replaced", name, now=now, jwks_uri=keys["jwks_uri"], keys=key_ids)
     return get_client(store, name)
 
 
@@ -163,9 +182,11 @@ def disable_client(store: Store, name: str, *, now: float) -> Client:
     Errors: PolicyError when there is none. Disabling twice keeps the first time.
     """
     with store.begin() as connection:
-        connection.execute(
+        disabled = connection.execute(
             update(clients).where(clients.c.name == name, clients.c.disabled_at.is_(None)).values(disabled_at=now)
-        )
+        ).rowcount
+        if disabled:
+            events.record(connection, "client.disabled", name, now=now)
     return get_client(store, name)
 
 

@@ -16,6 +16,7 @@ from doorward.identity import events
 from doorward.identity.blocklist import is_common
 from doorward.identity.devices import device_hash, is_known_device
 from doorward.identity.factors import recovery_codes, totp
+from doorward.identity.floods import Floods
 from doorward.identity.names import is_name
 from doorward.identity.passwords import is_password, rehashed
 from doorward.identity.risk import counters
@@ -65,11 +66,12 @@ class Refused:
 class Verifier:
     """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
 
-    __slots__ = ("_noted", "_noting", "_secret", "_store", "signals")
+    __slots__ = ("_noted", "_noting", "_secret", "_store", "floods", "signals")
 
     def __init__(self, store: Store, secret: ServerSecret, signals: Signals | None = None) -> None:
         self._store, self._secret = store, secret
         self.signals = signals or Signals()
+        self.floods = Floods()
         self._noting = threading.Lock()
         self._noted: OrderedDict[tuple[str, str], float] = OrderedDict()
 
@@ -124,16 +126,20 @@ class Verifier:
                 right = active and self._spend_totp(connection, user, code, now)
             else:
                 right = active and recovery_codes.spend_code(connection, user, code, now=now)
-            if not right:
-                events.record(connection, "factor.fail", user if active else "", now=now, address=address, factor=kind)
-                return Refused(kind="wrong")
-            if kind == "recovery_code":
-                events.record(connection, "recovery.used", user, now=now, address=address)
-            if completes:
-                counters.clear(connection, account)
-            else:
-                counters.give_back(connection, slot)
-        return Proved(user=user, known_device=known)
+            if right:
+                if kind == "recovery_code":
+                    events.record(connection, "recovery.used", user, now=now, address=address)
+                if completes:
+                    counters.clear(connection, account)
+                else:
+                    counters.give_back(connection, slot)
+            elif active:
+                events.record(connection, "factor.fail", user, now=now, address=address, factor=kind)
+        if right:
+            return Proved(user=user, known_device=known)
+        if not active:
+            self.floods.note(self._store, "factor.fail", "", now=now, address=address, factor=kind)
+        return Refused(kind="wrong")
 
     def both_at_once(self, attempt: Attempt, kind: FactorKind, code: str, *, now: float) -> Proved | Refused:
         """Whether code and password are both the user's: what a challenged device is asked for.
@@ -195,10 +201,9 @@ class Verifier:
             self.signals.challenged(self.account(attempt.name), attempt.secret, now)
         if self._is_news(attempt.name, kind, now):
             subject = attempt.name if exists else ""
-            with self._store.begin() as connection:
-                events.record(
-                    connection, _REFUSALS[kind], subject, now=now, address=attempt.address, cause=verdict.cause
-                )
+            self.floods.note(
+                self._store, _REFUSALS[kind], subject, now=now, address=attempt.address, cause=verdict.cause
+            )
         return Refused(kind=kind, wait_s=verdict.wait_s)
 
     def _is_news(self, name: str, kind: str, now: float) -> bool:
@@ -216,19 +221,19 @@ class Verifier:
         weight = WRONG_PASSWORD if exists else UNKNOWN_ACCOUNT
         if is_common(attempt.secret.casefold()):
             weight *= POPULAR_FACTOR
+        failed_before = self.signals.many_fail(now)
         self.signals.failed(
             account, attempt.secret, address=attempt.address, known_device=known, weight=weight, now=now
         )
+        if self.signals.many_fail(now) and not failed_before:
+            with self._store.begin() as connection:
+                events.record(connection, "risk.raised", "", now=now, cause="many accounts fail")
+        if not exists:
+            # the name is not kept: it may be a password
+            self.floods.note(self._store, "login.fail", "", now=now, address=attempt.address, known_device=known)
+            return
         with self._store.begin() as connection:
-            # an unknown name is not kept: it may be a password
-            events.record(
-                connection,
-                "login.fail",
-                attempt.name if exists else "",
-                now=now,
-                address=attempt.address,
-                known_device=known,
-            )
+            events.record(connection, "login.fail", attempt.name, now=now, address=attempt.address, known_device=known)
 
     def _right(self, attempt: Attempt, slot: counters.Slot, *, known: bool) -> Proved | Refused:
         with self._store.begin() as connection:

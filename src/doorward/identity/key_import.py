@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from doorward.controls.authenticate import KeyForm
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, hash_api_key, make_api_key
 from doorward.errors import PolicyError
-from doorward.identity.api_keys import LIFETIME_S, ApiKey, api_key_of, key_row
+from doorward.identity.api_keys import LIFETIME_S, ApiKey, api_key_of, key_row, note_added
 from doorward.identity.names import register_principal
 from doorward.store import Store, api_keys
 
@@ -115,6 +115,8 @@ def import_api_keys(store: Store, entries: Iterable[ImportedKey], grant: ImportG
             for name in sorted({row["name"] for row in rows}):
                 register_principal(connection, name, "api_key")
             connection.execute(insert(api_keys), rows)
+            for row in rows:
+                note_added(connection, row["id"], row)
     except IntegrityError as error:
         raise PolicyError(
             "a key of the file is known already, so none was taken", key="file", hint="doorward key list"

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select, update
 
 from doorward.errors import PolicyError
+from doorward.identity import events
 from doorward.identity.api_keys import (
     DAY_S,
     LIFETIME_MOST_S,
@@ -61,6 +62,8 @@ def rotate_api_key(
             lifetime_s=_lifetime_s(newest) if lifetime_s is None else lifetime_s,
         )
         new_id, key = insert_new_key(connection, granted)
+        ended = {row["id"]: min(row["expires_at"], now + overlap_s) for row in old}
+        events.record(connection, "key.rotated", newest["name"], now=now, key=new_id, old=ended)
     replaced = tuple(get_api_key(store, row["id"]) for row in old)
     return Rotation(new=get_api_key(store, new_id), key=key, old=replaced)
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from doorward.controls.authenticate import RevokedKind
+from doorward.identity import events
 from doorward.store import Store, clients, revocations, users
 
 _CLIENT_KINDS: Final[tuple[RevokedKind, ...]] = ("subject", "client")
@@ -26,6 +27,8 @@ def revoke(
     try:
         with store.begin() as connection:
             connection.execute(insert(revocations).values(row))
+            # what is revoked need not be a name of ours
+            events.record(connection, "revocation.added", "", now=now, what=kind, issuer=issuer, name=name)
     except IntegrityError:
         return
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from doorward.controls.authenticate import sealed_name
 from doorward.errors import PolicyError
+from doorward.identity import events
 from doorward.identity.api_keys import LIFETIME_MOST_S, LIFETIME_S
 from doorward.identity.names import (
     normal_network,
@@ -34,6 +35,8 @@ Purpose = Literal["rfc9421", "hmac"]
 SECRET_BYTES: Final = 32
 HMAC_KEYS_MOST: Final = 2
 """Most keys of plain HMAC in force for one name: the old and the new one, while they are rotated. Each is tried."""
+_SHOWN: Final = ("algorithm", "purpose", "roles", "scopes", "claims", "networks", "expires_at")
+"""What an event may say of a key."""
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
 
 
@@ -155,9 +158,14 @@ def revoke_signature_key(store: Store, name_or_id: str, *, now: float) -> list[S
     """
     chosen = (signature_keys.c.id == name_or_id) | (signature_keys.c.name == name_or_id)
     with store.begin() as connection:
-        connection.execute(
-            update(signature_keys).where(chosen, signature_keys.c.revoked_at.is_(None)).values(revoked_at=now)
-        )
+        ended = connection.execute(
+            update(signature_keys)
+            .where(chosen, signature_keys.c.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(signature_keys.c.id, signature_keys.c.name)
+        ).all()
+        for row in ended:
+            events.record(connection, "signature_key.revoked", row.name, now=now, key=row.id)
         found = connection.execute(select(signature_keys).where(chosen).order_by(signature_keys.c.id))
         return [_record(row) for row in found]
 
@@ -185,6 +193,8 @@ def _add(store: Store, name: str, row: Mapping[str, Any], grant: Grant, *, now: 
             if row["purpose"] == "hmac":
                 _require_room(connection, name, now)
             connection.execute(insert(signature_keys).values(values))
+            shown = {field: values[field] for field in _SHOWN}
+            events.record(connection, "signature_key.added", name, now=now, key=key_id, **shown)
     except IntegrityError as error:
         raise PolicyError(f"there is a key {key_id!r} already", key="id", hint="doorward key list") from error
     with store.begin() as connection:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import PolicyError
+from doorward.identity import events
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
 from doorward.identity.oauth.families import end_families
 from doorward.identity.passwords import hash_password
@@ -49,6 +50,8 @@ def add_user(
     with store.begin() as connection:
         register_principal(connection, name, "user")
         connection.execute(insert(users).values(row))
+        shown: dict[str, Any] = {"roles": row["roles"], "claims": row["claims"], "password": password is not None}
+        events.record(connection, "user.added", name, now=now, **shown)
     return get_user(store, name)
 
 
@@ -75,9 +78,11 @@ def disable_user(store: Store, name: str, *, now: float) -> User:
     Errors: PolicyError when there is none. Disabling twice keeps the first time.
     """
     with store.begin() as connection:
-        connection.execute(
+        disabled = connection.execute(
             update(users).where(users.c.name == name, users.c.disabled_at.is_(None)).values(disabled_at=now)
-        )
+        ).rowcount
+        if disabled:
+            events.record(connection, "user.disabled", name, now=now)
         end_sessions(connection, name, now=now)
         end_families(connection, token_families.c.user == name, now=now)
     return get_user(store, name)

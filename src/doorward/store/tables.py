@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 METADATA: Final = MetaData(
@@ -198,8 +199,19 @@ events: Final = Table(
     Column("subject", String(64), nullable=False, index=True),
     Column("address", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("uid", String(32), nullable=False, server_default=""),
+    Column("actor", String(128), nullable=False, server_default=""),
+    Column("recorded_at", Float),
+    Index("ix_events_uid", "uid", unique=True),
+    Index(
+        "ix_events_waiting",
+        "id",
+        sqlite_where=text("recorded_at IS NULL"),
+        postgresql_where=text("recorded_at IS NULL"),
+    ),
 )
-"""What happened to whom, written in the transaction of the change."""
+"""What happened to whom, written in the transaction of the change. Until `recorded_at` it waits for the audit trail,
+where it stands under its `uid`. `actor`: who did it, where that is not the subject."""
 
 sessions: Final = Table(
     "sessions",

@@ -8,9 +8,10 @@ Not here: writing, chaining, recovering and verifying (`doorward.audit`); alerts
 """
 
 from doorward.controls.audit.coalescing import Coalescing
+from doorward.controls.audit.identity_event import identity_record
 from doorward.controls.audit.policy import AuditPolicy
 from doorward.controls.audit.record import Record
 from doorward.controls.audit.recorder import Recorder
 from doorward.controls.audit.records import Kind
 
-__all__ = ["AuditPolicy", "Coalescing", "Kind", "Record", "Recorder"]
+__all__ = ["AuditPolicy", "Coalescing", "Kind", "Record", "Recorder", "identity_record"]

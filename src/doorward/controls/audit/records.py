@@ -29,6 +29,8 @@ class Kind(IntEnum):
     """The writer started, stopped, changed its shard or cut a torn tail."""
     COALESCED = 8
     """So many refusals of one network and code in one second, beyond those with records of their own."""
+    IDENTITY = 9
+    """Something happened to a user, client, key or session of the identity provider."""
     CARRIED = 7
     """First in a segment that continues another: the intents that have no end yet."""
 
@@ -136,7 +138,24 @@ class Carried(msgspec.Struct, array_like=True, frozen=True, gc=False):
     request_ids: tuple[bytes, ...]
 
 
-Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle | Coalesced | Carried
+class Identity(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One event of the identity provider, as it stood in its store."""
+
+    event_id: bytes
+    """The same in store and trail: a record that came twice shows by it."""
+    at_ms: int
+    """When it happened: Unix time in milliseconds."""
+    event: str
+    """As `login.ok`, `client.changed`."""
+    subject: str
+    """Whom it is about; empty where that is nobody known."""
+    actor: str
+    """Who did it, where that is not the subject: `cli:root`, `admin:alice`."""
+    address: str
+    details: dict[str, str]
+
+
+Entry: TypeAlias = Intent | Outcome | Closed | Recovered | Lifecycle | Coalesced | Carried | Identity
 
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
     Kind.INTENT: msgspec.msgpack.Decoder(Intent),
@@ -147,6 +166,7 @@ _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Entry]]] = {
     Kind.LIFECYCLE: msgspec.msgpack.Decoder(Lifecycle),
     Kind.COALESCED: msgspec.msgpack.Decoder(Coalesced),
     Kind.CARRIED: msgspec.msgpack.Decoder(Carried),
+    Kind.IDENTITY: msgspec.msgpack.Decoder(Identity),
 }
 
 

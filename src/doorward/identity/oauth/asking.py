@@ -50,7 +50,7 @@ class Askers:
         self._limiter.require_allowance(name, address, now)
         found = await run_in_threadpool(check_secret, self._provider.store, name, secret)
         if found is None:
-            self._limiter.failed(name, address, now)
+            await self._failed(name, address, now)
             raise OAuthError("invalid_client", "unknown client or wrong secret", 401)
         return found
 
@@ -67,10 +67,10 @@ class Askers:
         try:
             return await self._proved(token, now)
         except JoseError as error:
-            self._limiter.failed(token.issuer, address, now)
+            await self._failed(token.issuer, address, now)
             raise _not_accepted(error) from error
         except OAuthError:
-            self._limiter.failed(token.issuer, address, now)
+            await self._failed(token.issuer, address, now)
             raise
 
     async def _proved(self, token: UnverifiedToken, now: float) -> Client:
@@ -92,6 +92,15 @@ class Askers:
         if not await run_in_threadpool(is_first):
             raise JoseError("claims", "the assertion was used before")
         return client
+
+    async def _failed(self, name: str, address: str, now: float) -> None:
+        self._limiter.failed(name, address, now)
+        await run_in_threadpool(self._note_failure, name, address, now)
+
+    def _note_failure(self, name: str, address: str, now: float) -> None:
+        store = self._provider.store
+        subject = name if find_client(store, name) is not None else ""
+        self._provider.verifier.floods.note(store, "client.fail", subject, now=now, address=address)
 
 
 def _not_accepted(error: JoseError) -> OAuthError:
