@@ -97,7 +97,9 @@ def keys(
 ) -> None:
     """Replace the keys that a client signs assertions with; the old ones are void at once."""
     with callers.opened(policy) as (_, store):
-        client = replace_keys(store, name, jwks=None if jwks is None else callers.read_file(jwks), jwks_uri=jwks_uri)
+        client = replace_keys(
+            store, name, now=time.time(), jwks=None if jwks is None else callers.read_file(jwks), jwks_uri=jwks_uri
+        )
     if as_json:
         callers.show_json(asdict(client))
     else:

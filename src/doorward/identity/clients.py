@@ -135,7 +135,7 @@ def add_client(
     return get_client(store, name), secret
 
 
-def replace_keys(store: Store, name: str, *, jwks: bytes | None = None, jwks_uri: str = "") -> Client:
+def replace_keys(store: Store, name: str, *, now: float, jwks: bytes | None = None, jwks_uri: str = "") -> Client:
     """The client, which proves itself by these keys from now on and by no others.
 
     Errors: PolicyError when there is none, it has no keys to replace, or these cannot be used.

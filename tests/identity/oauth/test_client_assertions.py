@@ -186,11 +186,11 @@ def test_a_client_that_was_revoked_proves_nothing(lab: Lab) -> None:
 
 
 def test_replaced_keys_prove_nothing(lab: Lab) -> None:
-    replace_keys(lab.store, "bank", jwks=json.dumps(public_jwks([OTHER])).encode())
+    replace_keys(lab.store, "bank", now=lab.now, jwks=json.dumps(public_jwks([OTHER])).encode())
     assert refused(ask(lab, assertion(lab))) == (401, "invalid_client")
     assert ask(lab, assertion(lab, OTHER)).status_code == 200
     with pytest.raises(PolicyError, match="does not prove itself by keys"):
-        replace_keys(lab.store, "web", jwks=json.dumps(public_jwks([OTHER])).encode())
+        replace_keys(lab.store, "web", now=lab.now, jwks=json.dumps(public_jwks([OTHER])).encode())
 
 
 def test_many_wrong_assertions_of_one_address_have_to_wait(lab: Lab) -> None:
