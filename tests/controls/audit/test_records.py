@@ -9,6 +9,7 @@ from doorward.controls.audit.records import (
     Carried,
     Closed,
     Entry,
+    Identity,
     Intent,
     Kind,
     Lifecycle,
@@ -42,6 +43,10 @@ ENTRIES = st.one_of(
     st.tuples(st.just(Kind.RECOVERED), st.builds(Recovered, IDS, TEXTS)),
     st.tuples(st.just(Kind.CARRIED), st.builds(Carried, st.lists(IDS, max_size=5).map(tuple))),
     st.tuples(st.just(Kind.LIFECYCLE), st.builds(Lifecycle, TEXTS, TEXTS)),
+    st.tuples(
+        st.just(Kind.IDENTITY),
+        st.builds(Identity, IDS, NUMBERS, TEXTS, TEXTS, TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=3)),
+    ),
 )
 
 
@@ -55,7 +60,10 @@ def test_every_entry_reads_back_as_it_was_written(kind_and_entry: tuple[Kind, En
 @given(ENTRIES)
 def test_a_request_id_is_found_without_decoding(kind_and_entry: tuple[Kind, Entry]) -> None:
     kind, entry = kind_and_entry
-    expected = b"" if isinstance(entry, Lifecycle | Carried) else entry.request_id
+    if isinstance(entry, Identity):
+        expected = entry.event_id
+    else:
+        expected = b"" if isinstance(entry, Lifecycle | Carried) else entry.request_id
     assert request_id_of(encode(kind, entry).payload) == expected
 
 
