@@ -8,10 +8,10 @@ PYTEST_ARGS ?=
 demo: .venv/.runtime
 	@$(BIN)/doorward demo
 
-test: .venv/.dev
+test: .venv/.dev .venv/.npm
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
-quick: .venv/.dev
+quick: .venv/.dev .venv/.npm
 	$(BIN)/pytest -n 2 -m "not slow" $(PYTEST_ARGS)
 
 # The hot modules by mypyc (needs a C compiler), beside the source: `PYTHONPATH=.compiled .venv/bin/doorward run`.
@@ -56,6 +56,11 @@ clean:
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# OAuth clients in JavaScript, of others, that tests run against us; node comes with the wheels of .venv/.dev.
+.venv/.npm: .venv/.dev tests/interop/package-lock.json
+	bash tests/interop/install.sh "$(CURDIR)/$(BIN)/python"
 	touch $@
 
 .venv/.dev: .venv/.runtime requirements/dev.lock

@@ -10,7 +10,7 @@ from tests.identity.test_app import ISSUER, NOW, Provider, ask
 from doorward.controls.authenticate.nonces import LIFE_S
 from doorward.controls.authenticate.proof_claims import AHEAD_S
 from doorward.identity.clients import add_client
-from doorward.jose import ALGORITHMS, generate_key, sign_proof, split_unverified
+from doorward.jose import ALGORITHM_NAMES, generate_key, sign_proof, split_unverified
 from doorward.store import Store
 
 KEY = generate_key("ES256")
@@ -132,5 +132,5 @@ def test_a_claim_of_the_client_binds_nothing(store: Store) -> None:
 
 def test_the_metadata_name_the_algorithms(client: Client) -> None:
     metadata = ask(client.provider.app, "GET", "/.well-known/oauth-authorization-server").json()
-    assert metadata["dpop_signing_alg_values_supported"] == list(ALGORITHMS)
+    assert metadata["dpop_signing_alg_values_supported"] == list(ALGORITHM_NAMES)
     assert json.dumps(metadata)

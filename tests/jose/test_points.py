@@ -28,6 +28,7 @@ from doorward.jose import (
     verify_jwt,
     verify_proof,
 )
+from doorward.jose.keys import algorithm_named
 
 NOW = 1_800_000_000.0
 KEY = generate_key("ES256")
@@ -64,7 +65,7 @@ def test_point_2_a_key_takes_its_one_algorithm_and_no_other() -> None:
     for algorithm in ALGORITHMS:
         key = generate_key(algorithm, rsa_bits=2048)
         for other in ("none", "HS256", "HS384", "RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"):
-            if other != algorithm:
+            if algorithm_named(other) != algorithm:
                 assert reason({**HEADER, "alg": other, "kid": key.id}, key=key) == "algorithm", (algorithm, other)
 
 
@@ -158,3 +159,13 @@ def test_point_9_what_leaves_the_package_unverified_shows_only_what_leads_to_the
     message = split_jwe(encrypt(b"secret", generate_decryption_key("dir").public, typ="x"))
     assert {name for name in dir(message) if not name.startswith("_")} == {"algorithm", "key_id", "type"}
     assert verify_jws(split_jws(sign_jwt(KEY, CLAIMS, "at+jwt")), KEY.public)
+
+
+def test_an_ed25519_key_is_known_by_its_newer_name_too_in_tokens_keys_and_proofs() -> None:
+    """RFC 9864 section 2.2: newer libraries write `Ed25519` where older ones wrote `EdDSA`."""
+    key = generate_key("EdDSA")
+    assert reason({**HEADER, "alg": "Ed25519", "kid": key.id}, key=key) is None
+    assert public_key_from_jwk(key.public.jwk() | {"alg": "Ed25519"}).algorithm == "EdDSA"
+    assert verify_proof(split_proof(sign_proof(key, {"jti": "1"}, header={"alg": "Ed25519"}).encode()))
+    with pytest.raises(JoseError):
+        split_proof(sign_proof(generate_key("ES256"), {}, header={"alg": "Ed25519"}).encode())

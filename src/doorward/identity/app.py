@@ -14,6 +14,7 @@ from doorward.identity.oauth.asking import Askers
 from doorward.identity.oauth.endpoints import Endpoints
 from doorward.identity.oauth.metadata import metadata
 from doorward.identity.oauth.token import TokenEndpoint
+from doorward.identity.oauth.userinfo import UserInfo
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.account import Account
 from doorward.identity.pages.authorize import Authorize
@@ -67,7 +68,7 @@ def _oauth_routes(provider: Provider) -> list[Route]:
         Route(f"{base}/oauth/par", endpoints.push, methods=["POST"]),
         Route(f"{base}/oauth/revoke", endpoints.revoke, methods=["POST"]),
         Route(f"{base}/oauth/introspect", endpoints.introspect, methods=["POST"]),
-        Route(f"{base}/oauth/userinfo", endpoints.userinfo, methods=["GET", "POST"]),
+        Route(f"{base}/oauth/userinfo", UserInfo(provider).answer, methods=["GET", "POST"]),
         Route(f"{base}/oauth/jwks", show_keys, methods=["GET"]),
         Route(f"/.well-known/oauth-authorization-server{base}", show_metadata, methods=["GET"]),
         Route(f"{base}/.well-known/openid-configuration", show_metadata, methods=["GET"]),

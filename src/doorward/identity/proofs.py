@@ -1,5 +1,8 @@
-"""Proofs of possession at the token endpoint (RFC 9449 section 5): the key that a token is to be bound to."""
+"""Proofs of possession at the provider's endpoints (RFC 9449): the key that a token is, or is to be, bound to."""
 
+import base64
+import hashlib
+import hmac
 import secrets
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,21 +25,32 @@ AGE_S: Final = 60.0
 """How old a proof without a nonce may be, in seconds."""
 
 
+class ProofMemory:
+    """What all endpoints know of proofs together. There is one control process, so its memory is all."""
+
+    __slots__ = ("nonces", "seen")
+
+    def __init__(self, *, born_at: float) -> None:
+        """`born_at` in Unix seconds: of what came before, nothing is known."""
+        self.nonces = Nonces(secrets.token_bytes(32))
+        self.seen = ReplaySet(born_at=born_at)
+
+
 class TokenProofs:
-    """Judges the proofs that come with requests for tokens. There is one control process, so its memory is all."""
+    """Judges the proofs that come with requests to one endpoint."""
 
-    __slots__ = ("_nonces", "_seen", "_target")
+    __slots__ = ("_memory", "_target")
 
-    def __init__(self, endpoint: str, *, born_at: float) -> None:
-        """`endpoint` is the URL as the metadata tell it, never one from a request; `born_at` in Unix seconds."""
+    def __init__(self, endpoint: str, memory: ProofMemory) -> None:
+        """`endpoint` is the URL as the metadata tell it, never one from a request."""
         parts = urlsplit(endpoint)
         self._target = normal_origin(parts.scheme, parts.netloc), normal_path(parts.path)
-        self._nonces = Nonces(secrets.token_bytes(32))
-        self._seen = ReplaySet(born_at=born_at)
+        self._memory = memory
 
-    def bound_key(self, proofs: list[str], now: float) -> str | None:
-        """Thumbprint of the key that made the proof; None when none came, and the token is to be a bearer token.
+    def bound_key(self, proofs: list[str], now: float, *, method: str = "POST", token: str | None = None) -> str | None:
+        """Thumbprint of the key that made the proof; None when none came, and nothing is bound to a key.
 
+        `token`: the access token that comes with it, whose hash the proof must have (`ath`).
         Errors: OAuthError `invalid_dpop_proof`, `use_dpop_nonce` (with a nonce).
         """
         if not proofs:
@@ -44,21 +58,23 @@ class TokenProofs:
         try:
             if len(proofs) > 1:
                 raise JoseError("header", "more than one proof")  # noqa: TRY301 - one place tells the client
-            return self._judged(proofs[0].encode("latin-1"), now)
+            return self._judged(proofs[0].encode("latin-1"), now, method, token)
         except NonceNeeded as error:
             raise self._refused("use_dpop_nonce", str(error), now) from error
         except JoseError as error:
             raise self._refused("invalid_dpop_proof", f"the proof was not accepted: {error.reason}", now) from error
 
-    def _judged(self, raw: bytes, now: float) -> str:
+    def _judged(self, raw: bytes, now: float, method: str, token: str | None) -> str:
         proof = split_proof(raw, max_bytes=PROOF_BYTES)
         claims = verify_proof(proof)
-        require_method(claims, "POST")
+        require_method(claims, method)
         if target_of(claims) != self._target:
-            raise JoseError("claims", "htu is not the token endpoint")
+            raise JoseError("claims", "htu is another endpoint")
+        if token is not None and not hmac.compare_digest(str(claims.get("ath")).encode(), _hash(token)):
+            raise JoseError("claims", "ath is of another token")
         name = name_of(claims, proof.thumbprint)
-        when = usable(claims, self._nonces, now=now, age_s=AGE_S)
-        sight = self._seen.claim(name, usable_from=when.since, until=when.until, now=now)
+        when = usable(claims, self._memory.nonces, now=now, age_s=AGE_S)
+        sight = self._memory.seen.claim(name, usable_from=when.since, until=when.until, now=now)
         if sight == "seen":
             raise JoseError("claims", "the proof was used before")
         if sight == "unknown":
@@ -66,4 +82,8 @@ class TokenProofs:
         return proof.thumbprint
 
     def _refused(self, code: str, description: str, now: float) -> OAuthError:
-        return OAuthError(code, description, headers=(("dpop-nonce", self._nonces.fresh(now).decode("ascii")),))
+        return OAuthError(code, description, headers=(("dpop-nonce", self._memory.nonces.fresh(now).decode("ascii")),))
+
+
+def _hash(token: str) -> bytes:
+    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=")

@@ -14,6 +14,7 @@ from doorward.controls.transport import TrustedProxies
 from doorward.denial import Denied
 from doorward.exchange import Headers
 from doorward.identity.credentials import Verifier
+from doorward.identity.proofs import ProofMemory
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
 from doorward.jose import PrivateKey
@@ -88,6 +89,11 @@ class Provider:
     def minter(self) -> Minter:
         """The one place that mints access tokens."""
         return Minter(key=self.keys[0], issuer=self.settings.issuer, audience=self.settings.audience)
+
+    @cached_property
+    def proof_memory(self) -> ProofMemory:
+        """Which proofs of possession were seen, at whatever endpoint."""
+        return ProofMemory(born_at=self.clock())
 
     @cached_property
     def _hashing(self) -> CapacityLimiter:

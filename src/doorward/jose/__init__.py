@@ -26,6 +26,7 @@ from doorward.jose.encryption_keys import (
 from doorward.jose.errors import JoseError, Reason
 from doorward.jose.key_sets import KEY_COUNT, KeySet, parse_key_set, usable_keys
 from doorward.jose.keys import (
+    ALGORITHM_NAMES,
     ALGORITHMS,
     Algorithm,
     PrivateKey,
@@ -54,6 +55,7 @@ from doorward.jose.tokens import (
 
 __all__ = [
     "ALGORITHMS",
+    "ALGORITHM_NAMES",
     "CONTENT_ENCRYPTION",
     "ENCRYPTION_ALGORITHMS",
     "KEY_COUNT",

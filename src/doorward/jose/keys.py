@@ -15,6 +15,11 @@ Algorithm = Literal["ES256", "EdDSA", "PS256", "RS256"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
 """Asymmetric only: with a shared secret every verifier could also sign. EdDSA is Ed25519 here, never Ed448."""
 
+_NEWER_NAMES: Final[Mapping[str, Algorithm]] = {"Ed25519": "EdDSA"}
+"""Other names of the same algorithms (RFC 9864 section 2.2): newer libraries write no other."""
+ALGORITHM_NAMES: Final[tuple[str, ...]] = (*ALGORITHMS, *_NEWER_NAMES)
+"""As they may stand in headers and keys."""
+
 RSA_BITS_LEAST: Final = 2048
 """NIST SP 800-131A rev. 2; joserfc itself would verify with 1024 (measured)."""
 RSA_BITS_MOST: Final = 8192
@@ -92,6 +97,17 @@ class PrivateKey:
         """The key as a private JWK. Write it to a file of mode 0600 and nowhere else."""
         private = cast("dict[str, str]", self._material.as_dict(private=True))
         return private | {"kid": self.id, "alg": self.algorithm, "use": "sig"}
+
+
+def algorithm_named(name: object) -> Algorithm | None:
+    """The algorithm of that name, or None for none of ours.
+
+    >>> algorithm_named("Ed25519"), algorithm_named("none")
+    ('EdDSA', None)
+    """
+    if not isinstance(name, str):
+        return None
+    return _NEWER_NAMES.get(name) or next((known for known in ALGORITHMS if known == name), None)
 
 
 def generate_key(algorithm: Algorithm, *, rsa_bits: int = 3072) -> PrivateKey:
@@ -207,7 +223,7 @@ def _algorithm(jwk: Mapping[str, Any], allowed: tuple[Algorithm, ...]) -> Algori
         for algorithm in allowed
         if _KEY_TYPE[algorithm] == jwk.get("kty") and _CURVE.get(algorithm) == jwk.get("crv")
     ]
-    chosen = [algorithm for algorithm in fitting if named in (None, algorithm)]
+    chosen = [algorithm for algorithm in fitting if named is None or algorithm_named(named) == algorithm]
     if not chosen:
         raise JoseError("key", f"no allowed algorithm for a {jwk.get('kty')} key with alg {named!r}")
     return chosen[0]

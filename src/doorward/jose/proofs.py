@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from doorward.jose.errors import JoseError
-from doorward.jose.keys import ALGORITHMS, Algorithm, PrivateKey, PublicKey, public_key_from_jwk
+from doorward.jose.keys import PrivateKey, PublicKey, algorithm_named, public_key_from_jwk
 from doorward.jose.parsing import decode_segment, media_type_of, parse_object, refuse_members, shown
 from doorward.jose.tokens import EXTENSIONS, REFERENCES, TOKEN_BYTES, decode_signature, sign_segments
 
@@ -74,15 +74,14 @@ def _key_in(head: bytes) -> tuple[PublicKey, str]:
     header = parse_object(decode_segment(head, "header"), "header")
     if media_type_of(header) != PROOF_TYPE:
         raise JoseError("claims", f"typ {shown(header.get('typ'))}, not {PROOF_TYPE}")
-    algorithm = header.get("alg")
-    fitting: list[Algorithm] = [known for known in ALGORITHMS if known == algorithm]
-    if not fitting:
-        raise JoseError("algorithm", f"alg {shown(algorithm)}")
+    algorithm = algorithm_named(header.get("alg"))
+    if algorithm is None:
+        raise JoseError("algorithm", f"alg {shown(header.get('alg'))}")
     refuse_members(header, _OTHER_REFERENCES, "reference")
     refuse_members(header, EXTENSIONS, "header")
     jwk = header.get("jwk")
     if not isinstance(jwk, dict):
         raise JoseError("key", "the header brings no jwk")
     refuse_members(jwk, _PRIVATE_MEMBERS, "key")
-    key = public_key_from_jwk(jwk, fitting)
+    key = public_key_from_jwk(jwk, [algorithm])
     return key, key.thumbprint

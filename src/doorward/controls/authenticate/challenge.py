@@ -5,7 +5,7 @@ from typing import Final
 
 from doorward.controls.authenticate.policy import ProofDemand
 from doorward.denial import Denied
-from doorward.jose import ALGORITHMS
+from doorward.jose import ALGORITHM_NAMES
 
 _INVALID_PROOF: Final = "invalid_dpop_proof"
 _ERRORS: Final = ("", "invalid_token", "use_dpop_nonce", _INVALID_PROOF)
@@ -88,7 +88,7 @@ def _written(scheme: str, realm: str, error: str) -> str:
     if error:
         parts.append(f'error="{error}"')
     if scheme == "DPoP":
-        parts.append(f'algs="{" ".join(ALGORITHMS)}"')
+        parts.append(f'algs="{" ".join(ALGORITHM_NAMES)}"')
     return f"{scheme} {', '.join(parts)}"
 
 

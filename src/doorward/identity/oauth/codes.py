@@ -108,6 +108,7 @@ def issue_code(connection: Connection, waiting: Frozen, session: Session, *, now
         "client": request.client,
         "redirect_uri": request.redirect_uri,
         "challenge": request.challenge,
+        "bound_key": request.bound_key,
         "scopes": list(request.scopes),
         "nonce": request.nonce,
         "session": session.id,
@@ -148,6 +149,8 @@ def redeem(
     same_client = bound["client"] == client.name
     same_place = redirect_uri is None or redirect_uri == bound["redirect_uri"]
     if not (same_client and same_place and is_verifier(verifier, bound["challenge"])) or spent.subject is None:
+        return None
+    if bound.get("bound_key") not in (None, bound_key):
         return None
     if not _may_go_on(connection, spent.subject, bound["session"]):
         return None

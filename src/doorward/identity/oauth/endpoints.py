@@ -1,10 +1,10 @@
-"""The smaller endpoints: pushed requests, revocation, introspection, userinfo."""
+"""The smaller endpoints: pushed requests, revocation, introspection."""
 
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from doorward.identity import revoking
 from doorward.identity.clients import Client
@@ -15,6 +15,7 @@ from doorward.identity.oauth.codes import PUSHED_S, push
 from doorward.identity.oauth.families import end_family_of, family_of
 from doorward.identity.oauth.requests import SentBack, Shown, as_oauth_error, client_and_redirect, judge
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
+from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 
 PUSHED_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
@@ -23,17 +24,19 @@ PUSHED_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 class Endpoints:
     """One method an endpoint."""
 
-    __slots__ = ("_askers", "_provider")
+    __slots__ = ("_askers", "_proofs", "_provider")
 
     def __init__(self, provider: Provider, askers: Askers) -> None:
         self._provider, self._askers = provider, askers
+        self._proofs = TokenProofs(provider.settings.url("/oauth/par"), provider.proof_memory)
 
     async def push(self, request: Request) -> Response:
         """`POST /oauth/par` (RFC 9126)."""
         try:
             form = await read_form(request)
             client = await self._askers.client(request, form)
-            return await run_in_threadpool(self._push, client, form)
+            key = self._proofs.bound_key(request.headers.getlist("dpop"), self._provider.clock())
+            return await run_in_threadpool(self._push, client, form, key)
         except OAuthError as error:
             return refusal(error)
 
@@ -57,19 +60,12 @@ class Endpoints:
         except OAuthError as error:
             return refusal(error)
 
-    async def userinfo(self, request: Request) -> Response:
-        """`GET` and `POST /oauth/userinfo` (OpenID Connect Core section 5.3)."""
-        try:
-            token = await _bearer(request)
-            return answer(await run_in_threadpool(self._userinfo, token))
-        except OAuthError as error:
-            challenge = f'Bearer error="{error.code}"'
-            body = {"error": error.code, "error_description": error.description}
-            return JSONResponse(body, error.status, headers={**dict(NO_STORE), "www-authenticate": challenge})
-
-    def _push(self, client: Client, form: dict[str, str]) -> Response:
+    def _push(self, client: Client, form: dict[str, str], key: str | None) -> Response:
         if "request_uri" in form:
             raise OAuthError("invalid_request", "request_uri has no place in a pushed request")
+        if key is not None and form.setdefault("dpop_jkt", key) != key:
+            # RFC 9449 section 10.1
+            raise OAuthError("invalid_dpop_proof", "dpop_jkt names another key than the proof")
         fields = [("client_id", client.name), *((name, value) for name, value in form.items() if name != "client_id")]
         try:
             _, redirect_uri = client_and_redirect(self._provider.store, fields)
@@ -110,39 +106,8 @@ class Endpoints:
         # nothing about why, and nothing about tokens of others (RFC 7662 section 2.2)
         return {"active": False}
 
-    def _userinfo(self, token: str) -> dict[str, Any]:
-        with self._provider.store.begin() as connection:
-            claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
-        if claims is None:
-            raise OAuthError("invalid_token", "the access token is void", 401)
-        if "cnf" in claims:
-            # RFC 9449 section 7.2: a bound token is never taken for a bearer token, and no proof is judged here
-            raise OAuthError("invalid_token", "a token bound to a key is not taken here", 401)
-        scopes = str(claims.get("scope", "")).split(" ")
-        if "openid" not in scopes:
-            raise OAuthError("insufficient_scope", "openid was not granted", 403)
-        name = {"preferred_username": claims["sub"]} if "profile" in scopes else {}
-        return {"sub": claims["sub"], **name}
-
 
 def _token(form: dict[str, str]) -> str:
     if "token" not in form:
         raise OAuthError("invalid_request", "token is missing")
     return form["token"]
-
-
-async def _bearer(request: Request) -> str:
-    if request.url.query:
-        raise OAuthError("invalid_request", "a token never stands in a URL")
-    given = request.headers.getlist("authorization")
-    posted = {}
-    if request.method == "POST" and request.headers.get("content-type", "").startswith("application/x-www-form"):
-        posted = await read_form(request)
-    if len(given) + ("access_token" in posted) != 1:
-        raise OAuthError("invalid_token", "one access token is needed", 401)
-    if not given:
-        return posted["access_token"]
-    scheme, _, token = given[0].partition(" ")
-    if scheme.lower() != "bearer":
-        raise OAuthError("invalid_token", "not a bearer token", 401)
-    return token.strip(" ")

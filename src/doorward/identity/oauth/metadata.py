@@ -7,7 +7,7 @@ from doorward.identity.oauth.asking import AUTHENTICATION_METHODS
 from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
 from doorward.identity.provider import Provider
-from doorward.jose import ALGORITHMS
+from doorward.jose import ALGORITHM_NAMES
 
 
 def metadata(provider: Provider) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [provider.keys[0].algorithm],
-        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHM_NAMES),
         "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
         "prompt_values_supported": ["none", "login", "consent"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce"],

@@ -16,6 +16,7 @@ STANDARD_SCOPES: Final = ("openid", "profile")
 """Scopes every client that sends people here may ask for."""
 OFFLINE: Final = "offline_access"
 """The scope that brings refresh tokens; a client has it only when it was registered with it."""
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _PROMPTS: Final = frozenset({"none", "login", "consent"})
@@ -55,6 +56,8 @@ class AuthorizationRequest:
     nonce: str | None = None
     prompt: tuple[str, ...] = ()
     max_age_s: int | None = None
+    bound_key: str | None = None
+    """Thumbprint of the key that the code is bound to (`dpop_jkt`, RFC 9449 section 10)."""
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
@@ -63,7 +66,7 @@ class AuthorizationRequest:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "AuthorizationRequest":
         """From plain data of `data`."""
-        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        fields = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         return cls(**{**fields, "scopes": tuple(fields["scopes"]), "prompt": tuple(fields["prompt"])})
 
     def refused(self, error: str, description: str) -> SentBack:
@@ -108,6 +111,8 @@ def judge(
         raise refused("invalid_request", "only response_mode=query")
     if found.get("code_challenge_method") != "S256" or _CHALLENGE.fullmatch(found.get("code_challenge", "")) is None:
         raise refused("invalid_request", "PKCE with code_challenge_method=S256 is required")
+    if "dpop_jkt" in found and _THUMBPRINT.fullmatch(found["dpop_jkt"]) is None:
+        raise refused("invalid_request", "dpop_jkt is a SHA-256 thumbprint")
     if found.get("resource", settings.audience) != settings.audience:
         raise refused("invalid_target", "unknown resource")
     prompt = tuple(sorted({word for word in found.get("prompt", "").split(" ") if word}))
@@ -127,6 +132,7 @@ def judge(
         nonce=found.get("nonce"),
         prompt=prompt,
         max_age_s=int(found["max_age"]) if "max_age" in found else None,
+        bound_key=found.get("dpop_jkt"),
     )
 
 

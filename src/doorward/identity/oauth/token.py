@@ -31,7 +31,7 @@ class TokenEndpoint:
 
     def __init__(self, provider: Provider, askers: Askers) -> None:
         self._provider, self._askers = provider, askers
-        self._proofs = TokenProofs(provider.settings.url("/oauth/token"), born_at=provider.clock())
+        self._proofs = TokenProofs(provider.settings.url("/oauth/token"), provider.proof_memory)
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request."""

@@ -1,0 +1,96 @@
+"""`/oauth/userinfo`: who the user of an access token is (OpenID Connect Core section 5.3)."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from doorward.identity.forms import read_form
+from doorward.identity.oauth.asking import answer
+from doorward.identity.oauth.checking import valid_claims
+from doorward.identity.oauth_errors import NO_STORE, OAuthError
+from doorward.identity.proofs import TokenProofs
+from doorward.identity.provider import Provider
+from doorward.jose import ALGORITHM_NAMES
+
+_SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP"}
+
+
+class Shown(NamedTuple):
+    """A token as it was shown, and by which scheme."""
+
+    token: str
+    scheme: str
+
+
+class UserInfo:
+    """Takes bearer tokens, and tokens bound to a key with a proof by it (RFC 9449 section 7)."""
+
+    __slots__ = ("_proofs", "_provider")
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._proofs = TokenProofs(provider.settings.url("/oauth/userinfo"), provider.proof_memory)
+
+    async def answer(self, request: Request) -> Response:
+        """`GET` and `POST`."""
+        scheme = "Bearer"
+        try:
+            shown = await _shown(request)
+            scheme = shown.scheme
+            key = self._key(request, shown)
+            return answer(await run_in_threadpool(self._told, shown.token, key))
+        except OAuthError as error:
+            algorithms = f', algs="{" ".join(ALGORITHM_NAMES)}"' if scheme == "DPoP" else ""
+            nonce = {name: value for name, value in error.headers.items() if name == "dpop-nonce"}
+            headers = {**dict(NO_STORE), **nonce, "www-authenticate": f'{scheme} error="{error.code}"{algorithms}'}
+            status = 401 if scheme == "DPoP" and error.status == 400 else error.status
+            return JSONResponse({"error": error.code, "error_description": error.description}, status, headers)
+
+    def _key(self, request: Request, shown: Shown) -> str | None:
+        if shown.scheme != "DPoP":
+            return None
+        proofs = request.headers.getlist("dpop")
+        key = self._proofs.bound_key(proofs, self._provider.clock(), method=request.method, token=shown.token)
+        if key is None:
+            raise OAuthError("invalid_dpop_proof", "no proof came with the token", 401)
+        return key
+
+    def _told(self, token: str, key: str | None) -> dict[str, Any]:
+        with self._provider.store.begin() as connection:
+            claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
+        if claims is None:
+            raise OAuthError("invalid_token", "the access token is void", 401)
+        _require_binding(claims, key)
+        scopes = str(claims.get("scope", "")).split(" ")
+        if "openid" not in scopes:
+            raise OAuthError("insufficient_scope", "openid was not granted", 403)
+        name = {"preferred_username": claims["sub"]} if "profile" in scopes else {}
+        return {"sub": claims["sub"], **name}
+
+
+def _require_binding(claims: Mapping[str, Any], key: str | None) -> None:
+    """Nothing, for a bound token with its key or a bearer token without one. Errors: OAuthError (RFC 9449 7.2)."""
+    bound = claims.get("cnf")
+    if (bound is None and key is None) or (key is not None and bound == {"jkt": key}):
+        return
+    raise OAuthError("invalid_token", "the token is not bound to what came with it", 401)
+
+
+async def _shown(request: Request) -> Shown:
+    if request.url.query:
+        raise OAuthError("invalid_request", "a token never stands in a URL")
+    given = request.headers.getlist("authorization")
+    posted = {}
+    if request.method == "POST" and request.headers.get("content-type", "").startswith("application/x-www-form"):
+        posted = await read_form(request)
+    if len(given) + ("access_token" in posted) != 1:
+        raise OAuthError("invalid_token", "one access token is needed", 401)
+    if not given:
+        return Shown(posted["access_token"], "Bearer")
+    scheme, _, token = given[0].partition(" ")
+    if scheme.lower() not in _SCHEMES:
+        raise OAuthError("invalid_token", "neither a bearer token nor a bound one", 401)
+    return Shown(token.strip(" "), _SCHEMES[scheme.lower()])

@@ -1,0 +1,79 @@
+"""A person with a browser, as far as forms and redirects go: signs in, agrees, and says where they land."""
+
+import ssl
+from html.parser import HTMLParser
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+PATIENCE_S = 30.0
+
+
+class Person:
+    """One browser of one person. It follows redirects within the provider and stops where they lead elsewhere."""
+
+    def __init__(self, issuer: str, name: str, password: str, trust: ssl.SSLContext) -> None:
+        self.issuer, self.name, self.password = issuer, name, password
+        self.seen: list[str] = []
+        """Paths of the forms that were filled in."""
+        self._http = httpx.Client(verify=trust, timeout=PATIENCE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def visit(self, url: str, *, answer: str = "allow") -> str:
+        """Where the browser is sent in the end, away from the provider; or the page it stays at."""
+        page = self._http.get(url)
+        while True:
+            if page.is_redirect:
+                target = urljoin(str(page.url), page.headers["location"])
+                if not self._is_provider(target):
+                    return target
+                page = self._http.get(target)
+                continue
+            form = _first_form(page.text)
+            if form is None:
+                return str(page.url)
+            self.seen.append(urlsplit(form.action).path)
+            assert len(self.seen) < 12, (self.seen, page.text)
+            filled = {"name": self.name, "password": self.password, "answer": answer}
+            fields = form.hidden | {name: value for name, value in filled.items() if name in form.asked}
+            page = self._http.post(urljoin(self.issuer, form.action), data=fields, headers={"origin": self.issuer})
+
+    def get(self, url: str) -> httpx.Response:
+        return self._http.get(url)
+
+    def _is_provider(self, url: str) -> bool:
+        return url.startswith(f"{self.issuer}/")
+
+
+class _Form(HTMLParser):
+    """The first form of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action = ""
+        self.hidden: dict[str, str] = {}
+        self.asked: set[str] = set()
+        self._is_over = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._is_over = bool(self.action)
+            self.action = self.action or given.get("action", "")
+        elif tag in {"input", "button"} and self.action and not self._is_over and "name" in given:
+            if given.get("type") == "hidden":
+                self.hidden[given["name"]] = given.get("value", "")
+            else:
+                self.asked.add(given["name"])
+
+
+def _first_form(text: str) -> _Form | None:
+    form = _Form()
+    form.feed(text)
+    return form if form.action else None

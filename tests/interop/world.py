@@ -1,0 +1,158 @@
+"""A Doorward that really runs, for software that others wrote: provider over TLS, gateway, an API behind it."""
+
+import http.server
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.interop.person import Person
+
+from doorward.attack.gateway_process import GatewayProcess
+from doorward.identity.clients import add_client
+from doorward.identity.users import add_user
+from doorward.store import open_store
+
+CALLBACK: Final = "https://app.example/callback"
+PASSWORD: Final = "correct horse battery staple"
+SCOPES: Final = ("orders:read", "orders:write", "offline_access")
+PATIENCE_S: Final = 30.0
+DESCRIPTION: Final = {
+    "openapi": "3.1.0",
+    "info": {"title": "Orders", "version": "1"},
+    "paths": {
+        "/orders": {
+            "get": {
+                "security": [{"provider": ["orders:read"]}],
+                "responses": {
+                    "200": {
+                        "description": "",
+                        "content": {
+                            "application/json": {
+                                "schema": {"type": "object", "properties": {"orders": {"type": "integer"}}}
+                            }
+                        },
+                    }
+                },
+            }
+        }
+    },
+    "components": {
+        "securitySchemes": {
+            "provider": {
+                "type": "oauth2",
+                "flows": {
+                    "authorizationCode": {
+                        "authorizationUrl": "https://issuer.example/oauth/authorize",
+                        "tokenUrl": "https://issuer.example/oauth/token",
+                        "scopes": {"orders:read": "", "orders:write": ""},
+                    }
+                },
+            }
+        }
+    },
+}
+
+
+class World:
+    """Where everything is, and the clients that are registered: `web` and `pushing` confidential, `spa` public,
+    `batch` a program in its own name."""
+
+    def __init__(self, directory: Path, gateway: GatewayProcess, issuer: str, secrets: dict[str, str]) -> None:
+        self.authority = directory / ".doorward" / "tls" / "ca.pem"
+        self.issuer, self.api, self.secrets = issuer, f"{gateway.url}/orders", secrets
+        self.store = f"sqlite:///{directory / '.doorward' / 'store.db'}"
+        self.trust = ssl.create_default_context(cafile=str(self.authority))
+
+    def person(self) -> Person:
+        """Alice at a browser of her own, not yet signed in."""
+        return Person(self.issuer, "alice", PASSWORD, self.trust)
+
+    def given(self, client: str, **more: Any) -> dict[str, Any]:
+        """What a client is told when it is set up."""
+        return {
+            "issuer": self.issuer,
+            "id": client,
+            "secret": self.secrets[client] or None,
+            "callback": CALLBACK,
+            "scope": "openid profile orders:read offline_access",
+            "api": self.api,
+            **more,
+        }
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[World]:
+    """The world, as long as it is needed."""
+    with _upstream() as upstream:
+        (directory / "openapi.json").write_text(json.dumps(DESCRIPTION))
+        command = [sys.executable, "-m", "doorward", "init", "--openapi", "openapi.json", "--upstream", upstream]
+        subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=PATIENCE_S)
+        issuer, api = (f"https://127.0.0.1:{_free_port()}" for _ in "12")
+        policy = directory / "doorward.yaml"
+        text = policy.read_text().replace("127.0.0.1:8443", api.removeprefix("https://"))
+        policy.write_text(
+            f"{text}\nissuer: {{listen: '{issuer.removeprefix('https://')}', url: '{issuer}'}}\n"
+            f"authenticate: {{proof_origins: ['{api}']}}\n"
+        )
+        secrets = _callers(directory)
+        with GatewayProcess(policy) as gateway:
+            yield World(directory, gateway, issuer, secrets)
+
+
+def eventually(claim: Any, what: str) -> None:
+    """Nothing, as soon as the claim holds: what is revoked reaches the workers within a second."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def _callers(directory: Path) -> dict[str, str]:
+    store, now = open_store(f"sqlite:///{directory / '.doorward' / 'store.db'}"), time.time()
+    add_user(store, "alice", now=now, password=PASSWORD, roles=["reader"])
+    kinds: dict[str, dict[str, Any]] = {
+        "web": {"redirect_uris": [CALLBACK]},
+        "pushing": {"redirect_uris": [CALLBACK], "pushes_only": True},
+        "spa": {"redirect_uris": [CALLBACK], "is_public": True},
+        "batch": {"roles": ["reader"]},
+    }
+    secrets = {name: add_client(store, name, now=now, scopes=SCOPES, **kind)[1] for name, kind in kinds.items()}
+    store.close()
+    return secrets
+
+
+class _Orders(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'{"orders": 3}'
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def _upstream() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Orders)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
