@@ -117,6 +117,8 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.proof_nonce": _TOKEN._replace(severity="low"),
         "authenticate.certificate_missing": _TOKEN._replace(severity="high"),
         "authenticate.certificate_mismatch": _TOKEN._replace(severity="high"),
+        "authenticate.certificate_untrusted": _TOKEN._replace(severity="high"),
+        "authenticate.certificate_revoked": _TOKEN._replace(severity="high"),
         "authenticate.api_key": _TOKEN,
         # whoever has the whole key and comes from elsewhere has probably stolen it
         "authenticate.key_address": _TOKEN._replace(severity="high"),

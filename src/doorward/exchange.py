@@ -8,7 +8,7 @@ from doorward.denial import Denied
 from doorward.operation import Operation
 
 Header: TypeAlias = tuple[bytes, bytes]
-CallerKind = Literal["user", "client", "api_key", "signature"]
+CallerKind = Literal["user", "client", "api_key", "signature", "certificate"]
 
 
 class _Unparsed:
@@ -120,7 +120,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCertificate:
-    """The certificate a client proved in its handshake: chain, validity, purpose and revocation list were checked."""
+    """The certificate a client proved in its handshake: chain, validity and purpose were checked then.
+
+    It may have expired or been revoked since.
+    """
 
     thumbprint: str
     """SHA-256 of the DER form, base64url without padding: as `x5t#S256` has it (RFC 8705 section 3.1)."""
@@ -129,6 +132,17 @@ class ClientCertificate:
     dns_names: tuple[str, ...] = ()
     uris: tuple[str, ...] = ()
     """SPIFFE ids, for one."""
+    emails: tuple[str, ...] = ()
+    serial: str = ""
+    """Hexadecimal, at least 32 digits. Unique for an authority."""
+    authority: str = ""
+    """Whose signature it has: SHA-256 of the authority's public key, hexadecimal. Names can be shared, keys not."""
+    fingerprint: str = ""
+    """SHA-256 of the DER form, hexadecimal."""
+    expires_at: float = float("inf")
+    """Unix seconds."""
+    list_uris: tuple[str, ...] = ()
+    """Where its authority publishes its revocation lists: names of parts of it, for Doorward never fetches one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,7 +260,8 @@ def _compile_plan(
     proves_by_body = not public and authenticate.proves_by_body(operation)
     if signed:
         _require_signatures_can_be_checked(operation, policy)
-    first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)))
+    standing = _standing_check(policy, credentials)
+    first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)), ("authenticate", standing))
     once = authenticate.once_check(lambda: credentials.replays) if signed or by_token else None
     announced = _enforced(
         modes,
@@ -314,6 +315,25 @@ def _compile_plan(
         websocket=_websocket(operation, policy, description, None if public else credentials),
         proves_by_body=proves_by_body,
     )
+
+
+def _standing_check(policy: Policy, credentials: Credentials) -> Check | None:
+    """The check that a connection's certificate is still good; None where no client is asked for one."""
+    if policy.tls is None or not policy.tls.asks_clients:
+        return None
+    return authenticate.compile_standing_check(policy.authenticate, lambda: credentials.certificates)
+
+
+def _both(first: Check | None, second: Check) -> Check:
+    if first is None:
+        return second
+    before = first
+
+    def check(exchange: Exchange) -> None:
+        before(exchange)
+        second(exchange)
+
+    return check
 
 
 def _body_mode(operation: Operation, policy: ValidatePolicy, *, reads: bool) -> BodyMode:
@@ -403,8 +423,11 @@ def _websocket(
     return WebSocketPlan(
         policy=settings,
         judge=judge if modes.get("inspect", "enforce") == "enforce" else None,
-        recheck=authenticate.compile_check(
-            operation, policy.authenticate_of(operation), credentials, asks_for_proofs=False
+        recheck=_both(
+            _standing_check(policy, credentials),
+            authenticate.compile_check(
+                operation, policy.authenticate_of(operation), credentials, asks_for_proofs=False
+            ),
         )
         if proves and credentials is not None
         else None,

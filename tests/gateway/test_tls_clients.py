@@ -1,8 +1,10 @@
 """Clients that prove who they are with a certificate, and those that fail to."""
 
 import base64
+import contextlib
 import hashlib
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,14 @@ from tests.gateway.certificates import DAY, FOR_CLIENTS, NOW, Authority, Issued
 from tests.gateway.lab import Lab, StubPipeline, request, running
 from tests.gateway.tls_client import answered, connected, everything, trusting
 
+from doorward.controls.authenticate import AuthenticatePolicy, KnownCertificates, compile_standing_check
 from doorward.controls.forward import ForwardPolicy
 from doorward.controls.transport import TransportPolicy
 from doorward.errors import PolicyError
 from doorward.exchange import ClientCertificate, Exchange
 from doorward.gateway.client_certificate import thumbprint
 from doorward.gateway.server_tls import ServerTls
+from doorward.gateway.x509_names import key_id
 from doorward.policy.document import TlsSettings
 
 BOTH_VERSIONS = pytest.mark.parametrize("tls_1_2", [False, True], ids=["1.3", "1.2"])
@@ -56,6 +60,46 @@ class RememberingLab(Lab):
     pipeline: Remembering
 
 
+class Checking(StubPipeline):
+    """Lets nobody in whose certificate is not good any more, as a worker does."""
+
+    def __init__(self, policy: ForwardPolicy) -> None:
+        super().__init__(policy)
+        self.known = KnownCertificates()
+        self._standing = compile_standing_check(AuthenticatePolicy(), lambda: self.known)
+
+    def admit_head(self, exchange: Exchange) -> object:
+        self._standing(exchange)
+        return super().admit_head(exchange)
+
+
+class CheckingLab(Lab):
+    pipeline_type = Checking
+    pipeline: Checking
+
+    def follow(self, tls: ServerTls, settings: TlsSettings) -> None:
+        tls.follow(settings)
+        self.pipeline.known.foreign = tls.lists
+
+
+@contextlib.contextmanager
+def checking(tls: ServerTls) -> Iterator[CheckingLab]:
+    with CheckingLab(tls=tls) as lab:
+        lab.pipeline.known.foreign = tls.lists
+        yield lab
+
+
+def code(lab: Lab, context: ssl.SSLContext) -> str:
+    """The code of the refusal, empty when the request was let in."""
+    answer = answered(lab.port, context)
+    assert answer
+    _, _, rest = answer.partition(b'"type":"urn:doorward:denial:')
+    return rest.partition(b'"')[0].decode()
+
+
+REVOKED, UNTRUSTED = "authenticate.certificate_revoked", "authenticate.certificate_untrusted"
+
+
 @BOTH_VERSIONS
 def test_a_good_certificate_reaches_the_controls_and_its_thumbprint_the_record(
     authority: Authority, settings: TlsSettings, tls_1_2: bool
@@ -73,6 +117,10 @@ def test_a_good_certificate_reaches_the_controls_and_its_thumbprint_the_record(
                 subject="CN=batch.test",
                 dns_names=("batch.test",),
                 uris=("spiffe://test/batch",),
+                serial=f"{shown.certificate.serial_number:032x}",
+                authority=key_id(authority.certificate),
+                fingerprint=hashlib.sha256(shown.der).hexdigest(),
+                expires_at=shown.certificate.not_valid_after_utc.timestamp(),
             )
         ]
 
@@ -182,12 +230,11 @@ def issuing_point(uri: str) -> x509.IssuingDistributionPoint:
 def test_t7_a_revoked_certificate_is_refused(authority: Authority, settings: TlsSettings, tls_1_2: bool) -> None:
     good, revoked = client(authority, "good.test"), client(authority, "revoked.test")
     listed = settings.model_copy(update={"client_crl": authority.revocations(revoked)})
-    with structlog.testing.capture_logs() as lines, running(tls=ServerTls(listed)) as lab:
-        assert answered(lab.port, trusting(authority, show=good.file, tls_1_2=tls_1_2))
-        assert not answered(lab.port, trusting(authority, show=revoked.file, tls_1_2=tls_1_2))
+    with checking(ServerTls(listed)) as lab:
+        assert not code(lab, trusting(authority, show=good.file, tls_1_2=tls_1_2))
+        assert code(lab, trusting(authority, show=revoked.file, tls_1_2=tls_1_2)) == REVOKED
         assert len(lab.upstream.seen) == 1
-        lab.wait_until(lambda: lab.gateway.turned_away_count == 1)
-    assert [line["reason"] for line in lines] == ["client certificate: certificate revoked"]
+        assert REVOKED in [outcome.code for outcome in lab.audit.wait_for_outcomes(2)]
 
 
 def test_t7_revocation_takes_effect_when_the_list_is_replaced(authority: Authority, settings: TlsSettings) -> None:
@@ -195,11 +242,17 @@ def test_t7_revocation_takes_effect_when_the_list_is_replaced(authority: Authori
     listed = settings.model_copy(update={"client_crl": authority.revocations()})
     tls = ServerTls(listed)
     context = trusting(authority, show=shown.file)
-    with running(tls=tls) as lab:
-        assert answered(lab.port, context)
-        authority.revocations(shown)
-        tls.follow(listed)
-        assert not answered(lab.port, context)
+    with checking(tls) as lab:
+        assert not code(lab, context)
+        with connected(lab.port, context) as secure:
+            secure.sendall(request())
+            assert secure.recv(65536).startswith(b"HTTP/1.1 200")
+            authority.revocations(shown)
+            lab.follow(tls, listed)
+            # A connection that stands is no way around it.
+            secure.sendall(request())
+            assert secure.recv(65536).startswith(b"HTTP/1.1 401")
+        assert code(lab, context) == REVOKED
 
 
 def test_t7_a_list_for_one_of_two_distribution_points_revokes(authority: Authority, settings: TlsSettings) -> None:
@@ -209,16 +262,24 @@ def test_t7_a_list_for_one_of_two_distribution_points_revokes(authority: Authori
         for name in ("revoked.test", "good.test")
     )
     file = authority.revocations(revoked, more=[(issuing_point(second), True)])
-    with running(tls=ServerTls(settings.model_copy(update={"client_crl": file}))) as lab:
-        assert not answered(lab.port, trusting(authority, show=revoked.file))
-        assert answered(lab.port, trusting(authority, show=good.file))
+    elsewhere = authority.issue("b.test", purposes=FOR_CLIENTS, more=[(points(first), False)])
+    with checking(ServerTls(settings.model_copy(update={"client_crl": file}))) as lab:
+        assert code(lab, trusting(authority, show=revoked.file)) == REVOKED
+        assert not code(lab, trusting(authority, show=good.file))
+        # A list of another part of the authority's certificates says nothing about this one.
+        assert code(lab, trusting(authority, show=elsewhere.file)) == UNTRUSTED
 
 
 def test_t7_a_list_past_its_next_update_lets_nobody_in(authority: Authority, settings: TlsSettings) -> None:
     stale = settings.model_copy(update={"client_crl": authority.revocations(next_update=NOW - DAY)})
-    with running(tls=ServerTls(stale)) as lab:
-        assert not answered(lab.port, trusting(authority, show=client(authority, "a.test").file))
-        assert not lab.audit.records
+    context = trusting(authority, show=client(authority, "a.test").file)
+    with structlog.testing.capture_logs() as lines, checking(ServerTls(stale)) as lab:
+        assert code(lab, context) == UNTRUSTED
+        assert not lab.upstream.seen
+    assert "the CRL is past its nextUpdate: clients with a certificate are refused" in [one["event"] for one in lines]
+    week = stale.model_copy(update={"client_crl_grace_s": 7 * 86_400})
+    with checking(ServerTls(week)) as lab:
+        assert not code(lab, context)
 
 
 def test_t7_an_authority_without_a_list_lets_nobody_in(authority: Authority, settings: TlsSettings) -> None:
@@ -226,9 +287,46 @@ def test_t7_an_authority_without_a_list_lets_nobody_in(authority: Authority, set
     both = authority.directory / "both.pem"
     both.write_bytes(authority.file.read_bytes() + other.file.read_bytes())
     listed = settings.model_copy(update={"client_ca": both, "client_crl": authority.revocations()})
-    with running(tls=ServerTls(listed)) as lab:
-        assert answered(lab.port, trusting(authority, show=client(authority, "a.test").file))
-        assert not answered(lab.port, trusting(authority, show=client(other, "a.test").file))
+    with checking(ServerTls(listed)) as lab:
+        assert not code(lab, trusting(authority, show=client(authority, "a.test").file))
+        assert code(lab, trusting(authority, show=client(other, "a.test").file)) == UNTRUSTED
+
+
+def test_t7_a_list_that_would_be_misread_is_the_operators_mistake(authority: Authority, settings: TlsSettings) -> None:
+    indirect, some_reasons, attributes = (
+        x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_contains_user_certs=False,
+            only_contains_ca_certs=False,
+            only_some_reasons=frozenset([x509.ReasonFlags.key_compromise]) if which == 1 else None,
+            indirect_crl=which == 0,
+            only_contains_attribute_certs=False,
+        )
+        if which < 2
+        else x509.DeltaCRLIndicator(1)
+        for which in range(3)
+    )
+    for extension in (indirect, some_reasons, attributes):
+        file = authority.revocations(more=[(extension, True)], file="odd.crl")
+        with pytest.raises(PolicyError) as caught:
+            ServerTls(settings.model_copy(update={"client_crl": file}))
+        assert caught.value.key == "tls.client_crl"
+
+
+def test_t7_a_list_about_authorities_says_nothing_about_clients(authority: Authority, settings: TlsSettings) -> None:
+    about = x509.IssuingDistributionPoint(
+        full_name=None,
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=True,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+    file = authority.revocations(more=[(about, True)])
+    with checking(ServerTls(settings.model_copy(update={"client_crl": file}))) as lab:
+        assert code(lab, trusting(authority, show=client(authority, "a.test").file)) == UNTRUSTED
 
 
 def test_t7_a_list_that_is_none_is_the_operators_mistake(authority: Authority, settings: TlsSettings) -> None:
@@ -260,18 +358,16 @@ def test_a_client_ca_that_is_none_is_the_operators_mistake(authority: Authority,
 
 
 def test_settings_for_clients_need_an_authority() -> None:
-    for setting in ({"client_crl": "a.crl"}, {"client_certificate": "require"}):
-        with pytest.raises(ValueError, match="need client_ca"):
+    for setting in ({"client_crl": "a.crl"}, {"client_certificate": "require"}, {"client_crl_grace_s": 60}):
+        with pytest.raises(ValueError, match="needs client_"):
             TlsSettings.model_validate({"certificate": "a.pem", "key": "a.pem", **setting}, strict=False)
 
 
 def test_t5_a_session_does_not_outlive_the_certificate_it_was_made_with(
     authority: Authority, settings: TlsSettings
 ) -> None:
-    shown = client(authority, "a.test")
-    listed = settings.model_copy(update={"client_crl": authority.revocations()})
-    tls = ServerTls(listed)
-    context = trusting(authority, show=shown.file, tls_1_2=True)
+    context = trusting(authority, show=client(authority, "a.test").file, tls_1_2=True)
+    tls = ServerTls(settings)
     with running(tls=tls) as lab:
         with connected(lab.port, context) as secure:
             secure.sendall(request("GET", "/items", "Connection: close"))
@@ -281,9 +377,9 @@ def test_t5_a_session_does_not_outlive_the_certificate_it_was_made_with(
             secure.unwrap()
         with connected(lab.port, context, session=session) as secure:
             assert not secure.session_reused
-        authority.revocations(shown)
-        tls.follow(listed)
-        with pytest.raises(OSError, match=r"EOF|reset|(?i:revoked)"):
+        other = authority.beside("another authority")
+        tls.follow(settings.model_copy(update={"client_ca": other.file}))
+        with pytest.raises(OSError, match=r"EOF|reset|(?i:unknown ca)"):
             refused(lab.port, context, session)
 
 

@@ -61,7 +61,7 @@ def test_a_worker_follows_its_revocation_list(worker: Running, authority: Author
     context = trusting(authority, show=shown.file)
     assert answered(worker.port, context, host="127.0.0.1").endswith(b'{"ok":true}')
     authority.revocations(shown)
-    while answered(worker.port, context, host="127.0.0.1"):
+    while b"certificate_revoked" not in answered(worker.port, context, host="127.0.0.1"):
         continue
     assert answered(worker.port, trusting(authority), host="127.0.0.1").endswith(b'{"ok":true}')
 

@@ -193,6 +193,13 @@ def authorities(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> N
         print(each.certificate, end="")
 
 
+@_COMMANDS.command("authority")
+def authority(file: Annotated[Path, typer.Argument(help="the certificates of other authorities (PEM)")]) -> None:
+    """Print what other authorities are known by (`authenticate.client_certificates.authority`): their public keys."""
+    for key, subject in ca.keys_in(_read(file)):
+        print(f"{key}  {subject}")
+
+
 @_COMMANDS.command("revocations")
 def revocations(
     out: Annotated[Path, typer.Option(help="the file to write the list to (DER)")], policy: PolicyOption = POLICY

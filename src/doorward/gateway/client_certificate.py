@@ -9,7 +9,10 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from doorward.exchange import ClientCertificate
+from doorward.gateway.x509_names import authority_id, list_uris
 
+_DER: Final = 2
+"""`_ssl.ENCODING_DER`."""
 CHAIN: Final = 8
 """Most certificates a client may send."""
 
@@ -21,7 +24,7 @@ class Unacceptable(ValueError):
 def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
     """What the client proved to be, or None when it showed no certificate.
 
-    Its chain, dates, name constraints and revocation were checked in the handshake.
+    Its chain, dates and name constraints were checked in the handshake.
     Errors: Unacceptable for one not made for clients, with a name that can be read in two ways, or a long chain.
     Source: RFC 5280 section 4.2.1.12; hostile input T6 (Envoy CVE-2026-47778: NUL in a name).
     """
@@ -43,9 +46,21 @@ def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
         raise Unacceptable("not made for clients (extended key usage)")
     dns_names = tuple(names.get_values_for_type(x509.DNSName)) if names else ()
     uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else ()
-    if not all(text.isascii() and text.isprintable() for text in (*dns_names, *uris)) or "\0" in subject:
+    emails = tuple(names.get_values_for_type(x509.RFC822Name)) if names else ()
+    if not all(text.isascii() and text.isprintable() for text in (*dns_names, *uris, *emails)) or "\0" in subject:
         raise Unacceptable("a control or non-ASCII character in a name")
-    return ClientCertificate(thumbprint=thumbprint(der), subject=subject, dns_names=dns_names, uris=uris)
+    return ClientCertificate(
+        thumbprint=thumbprint(der),
+        subject=subject,
+        dns_names=dns_names,
+        uris=uris,
+        emails=emails,
+        serial=f"{leaf.serial_number:032x}",
+        authority=authority_id(_issuer(secure) or der),
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        expires_at=leaf.not_valid_after_utc.timestamp(),
+        list_uris=list_uris(leaf),
+    )
 
 
 def thumbprint(der: bytes) -> str:
@@ -65,7 +80,21 @@ def _alternative_names(leaf: x509.Certificate) -> x509.SubjectAlternativeName | 
 
 
 def _chain_length(secure: ssl.SSLObject) -> int:
-    """How many certificates the client sent. Public only since Python 3.13; before, in the object behind."""
+    """How many certificates the client sent."""
+    return len(_chains(secure).get_unverified_chain() or ())
+
+
+def _issuer(secure: ssl.SSLObject) -> bytes | None:
+    """The certificate (DER) whose signature OpenSSL found on the client's; None for one that is trusted by itself."""
+    chain: list[Any] = _chains(secure).get_verified_chain() or []
+    if len(chain) < 2:
+        return None
+    above = chain[1]
+    # bytes since Python 3.13; before, an object behind a private name
+    return above if isinstance(above, bytes) else bytes(above.public_bytes(_DER))
+
+
+def _chains(secure: ssl.SSLObject) -> Any:
+    """What knows the chains. Public only since Python 3.13; before, the object behind."""
     source: Any = secure
-    source = source if hasattr(source, "get_unverified_chain") else source._sslobj  # noqa: SLF001
-    return len(source.get_unverified_chain() or ())
+    return source if hasattr(source, "get_unverified_chain") else source._sslobj  # noqa: SLF001

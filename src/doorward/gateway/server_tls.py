@@ -2,22 +2,22 @@
 
 import ssl
 import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
+from doorward.controls.authenticate import ForeignLists
 from doorward.errors import PolicyError
+from doorward.gateway.revocation_files import read_lists
 from doorward.gateway.tls import configured, restrict
 from doorward.policy.document import TlsSettings
 from doorward.serving import Stamp, stamp
 
-_END: Final = b"-----END X509 CRL-----"
 _SPARE: Final = 64
 """Contexts kept for connections to come, 14 KiB each."""
 _log: Final = structlog.get_logger()
@@ -43,6 +43,8 @@ class _Shown(NamedTuple):
     default: ShownContext
     by_name: dict[str, ShownContext]
     """Exact names, and wildcards as they are written."""
+    own_authorities: tuple[str, ...]
+    lists: ForeignLists | None
 
 
 class ServerTls:
@@ -54,11 +56,14 @@ class ServerTls:
     with, and Python cannot tell it not to (hostile input T5; nginx CVE-2025-23419).
     """
 
-    def __init__(self, settings: TlsSettings, *, http2: bool = True) -> None:
-        """Errors: PolicyError for a file that cannot be used."""
+    def __init__(self, settings: TlsSettings, own_authorities: Sequence[str] = (), *, http2: bool = True) -> None:
+        """`own_authorities`: Doorward's own (PEM), which count where the settings say so.
+
+        Errors: PolicyError for a file that cannot be used.
+        """
         self._http2 = http2
         self._stamps = _stamps(settings)
-        self._shown = _read(settings, http2=http2)
+        self._shown = _read(settings, tuple(own_authorities), http2=http2)
         self._spare: list[_BareContext] = []
 
     def take(self) -> ssl.SSLContext:
@@ -72,17 +77,23 @@ class ServerTls:
         if context.settings is self._shown.settings:
             self._spare.append(context)
 
-    def follow(self, settings: TlsSettings) -> None:
+    @property
+    def lists(self) -> ForeignLists | None:
+        """The revocation lists of other authorities; None where the settings name none."""
+        return self._shown.lists
+
+    def follow(self, settings: TlsSettings, own_authorities: Sequence[str] = ()) -> None:
         """Serve new handshakes by these settings and what their files hold now, if either changed.
 
         What cannot be used is logged, and everything stays as it was.
         """
-        stamps = _stamps(settings)
-        if stamps == self._stamps and settings == self._shown.settings:
+        stamps, own = _stamps(settings), tuple(own_authorities)
+        shown = self._shown
+        if stamps == self._stamps and settings == shown.settings and own == shown.own_authorities:
             return
         self._stamps = stamps
         try:
-            self._shown = _read(settings, http2=self._http2)
+            self._shown = _read(settings, own, http2=self._http2)
         except PolicyError as error:
             _log.error("certificate refused, the one in force stays", reason=str(error))
         else:
@@ -95,12 +106,9 @@ class ServerTls:
         context = _BareContext(ssl.PROTOCOL_TLS_SERVER)
         context.settings = settings
         restrict(context, settings.profile)
-        if settings.client_ca is not None:
+        if settings.asks_clients:
             is_required = settings.client_certificate == "require"
             context.verify_mode = ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL
-        if settings.client_crl is not None:
-            # Of the leaf: an authority that revokes another one is replaced in `client_ca`. Unknown status is refused.
-            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         context.sni_callback = self._choose
         return context
 
@@ -137,7 +145,7 @@ def _stamps(settings: TlsSettings) -> tuple[Stamp, ...]:
     return tuple(stamp(file) for file in files if file is not None)
 
 
-def _read(settings: TlsSettings, *, http2: bool) -> _Shown:
+def _read(settings: TlsSettings, own_authorities: tuple[str, ...], *, http2: bool) -> _Shown:
     """Everything the settings name, read and tried. Errors: PolicyError."""
     chooses = bool(settings.certificates)
 
@@ -145,7 +153,7 @@ def _read(settings: TlsSettings, *, http2: bool) -> _Shown:
         made = configured(
             ShownContext(ssl.PROTOCOL_TLS_SERVER), certificate, key, http2=http2, profile=settings.profile
         )
-        _trust_authorities(made, settings)
+        _trust_authorities(made, settings, own_authorities)
         if chooses:
             made.shown_names = frozenset(name.encode("ascii") for name in names)
         return made
@@ -168,18 +176,27 @@ def _read(settings: TlsSettings, *, http2: bool) -> _Shown:
                 raise PolicyError(problem, key="tls.certificates", hint="say with `names:` which one is shown for it")
             owners[name] = more.certificate
             by_name[name] = made
-    return _Shown(settings, default, by_name)
+    return _Shown(settings, default, by_name, own_authorities, _lists(settings))
 
 
-def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    """Know who may vouch for clients, and whom they no longer vouch for. Errors: PolicyError."""
-    if settings.client_ca is None:
-        return
+def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings, own_authorities: tuple[str, ...]) -> None:
+    """Know who may vouch for clients. Errors: PolicyError."""
+    if settings.client_ca is not None:
+        _authorities(settings.client_ca)
+        context.load_verify_locations(cafile=settings.client_ca)
+    if settings.local_ca and own_authorities:
+        context.load_verify_locations(cadata="".join(own_authorities))
+
+
+def _lists(settings: TlsSettings) -> ForeignLists | None:
+    """Whom other authorities no longer vouch for. Errors: PolicyError.
+
+    Not OpenSSL's business: it would look once, in the handshake, and the connection then stands for hours.
+    """
+    if settings.client_ca is None or settings.client_crl is None:
+        return None
     authorities = _authorities(settings.client_ca)
-    context.load_verify_locations(cafile=settings.client_ca)
-    if settings.client_crl is not None:
-        _check_revocation_lists(settings.client_crl, authorities)
-        context.load_verify_locations(cafile=settings.client_crl)
+    return read_lists(settings.client_crl, authorities, grace_s=settings.client_crl_grace_s, now=time.time())
 
 
 def names_in(certificate: Path) -> tuple[str, ...]:
@@ -210,32 +227,3 @@ def _authorities(file: Path) -> list[x509.Certificate]:
         raise PolicyError(
             f"{file} cannot be used as client CA: {error}", key="tls.client_ca", hint="PEM certificates"
         ) from error
-
-
-def _check_revocation_lists(file: Path, authorities: list[x509.Certificate]) -> None:
-    """Each list is well formed, and signed by one of the authorities. Errors: PolicyError.
-
-    OpenSSL would skip a list it cannot use, and then refuse every client: said here instead, to the operator.
-    """
-    try:
-        blocks = [block + _END for block in file.read_bytes().split(_END)[:-1]]
-        lists = [x509.load_pem_x509_crl(block) for block in blocks]
-    except (OSError, ValueError) as error:
-        raise PolicyError(f"{file} cannot be used as CRL: {error}", key="tls.client_crl", hint="PEM lists") from error
-    if not lists:
-        raise PolicyError(f"{file} holds no revocation list", key="tls.client_crl", hint="`BEGIN X509 CRL` in PEM")
-    for revoked in lists:
-        if not any(_is_signed_by(revoked, authority) for authority in authorities):
-            issuer = revoked.issuer.rfc4514_string()
-            raise PolicyError(f"the CRL of {issuer} is signed by no authority of client_ca", key="tls.client_crl")
-        if revoked.next_update_utc is not None and revoked.next_update_utc < datetime.now(UTC):
-            _log.error("the CRL is past its nextUpdate: clients with a certificate are refused", file=str(file))
-
-
-def _is_signed_by(revoked: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
-    if revoked.issuer != authority.subject:
-        return False
-    try:
-        return revoked.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (InvalidSignature, TypeError):
-        return False

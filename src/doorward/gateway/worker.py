@@ -69,7 +69,10 @@ class Worker:
             self._link.start()
         self._key_uses = KeyUseLink(snapshot.parent / KEY_USE_SOCKET_NAME, self._serving.credentials.used_keys)
         self._upstream_stamps = _upstream_stamps(policy.forward)
-        self._tls = None if policy.tls is None else ServerTls(policy.tls, http2=policy.transport.http2)
+        self._tls = None
+        if policy.tls is not None:
+            self._tls = ServerTls(policy.tls, self._own_authorities(), http2=policy.transport.http2)
+            self._serving.credentials.certificates.foreign = self._tls.lists
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
         self._audit = AuditWriter.open(snapshot.parent, slot, policy.audit, loop=loop)
@@ -162,7 +165,11 @@ class Worker:
     def _renew(self) -> None:
         settings = self._serving.policy.tls
         if settings is not None and self._tls is not None:
-            self._tls.follow(settings)
+            self._tls.follow(settings, self._own_authorities())
+            self._serving.credentials.certificates.foreign = self._tls.lists
+
+    def _own_authorities(self) -> tuple[str, ...]:
+        return tuple(self._serving.credentials.certificates.authorities.values())
 
     def _renew_upstream(self) -> None:
         stamps = _upstream_stamps(self._serving.policy.forward)

@@ -9,6 +9,7 @@ from typing import Any
 
 from doorward.controls.authenticate import credentials_data
 from doorward.identity.api_keys import ApiKey, list_hashed_api_keys
+from doorward.identity.ca import published_certificates
 from doorward.identity.revoking import revoked
 from doorward.identity.signature_keys import published_signature_keys
 from doorward.jose import PrivateKey
@@ -33,6 +34,7 @@ def published_credentials(
         api_keys=[_record(key, key_hash) for key, key_hash in list_hashed_api_keys(store) if key.expires_at > now],
         revoked=revoked(store, issuer, now=now),
         signature_keys=published_signature_keys(store, now=now),
+        certificates=published_certificates(store, now=now),
     )
 
 

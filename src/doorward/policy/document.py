@@ -129,19 +129,35 @@ class TlsSettings(BaseModel):
     """`modern`: TLS 1.3 only. `intermediate`: TLS 1.2 too, with forward secrecy and AEAD; still needed by some clients
     older than 2018."""
     client_ca: PolicyPath | None = None
-    """PEM file with the authorities whose certificates clients may show (mutual TLS). None: no client is asked."""
+    """PEM file with the authorities whose certificates clients may show (mutual TLS)."""
+    local_ca: bool = False
+    """Whether clients may show certificates of Doorward's own authority (`doorward certificate`). With neither this nor
+    `client_ca` no client is asked for one."""
     client_certificate: Literal["request", "require"] = "request"
-    """With `client_ca`: whether a client may do without a certificate. One that does not hold ends the handshake in
-    both cases."""
+    """With `client_ca` or `local_ca`: whether a client may do without a certificate. One that does not hold ends the
+    handshake in both cases; one that is revoked gets an answer that says no."""
     client_crl: PolicyPath | None = None
     """PEM file with the revocation lists of these authorities, one each. A certificate whose authority has no list
-    here, or a list past its `nextUpdate`, is refused: unknown is not unrevoked. None: revocation is not checked."""
+    here, or a list past its `nextUpdate`, is refused: unknown is not unrevoked. None: revocation is not checked.
+    Doorward's own certificates need no list: what is revoked is known at once."""
+    client_crl_grace_s: int = Field(default=0, ge=0, le=604_800)
+    """How long after its `nextUpdate` a list is still believed, in seconds, up to a week: what was revoked since is not
+    known then. 0: not at all."""
 
     @model_validator(mode="after")
     def _clients_are_asked_by_an_authority(self) -> Self:
-        if self.client_ca is None and (self.client_crl is not None or "client_certificate" in self.model_fields_set):
-            raise ValueError("client_certificate and client_crl need client_ca: write the file of the authority")
+        if self.client_ca is None and self.client_crl is not None:
+            raise ValueError("client_crl needs client_ca: write the file of the authority")
+        if self.client_crl is None and self.client_crl_grace_s:
+            raise ValueError("client_crl_grace_s needs client_crl: there is no list that could be late")
+        if not self.asks_clients and "client_certificate" in self.model_fields_set:
+            raise ValueError("client_certificate needs client_ca or local_ca: nobody vouches for clients")
         return self
+
+    @property
+    def asks_clients(self) -> bool:
+        """Whether clients are asked for a certificate."""
+        return self.client_ca is not None or self.local_ca
 
 
 class IssuerSettings(BaseModel):

@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE: Final = dt.timedelta(days=1)
 _BACKDATED: Final = dt.timedelta(minutes=5)
+PARTNER: Final = "spiffe://lab.example/partner"
+"""The name in a client's certificate that the policy knows."""
+SECOND_PARTNER: Final = "spiffe://lab.example/second-partner"
+"""Another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,12 @@ class LabCertificates:
     """Certificate and key of `wrong`: for elsewhere.example."""
     client: "ClientIdentity"
     other_client: "ClientIdentity"
+    """Nobody's by the policy."""
+    revoked_client: "ClientIdentity"
+    """With the name of `client`, and on the list."""
+    two_clients: "ClientIdentity"
+    """With the names of two callers."""
+    crl_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +73,49 @@ def make_certificates(directory: Path) -> LabCertificates:
     right = _context(directory / "right.pem", address, name, key, now)
     wrong_file = directory / "wrong.pem"
     wrong = _context(wrong_file, x509.DNSName("elsewhere.example"), name, key, now)
-    clients = [_client(directory / f"{which}.pem", which, name, key, now) for which in ("client", "other-client")]
-    return LabCertificates(ca_file, right, wrong, wrong_file, *clients)
+    client, other, revoked, two = (
+        _client(directory / f"{which}.pem", which, names, name, key, now)
+        for which, names in (
+            ("client", [PARTNER]),
+            ("other-client", [f"{PARTNER}/other"]),
+            ("revoked-client", [PARTNER]),
+            ("two-clients", [PARTNER, SECOND_PARTNER]),
+        )
+    )
+    crl_file = directory / "clients.crl"
+    crl_file.write_bytes(_list_of(revoked, name, key, now))
+    return LabCertificates(ca_file, right, wrong, wrong_file, client, other, revoked, two, crl_file)
+
+
+def _list_of(revoked: ClientIdentity, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime) -> bytes:
+    certificate = x509.load_pem_x509_certificate(revoked.file.read_bytes())
+    entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now).build()
+    return (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer)
+        .last_update(now - _BACKDATED)
+        .next_update(now + _LIFE)
+        .add_revoked_certificate(entry)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
 
 
 def _client(
-    path: Path, which: str, issuer: x509.Name, ca_key: ec.EllipticCurvePrivateKey, now: dt.datetime
+    path: Path,
+    which: str,
+    names: Sequence[str],
+    issuer: x509.Name,
+    ca_key: ec.EllipticCurvePrivateKey,
+    now: dt.datetime,
 ) -> ClientIdentity:
+    called = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(each) for each in names])
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         _builder(_name(f"Doorward laboratory {which}"), issuer, key, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(called, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )

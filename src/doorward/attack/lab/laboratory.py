@@ -14,7 +14,7 @@ import orjson
 from doorward.attack.case import Ask
 from doorward.attack.credentials import MintedTokens
 from doorward.attack.gateway_process import GatewayProcess
-from doorward.attack.lab.certificates import make_certificates
+from doorward.attack.lab.certificates import PARTNER, SECOND_PARTNER, make_certificates
 from doorward.attack.lab.scanner import LabScanner
 from doorward.attack.lab.upstream import LabUpstream
 from doorward.attack.operator import StateCredentials
@@ -44,6 +44,8 @@ _LOOK_S: Final = 0.1
 _BROKEN: Final = {"refused", "issuer_unavailable", "overload", "disk_full", "scanner_away"}
 """Behaviours of which the second gateway is capable: its upstream and its scanner are away, its memory small, its disk
 full."""
+_CALLER: Final = "caller_certificate_"
+"""Behaviours of callers who come with a certificate, or should."""
 _NOBODY: Final = "127.0.0.1:1"
 """An address where nothing listens."""
 
@@ -55,7 +57,7 @@ _POLICY: Final[dict[str, Any]] = {
     "plain_redirect": "127.0.0.1:0",
     "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
-        "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /sealed", "GET /lab/*"],
+        "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /sealed", "GET /lab/*", "GET /partner/notes"],
         "writer": [
             "GET /notes",
             "POST /notes",
@@ -83,6 +85,10 @@ _POLICY: Final[dict[str, Any]] = {
     "authenticate": {
         "message_signature": {"clock_skew_s": 0},
         "hmac_signatures": [{"scheme": "hook", "clock_skew_s": 0}],
+        "client_certificates": [
+            {"uri": PARTNER, "caller": "attack-partner", "roles": ["reader"]},
+            {"uri": SECOND_PARTNER, "caller": "attack-second-partner", "roles": ["reader"]},
+        ],
     },
     "operations": {
         "GET /lab/{behaviour}": {"websocket": {"origins": ["https://app.example"]}},
@@ -131,6 +137,7 @@ class Laboratory:
                     **_POLICY["tls"],
                     "certificates": [{"certificate": another, "key": another}],
                     "client_ca": str(certificates.ca_file),
+                    "client_crl": str(certificates.crl_file),
                 },
                 transport={"hosts": ["127.0.0.1", "elsewhere.example"]},
             )
@@ -177,8 +184,13 @@ class Laboratory:
             case "disk_full":
                 with self._disk_full():
                     yield self._broken.target
-            case "certificate_own" | "certificate_other":
-                shown = self._certificates.client if name == "certificate_own" else self._certificates.other_client
+            case "certificate_own" | "certificate_other" | "certificate_revoked" | "certificate_two":
+                shown = {
+                    "certificate_own": self._certificates.client,
+                    "certificate_other": self._certificates.other_client,
+                    "certificate_revoked": self._certificates.revoked_client,
+                    "certificate_two": self._certificates.two_clients,
+                }[name]
                 yield replace(self._main.target, tls=shown.trusting(self._main.ca_file))
             case "tls_right_name" | "tls_wrong_name":
                 right = name == "tls_right_name"
@@ -211,6 +223,9 @@ class Laboratory:
                 bound: dict[str, object] = {"cnf": {"x5t#S256": self._certificates.client.thumbprint}}
                 ask = replace(misbehave, target="/notes", who="anonymous")
                 return ask.with_header("Authorization", self._bearer(bound))
+            case _ if behaviour.startswith(_CALLER):
+                shown = behaviour.removeprefix(_CALLER)
+                return replace(misbehave, target="/partner/notes", who="anonymous", lab=f"certificate_{shown}")
             case "issuer_unavailable":
                 claims = {"iss": _ABSENT_ISSUER, "aud": "lab"}
                 return replace(misbehave, who="anonymous").with_header("Authorization", self._bearer(claims))

@@ -9,6 +9,12 @@ Not here: what the caller may do (authorize); how many guesses an address has (l
 
 from doorward.controls.authenticate.answer_signature import AnswerSigner
 from doorward.controls.authenticate.api_key_records import API_KEY_ISSUER, ApiKeyRecord, KeyForm
+from doorward.controls.authenticate.client_certificate import (
+    ForeignLists,
+    KnownCertificates,
+    RevocationList,
+    compile_standing_check,
+)
 from doorward.controls.authenticate.credentials import (
     Credentials,
     RevokedKind,
@@ -41,17 +47,21 @@ __all__ = [
     "ApiKeyRecord",
     "AuthenticatePolicy",
     "Credentials",
+    "ForeignLists",
     "IssuerPolicy",
     "KeyForm",
+    "KnownCertificates",
     "NoReplays",
     "Nonces",
     "OwnReplays",
     "ProofDemand",
     "ReplaySet",
     "Replays",
+    "RevocationList",
     "RevokedKind",
     "compile_announcement_check",
     "compile_check",
+    "compile_standing_check",
     "credentials_data",
     "demands_proof",
     "digest_check",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
-from doorward.controls.authenticate import proof_attacks, signature_attacks
+from doorward.controls.authenticate import certificate_attacks, proof_attacks, signature_attacks
 
 _THREAT: Final = "API2:2023 Broken authentication"
 
@@ -396,6 +396,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         _valid,
     ),
     *proof_attacks.ATTACKS,
+    *certificate_attacks.ATTACKS,
     *signature_attacks.ATTACKS,
 )
 """All attacks on this control."""

@@ -43,6 +43,17 @@ def signature_refusal(reason: str, detail: str, realm: str, accepted: bytes) -> 
     return Denied(f"authenticate.signature_{reason}", detail, headers=tuple(headers))
 
 
+def certificate_refusal(reason: str, detail: str, realm: str) -> Denied:
+    """The denial of a client's certificate, or of its absence (`missing`).
+
+    No scheme is registered for it: the challenge only says that a certificate is meant.
+    """
+    error = "" if reason == "missing" else ', error="invalid_certificate"'
+    return Denied(
+        f"authenticate.certificate_{reason}", detail, headers=(_challenge(f'Certificate realm="{realm}"{error}'),)
+    )
+
+
 def unavailable(detail: str) -> Denied:
     """The refusal when nobody can tell: 503, never a pass."""
     return Denied("authenticate.unavailable", detail, headers=((b"retry-after", b"5"),))

@@ -17,6 +17,7 @@ from doorward.controls.authenticate.api_key_records import (
     load_networks,
 )
 from doorward.controls.authenticate.binding import Binding
+from doorward.controls.authenticate.client_certificate import KnownCertificates
 from doorward.controls.authenticate.nonces import Nonces
 from doorward.controls.authenticate.policy import AuthenticatePolicy
 from doorward.controls.authenticate.replay import NoReplays, Replays
@@ -82,6 +83,7 @@ class Credentials:
         "_issuers_data",
         "_signature_data",
         "api_keys",
+        "certificates",
         "foreign_keys",
         "issuers",
         "macs_of",
@@ -107,6 +109,7 @@ class Credentials:
         self.macs_of: Mapping[str, tuple[SignatureKey, ...]] = {}
         """The keys of plain HMAC, by the name of who signs with them."""
         self._signature_data: Mapping[str, Any] = {}
+        self.certificates = KnownCertificates()
         self.issuers: Mapping[str, Mapping[str, PublicKey]] = {}
         self.api_keys: Mapping[str, ApiKeyRecord] = {}
         """Those of our own form, by the id in them."""
@@ -140,6 +143,7 @@ class Credentials:
         api_keys, foreign_keys = load_api_keys(data["api_keys"])
         signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
+        self.certificates.apply(data.get("certificates", {}))
         if data["issuers"] != self._issuers_data:
             for cache in self._caches.values():
                 cache.clear()
@@ -177,6 +181,7 @@ def credentials_data(
     api_keys: Iterable[Mapping[str, Any]] = (),
     revoked: Iterable[tuple[RevokedKind, str, str]] = (),
     signature_keys: Iterable[Mapping[str, Any]] = (),
+    certificates: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The plain JSON that `Credentials.from_data` reads.
 
@@ -185,13 +190,15 @@ def credentials_data(
     hexadecimal SHA-256 of the key, `expires_at` Unix seconds; one made elsewhere has `form` and `prefix`
     too. `revoked` are triples of kind, issuer and name.
     A signature key has `algorithm`, and `public` (PEM) or `sealed` with the `purpose` of that secret, in place of
-    `hash`.
+    `hash`. `certificates` are the own `authorities`, `{id, certificate}`, and what they `issued`: `{serial, authority,
+    fingerprint, subject, roles, scopes, claims, expires_at, revoked}`.
     """
     return {
         "issuers": {issuer: [dict(jwk) for jwk in jwks] for issuer, jwks in issuers.items()},
         "api_keys": [dict(record) for record in api_keys],
         "revoked": [list(triple) for triple in revoked],
         "signature_keys": [dict(record) for record in signature_keys],
+        "certificates": dict(certificates or {}),
     }
 
 

@@ -65,6 +65,47 @@ class IssuerPolicy(BaseModel):
         return hash((self.issuer, self.audience, self.jwks_url))
 
 
+class ClientCertificateRule(BaseModel):
+    """Whose the certificates with a certain name are, where another authority than Doorward's own signed them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    caller: str = Field(min_length=1, max_length=256)
+    """Who calls with it: subject of the calls, for owner rules and limits."""
+    dns: str = Field(default="", max_length=253, pattern=r"^[A-Za-z0-9._-]*$")
+    """The DNS name in the certificate, whole; no wildcards. One of `dns`, `uri` and `email` must be written."""
+    uri: str = Field(default="", max_length=1024, pattern=r"^[!-~]*$")
+    """The URI in the certificate, byte for byte, such as a SPIFFE id."""
+    email: str = Field(default="", max_length=320, pattern=r"^[!-~]*$")
+    """The mail address in the certificate, byte for byte."""
+    authority: str = Field(default="", pattern=r"^(?:[0-9a-f]{64})?$")
+    """SHA-256 of the public key of the authority that must have signed it (`doorward certificate authority FILE` prints
+    it). Empty: any of `tls.client_ca`; write it where that file has several, so that none vouches for another's."""
+    roles: tuple[Annotated[str, Field(max_length=256)], ...] = Field(default=(), strict=False)
+    """Its roles."""
+    scopes: tuple[Annotated[str, Field(max_length=256)], ...] = Field(default=(), strict=False)
+    """Its scopes."""
+    claims: dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=256)]] = {}
+    """Its claims, for owner rules and the upstream."""
+
+    def __hash__(self) -> int:
+        # what pydantic makes for frozen models stumbles over the mapping
+        return hash((self.caller, self.name, self.authority, self.roles, self.scopes))
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Kind and text of the name."""
+        if self.dns:
+            return "dns", self.dns.lower()
+        return ("uri", self.uri) if self.uri else ("email", self.email)
+
+    @model_validator(mode="after")
+    def _has_one_name(self) -> Self:
+        if len([text for text in (self.dns, self.uri, self.email) if text]) != 1:
+            raise ValueError("write one of dns, uri and email: a certificate is known by one name")
+        return self
+
+
 class MessageSignaturePolicy(BaseModel):
     """What a signed request (RFC 9421) must prove."""
 
@@ -139,7 +180,7 @@ class AuthenticatePolicy(BaseModel):
     )
     """Further headers (lower case) that may carry an API key wherever a header may: for clients that were written for
     another gateway. A key in two of them is a key given twice, and refused."""
-    combined_caller: Literal["same", "token", "api_key", "signature"] = "same"
+    combined_caller: Literal["same", "token", "api_key", "signature", "certificate"] = "same"
     """Who the caller is when an operation demands several credentials: all must name the same subject, or the
     subject of the one named here counts."""
     proof: ProofDemand = "if_bound"
@@ -163,6 +204,9 @@ class AuthenticatePolicy(BaseModel):
     """What signed requests must prove, where the description has a scheme with `x-doorward: {signature: rfc9421}`."""
     hmac_signatures: tuple[HmacSignaturePolicy, ...] = Field(default=(), strict=False)
     """The schemes with `x-doorward: {signature: hmac}` that differ from the form `doorward`."""
+    client_certificates: tuple[ClientCertificateRule, ...] = Field(default=(), max_length=10_000, strict=False)
+    """Whose certificates of other authorities are, where the description has a scheme `mutualTLS`: an allow-list of
+    exact names. Certificates of Doorward's own authority need no entry: the store knows whose they are."""
     realm: str = Field(default="api", pattern=r"^[A-Za-z0-9 ._/:-]{1,64}$")
     """`realm` of the challenge a refused client gets (RFC 9110 section 11.5)."""
 

@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from doorward.controls.authenticate.api_key import ApiKeyMechanism
 from doorward.controls.authenticate.challenge import missing, refusal
+from doorward.controls.authenticate.client_certificate import ClientCertificateMechanism
 from doorward.controls.authenticate.credentials import Credentials
 from doorward.controls.authenticate.hmac_signature import HmacSignatureMechanism
 from doorward.controls.authenticate.jwt import BearerMechanism
@@ -18,12 +19,18 @@ from doorward.exchange import Caller, Check, Exchange
 from doorward.operation import Operation, SecurityRequirement, SecurityScheme
 
 Mechanism: TypeAlias = Callable[[Exchange], Caller | None]
-Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie", "signature", "hmac"], str]
+Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie", "signature", "hmac", "certificate"], str]
 """Where a credential travels: two schemes at one place are one credential. Of `hmac` the name is the scheme's."""
 
 _BEARER: Final[Place] = ("bearer", "")
 _SIGNATURE: Final[Place] = ("signature", "")
-_SELF_TELLING: Final = (BearerMechanism, MessageSignatureMechanism, HmacSignatureMechanism)
+_CERTIFICATE: Final[Place] = ("certificate", "")
+_SELF_TELLING: Final = (
+    BearerMechanism,
+    MessageSignatureMechanism,
+    HmacSignatureMechanism,
+    ClientCertificateMechanism,
+)
 """Those that say themselves what is missing."""
 _BEARER_KINDS: Final = frozenset({"oauth2", "openIdConnect"})
 _DPOP: Final = "dpop"
@@ -62,7 +69,7 @@ def compile_check(
     places, alternatives = _alternatives(operation, policy)
     if policy.proof in {"any", "dpop"} and _BEARER in places:
         _require_known_names(operation, policy)
-    mechanisms = tuple(_mechanism(place, policy, credentials, asks_for_proofs) for place in places)
+    mechanisms = _mechanisms(places, policy, credentials, asks_for_proofs=asks_for_proofs)
     if len(mechanisms) == 1:
         refuse = _refusal_of_none(mechanisms, policy.realm)
         return _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), refuse)
@@ -77,7 +84,7 @@ def compile_announcement_check(operation: Operation, policy: AuthenticatePolicy,
     """
     policy = _as_described(operation, policy)
     places, alternatives = _alternatives(operation, policy)
-    mechanisms = tuple(_mechanism(place, policy, credentials, asks_for_proofs=False) for place in places)
+    mechanisms = _mechanisms(places, policy, credentials, asks_for_proofs=False)
     looks = [each.announces if isinstance(each, HmacSignatureMechanism) else each for each in mechanisms]
     refuse = _refusal_of_none(mechanisms, policy.realm)
 
@@ -163,19 +170,32 @@ def _several(
     return check
 
 
-def _counted(callers: list[Caller], combined: Literal["same", "token", "api_key", "signature"], realm: str) -> Caller:
+def _counted(
+    callers: list[Caller], combined: Literal["same", "token", "api_key", "signature", "certificate"], realm: str
+) -> Caller:
     if combined == "same":
         if any(caller.subject != callers[0].subject for caller in callers):
             raise refusal("authenticate.token_claims", "the credentials name different subjects", realm)
         return callers[0]
     for caller in callers:
-        kind = caller.kind if caller.kind in {"api_key", "signature"} else "token"
+        kind = caller.kind if caller.kind in {"api_key", "signature", "certificate"} else "token"
         if kind == combined:
             return caller
     return callers[0]
 
 
-def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credentials, asks_for_proofs: bool) -> Mechanism:
+def _mechanisms(
+    places: tuple[Place, ...], policy: AuthenticatePolicy, credentials: Credentials, *, asks_for_proofs: bool
+) -> tuple[Mechanism, ...]:
+    is_alone = len(places) == 1
+    return tuple(
+        _mechanism(place, policy, credentials, asks_for_proofs=asks_for_proofs, is_alone=is_alone) for place in places
+    )
+
+
+def _mechanism(
+    place: Place, policy: AuthenticatePolicy, credentials: Credentials, *, asks_for_proofs: bool, is_alone: bool
+) -> Mechanism:
     location, name = place
     if location == "bearer":
         return BearerMechanism(policy, credentials, asks_for_proofs=asks_for_proofs)
@@ -183,6 +203,8 @@ def _mechanism(place: Place, policy: AuthenticatePolicy, credentials: Credential
         return MessageSignatureMechanism(policy, credentials)
     if location == "hmac":
         return HmacSignatureMechanism(name, policy, credentials)
+    if location == "certificate":
+        return ClientCertificateMechanism(policy, lambda: credentials.certificates, is_alone=is_alone)
     names = (name.lower(), *policy.more_api_key_headers) if location == "header" else (name,)
     return ApiKeyMechanism(location, tuple(dict.fromkeys(names)), credentials, policy.realm)
 
@@ -210,7 +232,7 @@ def _alternatives(
         raise PolicyError(
             f"{operation.id} can only be called with {names}, which Doorward cannot check",
             key="authenticate",
-            hint="use a bearer, oauth2, openIdConnect, apiKey or signature scheme, or list it under `public`",
+            hint="use a bearer, oauth2, openIdConnect, apiKey, mutualTLS or signature scheme, or list under `public`",
         )
     return tuple(places), tuple(alternatives)
 
@@ -232,6 +254,8 @@ def _place(scheme: SecurityScheme) -> Place | None:
         return _SIGNATURE if scheme.signature == "rfc9421" else ("hmac", scheme.name)
     if scheme.kind in _BEARER_KINDS or (scheme.kind == "http" and scheme.http_scheme in {"bearer", _DPOP}):
         return _BEARER
+    if scheme.kind == "mutualTLS":
+        return _CERTIFICATE
     if scheme.kind == "apiKey" and scheme.location:
         return (scheme.location, scheme.parameter)
     return None

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from doorward.errors import PolicyError
@@ -135,7 +136,7 @@ def general_name(text: str) -> x509.GeneralName:
         raise PolicyError(f"{text!r} is not a DNS name", key="dns", hint="in its ASCII form, as xn--...") from error
 
 
-def key_id(key: LeafKey) -> str:
+def key_id(key: CertificatePublicKeyTypes) -> str:
     """What an authority is known by: SHA-256 of its SubjectPublicKeyInfo in hexadecimal. Names can be shared."""
     spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).hexdigest()

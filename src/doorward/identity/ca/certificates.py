@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from doorward.errors import PolicyError
 from doorward.identity.ca.authority import Issuing, issuing_now
-from doorward.identity.ca.building import Kind, LeafKey, general_name, make_leaf, serial_text
+from doorward.identity.ca.building import Kind, LeafKey, general_name, key_id, make_leaf, serial_text
 from doorward.identity.ca.requests import checked_request
 from doorward.identity.events import KEPT_S, record
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
@@ -147,6 +147,15 @@ def renew(
         made = _signed(connection, secret, old.name, granted, public, values, now=now)
         record(connection, "certificate.renewed", old.name, now=now, serial=made.record.serial, before=serial)
     return _with_key(made, key)
+
+
+def keys_in(data: bytes) -> list[tuple[str, str]]:
+    """SHA-256 of the public key, and the subject, of each certificate in a PEM text. Errors: PolicyError."""
+    try:
+        found = x509.load_pem_x509_certificates(data)
+        return [(key_id(each.public_key()), each.subject.rfc4514_string()) for each in found]
+    except ValueError as error:
+        raise PolicyError("there is no certificate in it", key="certificate", hint="a PEM file") from error
 
 
 def serial_in(data: bytes) -> str:
