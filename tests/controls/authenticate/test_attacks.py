@@ -17,6 +17,8 @@ LABORATORY = {
     "authenticate.unavailable",
     "authenticate.certificate_missing",
     "authenticate.certificate_mismatch",
+    "authenticate.certificate_untrusted",
+    "authenticate.certificate_revoked",
 }
 
 

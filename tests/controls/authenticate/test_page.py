@@ -30,3 +30,9 @@ def test_the_description_of_signed_operations_loads() -> None:
     document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, **described}
     (operation,) = description_from_document(document).operations
     assert [scheme.signature for one in operation.security for scheme in one] == ["rfc9421"]
+
+
+def test_the_callers_by_certificate_load() -> None:
+    written = block("client_certificates:")["authenticate"]
+    policy = AuthenticatePolicy.model_validate(written, strict=False)
+    assert [rule.caller for rule in policy.client_certificates] == ["partner-billing", "pos-1"]
