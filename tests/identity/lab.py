@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import html
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 from starlette.applications import Starlette
+from tests.identity.authenticator import Authenticator
 
 from doorward.controls.transport import TrustedProxies
 from doorward.identity.app import IdentitySettings, create_app
@@ -155,6 +157,21 @@ class Visitor:
         assert len(codes) == 10, answer.text
         self.lab.now += 60
         return seed, codes
+
+    def options(self) -> dict[str, Any]:
+        """What the page hands to the browser's passkeys."""
+        assert self.page is not None
+        found = re.search(r'data-options="([^"]*)"', self.page.text)
+        assert found is not None, self.page.text
+        return dict(json.loads(html.unescape(found[1])))
+
+    def add_passkey(self, authenticator: Authenticator, label: str = "key") -> httpx.Response:
+        self.get("/account/passkeys/add")
+        return self.send("/account/passkeys/add", label=label, answer=authenticator.create(self.options()))
+
+    def use_passkey(self, authenticator: Authenticator, path: str = "/auth/passkey", **query: str) -> httpx.Response:
+        self.get(path, **query)
+        return self.send(path, answer=authenticator.get(self.options()))
 
     def ask_authorization(self, client: str = "web", **fields: Any) -> httpx.Response:
         wanted = {

@@ -20,7 +20,8 @@ from doorward.identity.pages.account import Account
 from doorward.identity.pages.authorize import Authorize
 from doorward.identity.pages.browser import Forged
 from doorward.identity.pages.logout import Logout
-from doorward.identity.pages.rendering import STYLE, style
+from doorward.identity.pages.passkeys import PasskeyPages
+from doorward.identity.pages.rendering import SCRIPT, STYLE, asset
 from doorward.identity.pages.sign_in import SignIn, explained
 from doorward.identity.provider import Busy, IdentitySettings, Provider
 from doorward.identity.sealing import ServerSecret
@@ -79,6 +80,7 @@ def _page_routes(provider: Provider) -> list[Route]:
     base = provider.settings.base
     sign_in, authorize, account = SignIn(provider), Authorize(provider), Account(provider)
     logout = Logout(provider)
+    passkeys = PasskeyPages(provider)
 
     def guarded(endpoint: _Endpoint) -> _Endpoint:
         async def answer(request: Request) -> Response:
@@ -89,9 +91,12 @@ def _page_routes(provider: Provider) -> list[Route]:
 
         return answer
 
-    async def show_style(_request: Request) -> Response:
-        headers = {**_CACHED, "x-content-type-options": "nosniff"}
-        return Response(style(), media_type="text/css", headers=headers)
+    def show(name: str, media_type: str) -> _Endpoint:
+        async def answer(_request: Request) -> Response:
+            headers = {**_CACHED, "x-content-type-options": "nosniff"}
+            return Response(asset(name), media_type=media_type, headers=headers)
+
+        return answer
 
     async def show_change_password(_request: Request) -> Response:
         return RedirectResponse(f"{base}/account", 303)
@@ -101,6 +106,10 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("POST", "/auth/login", sign_in.check),
         ("GET", "/auth/factor", sign_in.show_factor),
         ("POST", "/auth/factor", sign_in.check_factor),
+        ("GET", "/auth/passkey", passkeys.show),
+        ("POST", "/auth/passkey", passkeys.sign_in),
+        ("GET", "/auth/factor/passkey", passkeys.show_factor),
+        ("POST", "/auth/factor/passkey", passkeys.factor),
         ("POST", "/auth/logout", sign_in.sign_out),
         ("GET", "/auth/reset", sign_in.show_reset),
         ("POST", "/auth/reset", sign_in.reset),
@@ -116,12 +125,16 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("POST", "/account/factors/start", account.start_factor),
         ("POST", "/account/factors/finish", account.finish_factor),
         ("POST", "/account/factors/remove", account.remove_factor),
+        ("GET", "/account/passkeys/add", passkeys.show_add),
+        ("POST", "/account/passkeys/add", passkeys.add),
+        ("POST", "/account/passkeys/rename", passkeys.rename),
         ("POST", "/account/recovery", account.new_codes),
         ("POST", "/account/password", account.change_password),
         ("POST", "/account/consents", account.withdraw),
     ]
     return [
         *(Route(f"{base}{path}", guarded(endpoint), methods=[method]) for method, path, endpoint in pages),
-        Route(f"{base}{STYLE}", show_style, methods=["GET"]),
+        Route(f"{base}{STYLE}", show("style.css", "text/css"), methods=["GET"]),
+        Route(f"{base}{SCRIPT}", show("passkey.js", "text/javascript"), methods=["GET"]),
         Route("/.well-known/change-password", show_change_password, methods=["GET"]),
     ]

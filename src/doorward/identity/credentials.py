@@ -10,12 +10,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Table, select, update
 
 from doorward.identity import events
 from doorward.identity.blocklist import is_common
 from doorward.identity.devices import device_hash, is_known_device
 from doorward.identity.factors import recovery_codes, totp
+from doorward.identity.factors.passkey_rows import count_use, kept_of, kept_passkey
+from doorward.identity.factors.passkeys import Answer, AnswerRefused, Asked, Passkeys
 from doorward.identity.floods import Floods
 from doorward.identity.names import is_name
 from doorward.identity.passwords import is_password, rehashed
@@ -23,11 +25,14 @@ from doorward.identity.risk import counters
 from doorward.identity.risk.decision import Facts, Verdict
 from doorward.identity.risk.signals import POPULAR_FACTOR, UNKNOWN_ACCOUNT, WRONG_PASSWORD, Signals
 from doorward.identity.sealing import ServerSecret
-from doorward.store import Store, totp_factors, users
+from doorward.store import Store, passkeys, totp_factors, users
 
 SECOND_FACTOR: Final = "factor"
 """The place where failures of second factors are counted: after a right password, so apart from passwords."""
-FactorKind = Literal["totp", "recovery_code"]
+CodeKind = Literal["totp", "recovery_code"]
+FactorKind = Literal["totp", "passkey", "recovery_code"]
+PASSKEY_PLACE: Final = "passkey"
+"""Where failures of passkeys in unknown browsers are counted: whoever guesses passwords does not make them wait."""
 _NOTED_EVERY_S: Final = 60.0
 """Time between two events of one account being refused in one way, in seconds."""
 _NOTED_COUNT: Final = 10_000
@@ -99,7 +104,7 @@ class Verifier:
     def second_factor(
         self,
         user: str,
-        kind: FactorKind,
+        kind: CodeKind,
         code: str,
         *,
         address: str,
@@ -141,7 +146,46 @@ class Verifier:
             self.floods.note(self._store, "factor.fail", "", now=now, address=address, factor=kind)
         return Refused(kind="wrong")
 
-    def both_at_once(self, attempt: Attempt, kind: FactorKind, code: str, *, now: float) -> Proved | Refused:
+    def passkey(
+        self, ceremony: Passkeys, answer: Answer, asked: Asked, *, address: str, device: str | None = None, now: float
+    ) -> Proved | Refused:
+        """Whether a passkey of the user asked for, or alone of whoever it names, answered a challenge of ours.
+
+        Right, it completes a login, so all failures are forgotten. A counter that did not grow is an event, no refusal:
+        passkeys that are kept in several places do not count (ID-71).
+        """
+        try:
+            with self._store.begin() as connection:
+                ceremony.spend(connection, answer, asked, now=now)
+                found = kept_passkey(connection, answer.credential_id)
+                user = "" if found is None else str(found.user)
+                known = found is not None and is_known_device(connection, user, device, now=now)
+        except AnswerRefused as error:
+            self._passkey_failed("", address, str(error), now)
+            return Refused(kind="wrong")
+        if found is None or (asked.user and user != asked.user):
+            self._passkey_failed(asked.user, address, "no passkey of that user", now)
+            return Refused(kind="wrong")
+        account, attempt = self.account(user), Attempt(name=user, secret="", address=address, device=device)
+        place = _place(device) if known and device else PASSKEY_PLACE
+        slot = counters.reserve(self._store, account, place, _facts_of_passkey, now=now)
+        if isinstance(slot, Verdict):
+            return self._refused(attempt, slot, True, now)
+        try:
+            shown = ceremony.verified(answer, kept_of(found), user, alone=not asked.user)
+        except AnswerRefused as error:
+            self._passkey_failed(user, address, str(error), now)
+            return Refused(kind="wrong")
+        with self._store.begin() as connection:
+            counted = count_use(connection, found, shown.sign_count, now=now)
+            if _active(connection, user) is None or counted == "gone":
+                return Refused(kind="wrong")
+            counters.clear(connection, account)
+            if counted == "not_grown":
+                events.record(connection, "passkey.counter", user, now=now, address=address, label=found.label)
+        return Proved(user=user, factors=("passkey",), known_device=known)
+
+    def both_at_once(self, attempt: Attempt, kind: CodeKind, code: str, *, now: float) -> Proved | Refused:
         """Whether code and password are both the user's: what a challenged device is asked for.
 
         The code is looked at first, so a guess at the password needs a right code; which of the two was wrong shows in
@@ -205,6 +249,13 @@ class Verifier:
                 self._store, _REFUSALS[kind], subject, now=now, address=attempt.address, cause=verdict.cause
             )
         return Refused(kind=kind, wait_s=verdict.wait_s)
+
+    def _passkey_failed(self, user: str, address: str, cause: str, now: float) -> None:
+        if not user:
+            self.floods.note(self._store, "factor.fail", "", now=now, address=address, factor="passkey", cause=cause)
+        elif self._is_news(user, "passkey", now):
+            with self._store.begin() as connection:
+                events.record(connection, "factor.fail", user, now=now, address=address, factor="passkey", cause=cause)
 
     def _is_news(self, name: str, kind: str, now: float) -> bool:
         """Whether nothing like it was recorded a moment ago: who hammers at an account must not fill the store."""
@@ -279,5 +330,16 @@ def _active(connection: Connection, user: str) -> Row[Any] | None:
 
 
 def _factors(connection: Connection, user: str) -> tuple[FactorKind, ...]:
-    has_totp = connection.execute(select(totp_factors.c.id).where(totp_factors.c.user == user).limit(1)).one_or_none()
-    return () if has_totp is None else ("totp", "recovery_code")
+    found: list[FactorKind] = []
+    kinds: tuple[tuple[FactorKind, Table], ...] = (("totp", totp_factors), ("passkey", passkeys))
+    for kind, table in kinds:
+        if connection.execute(select(table.c.id).where(table.c.user == user).limit(1)).one_or_none() is not None:
+            found.append(kind)
+    return (*found, "recovery_code") if found else ()
+
+
+def _facts_of_passkey(failures: int, since_s: float, in_a_row: int) -> Facts:
+    # having the passkey is what makes a browser known, and nothing in it can be guessed
+    return Facts(
+        known_device=True, failures=failures, since_failure_s=since_s, in_a_row=in_a_row, challenge_passed=True
+    )

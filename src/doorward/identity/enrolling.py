@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -11,11 +12,13 @@ from doorward.identity import events
 from doorward.identity.credentials import totp_place
 from doorward.identity.devices import forget_devices
 from doorward.identity.factors import totp
+from doorward.identity.factors.passkey_rows import add_passkey, passkeys_of, remove_passkeys
+from doorward.identity.factors.passkeys import Answer, Asked, Passkeys
 from doorward.identity.factors.recovery_codes import replace_codes
 from doorward.identity.passwords import hash_password
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, totp_factors, users
-from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek, void
+from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, count_unused, issue, peek, void
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +26,10 @@ class Factor:
     """A second factor, as its user sees it."""
 
     id: str
+    kind: Literal["totp", "passkey"]
     label: str
     created_at: float
+    last_used_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,23 +97,46 @@ def new_recovery_codes(connection: Connection, user: str, *, now: float) -> list
     return replace_codes(connection, user, now=now)
 
 
+def add_passkey_of(
+    store: Store, passkeys: Passkeys, answer: Answer, asked: Asked, label: str, *, now: float
+) -> list[str]:
+    """The user's new recovery codes, if they had none left and so were given some; the passkey is theirs from now on.
+
+    Errors: AnswerRefused, PasskeyTaken. A challenge that was answered is spent either way.
+    """
+    with store.begin() as connection:
+        kept = passkeys.registered(connection, answer, asked, now=now)
+    with store.begin() as connection:
+        named = add_passkey(connection, asked.user, kept, label, now=now)
+        events.record(connection, "factor.added", asked.user, now=now, factor="passkey", label=named)
+        if count_unused(connection, Purpose.RECOVERY_CODE, asked.user, now=now):
+            return []
+        return new_recovery_codes(connection, asked.user, now=now)
+
+
 def list_factors(store: Store, user: str) -> Sequence[Factor]:
     """The user's second factors, oldest first."""
     with store.begin() as connection:
-        rows = connection.execute(
-            select(totp_factors).where(totp_factors.c.user == user).order_by(totp_factors.c.created_at)
-        ).all()
-    return [Factor(id=row.id, label=row.label, created_at=row.created_at) for row in rows]
+        apps = connection.execute(select(totp_factors).where(totp_factors.c.user == user)).all()
+        keys = passkeys_of(connection, user)
+    found = [Factor(id=row.id, kind="totp", label=row.label, created_at=row.created_at) for row in apps]
+    found += [
+        Factor(id=row.id, kind="passkey", label=row.label, created_at=row.created_at, last_used_at=row.last_used_at)
+        for row in keys
+    ]
+    return sorted(found, key=lambda factor: factor.created_at)
 
 
 def remove_factor(store: Store, user: str, factor_id: str, *, now: float) -> bool:
     """Whether it was the user's and is gone. With the last one the recovery codes go too."""
     with store.begin() as connection:
         mine = totp_factors.c.user == user
-        gone = connection.execute(delete(totp_factors).where(mine, totp_factors.c.id == factor_id)).rowcount
+        app = connection.execute(delete(totp_factors).where(mine, totp_factors.c.id == factor_id)).rowcount
+        gone = app or remove_passkeys(connection, user, factor_id)
         if gone:
-            events.record(connection, "factor.removed", user, now=now, factor="totp")
-        if connection.execute(select(totp_factors.c.id).where(mine).limit(1)).one_or_none() is None:
+            events.record(connection, "factor.removed", user, now=now, factor="totp" if app else "passkey")
+        left = connection.execute(select(totp_factors.c.id).where(mine).limit(1)).one_or_none()
+        if left is None and not passkeys_of(connection, user):
             void(connection, Purpose.RECOVERY_CODE, user, now=now)
     return bool(gone)
 
@@ -117,6 +145,7 @@ def remove_all_factors(store: Store, user: str, *, now: float) -> int:
     """How many factors are gone: for a user who lost them all, by the operator. No browser is known any more either."""
     with store.begin() as connection:
         gone = connection.execute(delete(totp_factors).where(totp_factors.c.user == user)).rowcount
+        gone += remove_passkeys(connection, user)
         void(connection, Purpose.RECOVERY_CODE, user, now=now)
         forget_devices(connection, user)
         if gone:

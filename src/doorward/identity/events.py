@@ -48,6 +48,7 @@ KINDS: Final = frozenset(
         "factor.fail",
         "factor.added",
         "factor.removed",
+        "passkey.counter",
         "recovery.used",
         "recovery.replaced",
         "password.changed",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from doorward.controls.transport import TrustedProxies
 from doorward.denial import Denied
 from doorward.exchange import Headers
 from doorward.identity.credentials import Verifier
+from doorward.identity.factors.passkeys import Passkeys, RelyingParty
 from doorward.identity.proofs import ProofMemory
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
@@ -86,6 +88,14 @@ class Provider:
         return Verifier(self.store, self.secret)
 
     @cached_property
+    def passkeys(self) -> Passkeys | None:
+        """Passkeys of this provider; None where its URL names an address: browsers bind passkeys to names."""
+        settings = self.settings
+        if is_address(settings.host):
+            return None
+        return Passkeys(self.secret, RelyingParty(id=settings.host, origin=settings.origin))
+
+    @cached_property
     def minter(self) -> Minter:
         """The one place that mints access tokens."""
         return Minter(key=self.keys[0], issuer=self.settings.issuer, audience=self.settings.audience)
@@ -119,3 +129,12 @@ class Provider:
         if self._hashing.statistics().tasks_waiting >= HASHING_WAITING:
             raise Busy
         return await to_thread.run_sync(lambda: work(*given), limiter=self._hashing)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -40,6 +40,8 @@ class Purpose(StrEnum):
     """A link with which its user sets a password, made at the command line."""
     PROOF_ID = "proof_id"
     """Id (`jti`) of a proof or assertion somebody else signed: `claim`ed at first sight."""
+    PASSKEY_CHALLENGE = "passkey_challenge"
+    """A challenge of ours that a passkey signed: `claim`ed at first sight, so that showing one costs no row."""
 
 
 LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
@@ -52,6 +54,7 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.RECOVERY_CODE: _YEARS_S,
     Purpose.PASSWORD_RESET: 86_400.0,
     Purpose.PROOF_ID: 600.0,
+    Purpose.PASSKEY_CHALLENGE: 600.0,
 }
 """Longest time between issue and use, in seconds. A caller's mistake cannot make a code live for a day."""
 

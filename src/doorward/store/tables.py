@@ -141,7 +141,8 @@ single_use: Final = Table(
         String(32),
         CheckConstraint(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
-            "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id')",
+            "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id', "
+            "'passkey_challenge')",
             name="purpose",
         ),
         primary_key=True,
@@ -167,6 +168,23 @@ totp_factors: Final = Table(
     Column("created_at", Float, nullable=False),
 )
 """Authenticator apps. The seed is sealed for its row; `last_step` only grows, so no code works twice."""
+
+passkeys: Final = Table(
+    "passkeys",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
+    Column("credential_hash", String(64), nullable=False),
+    Column("credential_id", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_used_at", Float),
+    Index("ix_passkeys_credential_hash", "credential_hash", unique=True),
+)
+"""Passkeys: what their authenticators call them (found by its hash, once over all users) and their public keys."""
 
 devices: Final = Table(
     "devices",

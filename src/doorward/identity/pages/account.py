@@ -109,6 +109,7 @@ class Account:
             "sessions": list_sessions(store, session.user, now=now),
             "factors": list_factors(store, session.user),
             "codes_left": codes_left,
+            "passkeys": self._provider.passkeys is not None,
             "consents": list_consents(store, session.user),
             "events": events_of(store, session.user),
             "note": note,

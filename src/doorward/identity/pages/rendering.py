@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 STYLE: Final = "/auth/style.css"
+SCRIPT: Final = "/auth/passkey.js"
 
 
 def page(
@@ -20,24 +21,29 @@ def page(
     status: int = 200,
     leads_to: str | None = None,
     headers: Mapping[str, str] | None = None,
+    scripted: bool = False,
 ) -> Response:
-    """The page of a template. `leads_to`: where its form may end up by redirects, beside here."""
+    """The page of a template. `leads_to`: where its form may end up by redirects, beside here.
+
+    `scripted`: it may run our script file (passkeys need one). No page on which a password is typed ever is.
+    """
     text = _environment().get_template(f"{template}.html").render(values)
-    return HTMLResponse(text, status, headers={**_headers(leads_to), **(headers or {})})
+    return HTMLResponse(text, status, headers={**_headers(leads_to, scripted), **(headers or {})})
 
 
 @cache
-def style() -> bytes:
-    """The style sheet."""
-    return (files("doorward.identity.pages") / "templates" / "style.css").read_bytes()
+def asset(name: str) -> bytes:
+    """The style sheet or the script."""
+    return (files("doorward.identity.pages") / "templates" / name).read_bytes()
 
 
-def _headers(leads_to: str | None) -> dict[str, str]:
+def _headers(leads_to: str | None, scripted: bool) -> dict[str, str]:
     # browsers hold redirects after a form to form-action too, so the client's origin has to be in it
     forms = f"'self' {_source(leads_to)}" if leads_to else "'self'"
+    scripts = "script-src 'self'; require-trusted-types-for 'script'; " if scripted else ""
     return {
         "content-security-policy": (
-            f"default-src 'none'; style-src 'self'; img-src data:; form-action {forms}; "
+            f"default-src 'none'; {scripts}style-src 'self'; img-src data:; form-action {forms}; "
             "frame-ancestors 'none'; base-uri 'none'"
         ),
         "cache-control": "no-store",

@@ -1,19 +1,17 @@
 """Signing in: password, then second factor where there is one, then a new session. Signing out."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from doorward.identity import events
 from doorward.identity.clients import find_client
-from doorward.identity.credentials import Attempt, FactorKind, Proved, Refused
+from doorward.identity.credentials import Attempt, CodeKind, Proved, Refused
 from doorward.identity.devices import LIFETIME_S as DEVICE_S
-from doorward.identity.devices import is_known_device, remember_device
+from doorward.identity.devices import remember_device
 from doorward.identity.enrolling import list_factors, reset_password
 from doorward.identity.factors.totp import DIGITS
 from doorward.identity.forms import parse_fields, read_form, unique
@@ -21,10 +19,11 @@ from doorward.identity.oauth.codes import frozen
 from doorward.identity.oauth.families import end_families
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forged, drop_cookie, set_cookie
+from doorward.identity.pages.entering import enter
 from doorward.identity.pages.rendering import page
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Busy, Provider
-from doorward.identity.sessions import ABSOLUTE_S, end_session, end_sessions, renew_session, start_session
+from doorward.identity.sessions import end_session, end_sessions
 from doorward.store import token_families
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
 
@@ -38,7 +37,7 @@ _CHALLENGED: Final = (
     "a code of your authenticator app or a recovery code is needed together with the password."
 )
 _PASSWORD_AMR: Final = ("pwd",)
-_FACTOR_AMR: Final[Mapping[FactorKind, tuple[str, ...]]] = {
+_FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
     "totp": ("pwd", "otp", "mfa"),
     "recovery_code": ("pwd", "mfa"),
 }
@@ -68,7 +67,7 @@ class SignIn:
     async def show_factor(self, request: Request) -> Response:
         """`GET /auth/factor`."""
         browser = Browser(self._provider, request)
-        if await run_in_threadpool(self._step, browser) is None:
+        if await run_in_threadpool(login_step, self._provider, browser) is None:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         return browser.settle(self._factor_page(browser))
 
@@ -112,13 +111,13 @@ class SignIn:
             kind = _kind(code)
             found = self._provider.verifier.both_at_once(attempt, kind, code, now=now)
             if isinstance(found, Proved):
-                return self._signed_in(browser, found.user, _FACTOR_AMR[kind], tx, now)
+                return enter(self._provider, browser, found.user, _FACTOR_AMR[kind], tx, now)
             return self._refusal(browser, found, tx, attempt.name, challenged=True)
         found = self._provider.verifier.password(attempt, now=now)
         if isinstance(found, Refused):
             return self._refusal(browser, found, tx, attempt.name)
         if not found.factors:
-            return self._signed_in(browser, found.user, _PASSWORD_AMR, tx, now)
+            return enter(self._provider, browser, found.user, _PASSWORD_AMR, tx, now)
         with self._provider.store.begin() as connection:
             step = issue(
                 connection,
@@ -128,12 +127,14 @@ class SignIn:
                 subject=found.user,
                 payload={"tx": tx, "visit": browser.visit_hash},
             )
-        response = RedirectResponse(f"{self._provider.settings.base}/auth/factor", 303)
+        only_passkeys = "totp" not in found.factors and self._provider.passkeys is not None
+        path = "/auth/factor/passkey" if only_passkeys else "/auth/factor"
+        response = RedirectResponse(f"{self._provider.settings.base}{path}", 303)
         set_cookie(response, STEP, step, life_s=LONGEST_LIFE_S[Purpose.LOGIN_STEP])
         return response
 
     def _check_factor(self, browser: Browser, form: Mapping[str, str]) -> Response:
-        step = self._step(browser)
+        step = login_step(self._provider, browser)
         if step is None:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         user, tx = step
@@ -148,37 +149,7 @@ class SignIn:
             spent = consume(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=now)
         if spent is None:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-        return self._signed_in(browser, user, _FACTOR_AMR[kind], tx, now)
-
-    def _step(self, browser: Browser) -> tuple[str, str] | None:
-        """User and waiting request of a login whose password was right; None for none in this browser."""
-        with self._provider.store.begin() as connection:
-            found = peek(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=self._provider.clock())
-        if found is None or found.subject is None or found.payload["visit"] != browser.visit_hash:
-            return None
-        return found.subject, str(found.payload["tx"])
-
-    def _signed_in(self, browser: Browser, user: str, amr: Sequence[str], tx: str, now: float) -> Response:
-        before = browser.session(now)
-        with self._provider.store.begin() as connection:
-            cookie = None
-            if before is not None and before.user == user:
-                cookie = renew_session(connection, before, amr=amr, now=now, address=browser.address)
-            elif before is not None:
-                end_session(connection, before.user, before.id, now=now)
-                end_families(connection, token_families.c.session == before.id, now=now)
-            if cookie is None:
-                cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
-            known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
-            device = None if known else remember_device(connection, user, now=now)
-            events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))
-        base = self._provider.settings.base
-        response = RedirectResponse(f"{base}/oauth/continue?tx={quote(tx, safe='')}" if tx else f"{base}/account", 303)
-        set_cookie(response, SESSION, cookie, life_s=ABSOLUTE_S)
-        if device is not None:
-            set_cookie(response, DEVICE, device, life_s=DEVICE_S)
-        drop_cookie(response, STEP)
-        return response
+        return enter(self._provider, browser, user, _FACTOR_AMR[kind], tx, now)
 
     def _sign_out(self, browser: Browser) -> Response:
         now = self._provider.clock()
@@ -204,7 +175,7 @@ class SignIn:
                 user, _kind(code), code, address=browser.address, completes=False, now=now
             )
             if isinstance(found, Refused):
-                return self._reset_page(browser, ticket, error=_said(found))
+                return self._reset_page(browser, ticket, error=said(found))
         password = form.get("password", "")
         try:
             done = reset_password(self._provider.store, ticket, user, password, context=self._context(), now=now)
@@ -253,6 +224,7 @@ class SignIn:
             "name": name,
             "error": error,
             "challenged": challenged,
+            "passkeys": self._provider.passkeys is not None,
             "client": client.title if client else "",
         }
         return page("sign_in", values, leads_to=waiting.request.redirect_uri if waiting else None, **more)
@@ -262,19 +234,24 @@ class SignIn:
         if refused.kind == "wait":
             more["headers"] = {"retry-after": str(math.ceil(refused.wait_s))}
         challenged = challenged or refused.kind == "challenge"
-        return browser.settle(
-            self._page(browser, tx=tx, name=name, error=_said(refused), challenged=challenged, **more)
-        )
+        return browser.settle(self._page(browser, tx=tx, name=name, error=said(refused), challenged=challenged, **more))
 
     def _factor_page(self, browser: Browser, refused: Refused | None = None) -> Response:
-        values = {**self._values(browser), "error": _said(refused) if refused else ""}
+        values = {**self._values(browser), "error": said(refused) if refused else ""}
+        values["has_passkey"] = self._has_passkey(browser)
         status = 200 if refused is None else 429 if refused.kind == "wait" else 403
         # the waiting request's client: the redirect at the end of it is one of this form's
-        step = self._step(browser)
+        step = login_step(self._provider, browser)
         waiting = None
         if step is not None and step[1]:
             waiting = frozen(self._provider.store, step[1], visit=browser.visit_hash, now=self._provider.clock())
         return page("factor", values, status=status, leads_to=waiting.request.redirect_uri if waiting else None)
+
+    def _has_passkey(self, browser: Browser) -> bool:
+        step = login_step(self._provider, browser)
+        if step is None or self._provider.passkeys is None:
+            return False
+        return any(factor.kind == "passkey" for factor in list_factors(self._provider.store, step[0]))
 
     def _message(self, title: str, text: str, *, link: str = "", status: int = 200) -> Response:
         values = {
@@ -312,16 +289,26 @@ def explained(provider: Provider, error: Forged | Busy | OAuthError) -> Response
     return page("message", values, status=status, headers=headers)
 
 
+def login_step(provider: Provider, browser: Browser) -> tuple[str, str] | None:
+    """User and waiting request of a login whose password was right; None for none in this browser."""
+    with provider.store.begin() as connection:
+        found = peek(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=provider.clock())
+    if found is None or found.subject is None or found.payload["visit"] != browser.visit_hash:
+        return None
+    return found.subject, str(found.payload["tx"])
+
+
 def code_of(form: Mapping[str, str]) -> str:
     """The code in a form, as people type it: with spaces between."""
     return "".join(form.get("code", "").split())
 
 
-def _kind(code: str) -> FactorKind:
+def _kind(code: str) -> CodeKind:
     return "totp" if len(code) <= DIGITS else "recovery_code"
 
 
-def _said(refused: Refused) -> str:
+def said(refused: Refused) -> str:
+    """What a refusal says to whoever tried."""
     match refused.kind:
         case "wait":
             return f"Too many attempts. Try again in {_duration(refused.wait_s)}."

@@ -1,0 +1,43 @@
+"""The end of every way to sign in: a new session, a known browser, and back to where one came from."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from starlette.responses import RedirectResponse, Response
+
+from doorward.identity import events
+from doorward.identity.devices import LIFETIME_S as DEVICE_S
+from doorward.identity.devices import is_known_device, remember_device
+from doorward.identity.oauth.families import end_families
+from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, drop_cookie, set_cookie
+from doorward.identity.provider import Provider
+from doorward.identity.sessions import ABSOLUTE_S, end_session, renew_session, start_session
+from doorward.store import token_families
+
+
+def enter(provider: Provider, browser: Browser, user: str, amr: Sequence[str], tx: str, now: float) -> Response:
+    """The redirect of a user who has proved themselves in the ways of `amr` (RFC 8176), all that they must.
+
+    `tx`: the authorization request that waits for them, if there is one. The session before is over, or
+    goes on under a new id when it was the same user's (no fixation).
+    """
+    before = browser.session(now)
+    with provider.store.begin() as connection:
+        cookie = None
+        if before is not None and before.user == user:
+            cookie = renew_session(connection, before, amr=amr, now=now, address=browser.address)
+        elif before is not None:
+            end_session(connection, before.user, before.id, now=now)
+            end_families(connection, token_families.c.session == before.id, now=now)
+        if cookie is None:
+            cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
+        known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
+        device = None if known else remember_device(connection, user, now=now)
+        events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))
+    base = provider.settings.base
+    response = RedirectResponse(f"{base}/oauth/continue?tx={quote(tx, safe='')}" if tx else f"{base}/account", 303)
+    set_cookie(response, SESSION, cookie, life_s=ABSOLUTE_S)
+    if device is not None:
+        set_cookie(response, DEVICE, device, life_s=DEVICE_S)
+    drop_cookie(response, STEP)
+    return response

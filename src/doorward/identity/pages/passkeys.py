@@ -1,0 +1,196 @@
+"""The pages of passkeys: signing in with one alone, or as a second factor after the password; adding, renaming one.
+
+They are the only pages with a script, one file of ours, and no password is ever typed on them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from doorward.identity.credentials import Proved, Refused
+from doorward.identity.enrolling import add_passkey_of
+from doorward.identity.factors.passkey_rows import PasskeyTaken, kept_of, passkeys_of, rename_passkey
+from doorward.identity.factors.passkeys import AnswerRefused, Asked, read_answer
+from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.oauth.codes import frozen
+from doorward.identity.pages.browser import DEVICE, STEP, Browser
+from doorward.identity.pages.entering import enter
+from doorward.identity.pages.rendering import page
+from doorward.identity.pages.sign_in import login_step, said
+from doorward.identity.provider import Provider
+from doorward.identity.sessions import Session
+from doorward.store.single_use import Purpose, consume
+
+ALONE_AMR: Final = ("pop", "user", "mfa")
+"""A key was proved and its user was there and known to the authenticator. `pop` (RFC 8176), not `hwk`: nothing proves
+hardware."""
+FACTOR_AMR: Final = ("pwd", "pop", "user", "mfa")
+_REFUSED: Final = "This did not work. Try again, or use another way."
+
+
+class PasskeyPages:
+    """The pages where passkeys are used and added."""
+
+    __slots__ = ("_provider",)
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def show(self, request: Request) -> Response:
+        """`GET /auth/passkey`."""
+        browser = Browser(self._provider, request)
+        tx = unique(parse_fields(request.url.query.encode())).get("tx", "")
+        return browser.settle(await run_in_threadpool(self._show, browser, tx))
+
+    async def sign_in(self, request: Request) -> Response:
+        """`POST /auth/passkey`."""
+        browser, form = await self._sent(request)
+        return await run_in_threadpool(self._sign_in, browser, form)
+
+    async def show_factor(self, request: Request) -> Response:
+        """`GET /auth/factor/passkey`."""
+        browser = Browser(self._provider, request)
+        return browser.settle(await run_in_threadpool(self._show_factor, browser))
+
+    async def factor(self, request: Request) -> Response:
+        """`POST /auth/factor/passkey`."""
+        browser, form = await self._sent(request)
+        return await run_in_threadpool(self._factor, browser, form)
+
+    async def show_add(self, request: Request) -> Response:
+        """`GET /account/passkeys/add`."""
+        browser = Browser(self._provider, request)
+        return await run_in_threadpool(self._show_add, browser)
+
+    async def add(self, request: Request) -> Response:
+        """`POST /account/passkeys/add`."""
+        browser, form = await self._sent(request)
+        return await run_in_threadpool(self._add, browser, form)
+
+    async def rename(self, request: Request) -> Response:
+        """`POST /account/passkeys/rename`."""
+        browser, form = await self._sent(request)
+        return await run_in_threadpool(self._rename, browser, form)
+
+    async def _sent(self, request: Request) -> tuple[Browser, dict[str, str]]:
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+        return browser, form
+
+    def _show(self, browser: Browser, tx: str, refused: Refused | None = None) -> Response:
+        passkeys = self._provider.passkeys
+        if passkeys is None:
+            return self._redirect("/auth/login")
+        asked = Asked(use="sign_in", visit=browser.visit_hash)
+        options = passkeys.authentication_options(asked, now=self._provider.clock())
+        texts = {"title": "Sign in with a passkey", "button": "Use a passkey", "link": "/auth/login"}
+        return self._page(browser, "/auth/passkey", options, tx, refused, {**texts, "link_text": "Use a password"})
+
+    def _sign_in(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        tx, now = form.get("tx", ""), self._provider.clock()
+        found = self._checked(browser, form, Asked(use="sign_in", visit=browser.visit_hash), now)
+        if isinstance(found, Refused):
+            return self._show(browser, tx, found)
+        return enter(self._provider, browser, found.user, ALONE_AMR, tx, now)
+
+    def _show_factor(self, browser: Browser, refused: Refused | None = None) -> Response:
+        passkeys, step = self._provider.passkeys, login_step(self._provider, browser)
+        if passkeys is None or step is None:
+            return self._redirect("/auth/login")
+        user, tx = step
+        with self._provider.store.begin() as connection:
+            known = [kept_of(row) for row in passkeys_of(connection, user)]
+        if not known:
+            return self._redirect("/auth/factor")
+        asked = Asked(use="factor", visit=browser.visit_hash, user=user)
+        options = passkeys.authentication_options(asked, known, now=self._provider.clock())
+        texts = {"title": "Second factor", "button": "Use a passkey", "link": "/auth/factor"}
+        return self._page(browser, "/auth/factor/passkey", options, tx, refused, {**texts, "link_text": "Use a code"})
+
+    def _factor(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        step, now = login_step(self._provider, browser), self._provider.clock()
+        if step is None:
+            return self._redirect("/auth/login")
+        user, tx = step
+        found = self._checked(browser, form, Asked(use="factor", visit=browser.visit_hash, user=user), now)
+        if isinstance(found, Refused):
+            return self._show_factor(browser, found)
+        with self._provider.store.begin() as connection:
+            spent = consume(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=now)
+        if spent is None:
+            return self._redirect("/auth/login")
+        return enter(self._provider, browser, user, FACTOR_AMR, tx, now)
+
+    def _checked(self, browser: Browser, form: Mapping[str, str], asked: Asked, now: float) -> Proved | Refused:
+        passkeys = self._provider.passkeys
+        if passkeys is None:
+            return Refused(kind="wrong")
+        try:
+            answer = read_answer(form.get("answer", ""))
+        except AnswerRefused:
+            return Refused(kind="wrong")
+        return self._provider.verifier.passkey(
+            passkeys, answer, asked, address=browser.address, device=browser.cookie(DEVICE), now=now
+        )
+
+    def _show_add(self, browser: Browser, error: str = "") -> Response:
+        passkeys, session, now = self._provider.passkeys, self._fresh(browser), self._provider.clock()
+        if passkeys is None or session is None:
+            return self._redirect("/auth/login")
+        with self._provider.store.begin() as connection:
+            known = [kept_of(row) for row in passkeys_of(connection, session.user)]
+        options = passkeys.registration_options(self._registering(browser, session), known, now=now)
+        values = {**self._values(browser), "options": options, "error": error}
+        return page("passkey_add", values, scripted=True, status=400 if error else 200)
+
+    def _add(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        passkeys, session, now = self._provider.passkeys, self._fresh(browser), self._provider.clock()
+        if passkeys is None or session is None:
+            return self._redirect("/auth/login")
+        try:
+            answer = read_answer(form.get("answer", ""))
+            asked = self._registering(browser, session)
+            codes = add_passkey_of(self._provider.store, passkeys, answer, asked, form.get("label", ""), now=now)
+        except AnswerRefused:
+            return self._show_add(browser, _REFUSED)
+        except PasskeyTaken:
+            return self._show_add(browser, "This passkey is registered already, or you have as many as you may have.")
+        if codes:
+            return page("codes", {**self._values(browser), "codes": codes})
+        return self._redirect("/account")
+
+    def _rename(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        session = self._fresh(browser)
+        if session is None:
+            return self._redirect("/auth/login")
+        with self._provider.store.begin() as connection:
+            rename_passkey(connection, session.user, form.get("factor", ""), form.get("label", ""))
+        return self._redirect("/account")
+
+    def _fresh(self, browser: Browser) -> Session | None:
+        now = self._provider.clock()
+        session = browser.session(now)
+        return session if session is not None and session.is_fresh(now) else None
+
+    def _registering(self, browser: Browser, session: Session) -> Asked:
+        return Asked(use="register", visit=browser.visit_hash, user=session.user)
+
+    def _page(
+        self, browser: Browser, path: str, options: str, tx: str, refused: Refused | None, texts: Mapping[str, str]
+    ) -> Response:
+        values = {**self._values(browser), **texts, "path": path, "options": options, "tx": tx}
+        values["error"] = said(refused) if refused else ""
+        status = 200 if refused is None else 429 if refused.kind == "wait" else 403
+        waiting = frozen(self._provider.store, tx, visit=browser.visit_hash, now=self._provider.clock()) if tx else None
+        leads_to = waiting.request.redirect_uri if waiting else None
+        return page("passkey", values, status=status, leads_to=leads_to, scripted=True)
+
+    def _redirect(self, path: str) -> Response:
+        return RedirectResponse(f"{self._provider.settings.base}{path}", 303)
+
+    def _values(self, browser: Browser) -> dict[str, Any]:
+        return {"base": self._provider.settings.base, "csrf": browser.csrf()}
