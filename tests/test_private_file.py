@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from doorward.errors import PolicyError
-from doorward.private_file import made_once, read_private
+from doorward.private_file import made_once, read_private, replace_private
 
 
 def test_what_was_made_first_stays(tmp_path: Path) -> None:
@@ -45,3 +45,27 @@ def _belongs_to_somebody_else(directory: Path, monkeypatch: pytest.MonkeyPatch) 
         return os.stat_result((*found[:4], 4711, 4712, *found[6:])) if path == directory else found
 
     monkeypatch.setattr(Path, "stat", stat)
+
+
+def test_a_file_is_replaced_whole_and_stays_private(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    for data in (b"one", b"two"):
+        replace_private(path, data)
+        assert read_private(path) == data
+    assert [each.name for each in tmp_path.iterdir()] == ["key"]
+
+
+def test_who_cannot_give_it_away_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    replace_private(path, b"one")
+
+    def refused(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refused)
+    _belongs_to_somebody_else(tmp_path, monkeypatch)
+    with pytest.raises(PolicyError, match="somebody else"):
+        replace_private(path, b"two")
+    monkeypatch.undo()
+    assert read_private(path) == b"one"
+    assert [each.name for each in tmp_path.iterdir()] == ["key"]

@@ -47,6 +47,31 @@ def made_once(path: Path, data: bytes) -> bytes:
     return found
 
 
+def replace_private(path: Path, data: bytes) -> None:
+    """Nothing; the file holds `data` from now on, whole, also after a power cut. One writer at a time.
+
+    It belongs to whoever owns the directory. What a crash leaves is the old file or the new one; at most a file beside
+    it, private too, that the next write replaces. Errors: PolicyError, OSError.
+    """
+    temporary = path.with_name(f".{path.name}.next")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _give_to_owner(descriptor, path.parent)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def _give_to_owner(descriptor: int, directory: Path) -> None:
     owner, made = directory.stat(), os.fstat(descriptor)
     if owner.st_uid == made.st_uid:

@@ -9,7 +9,10 @@ import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
+from doorward.errors import PolicyError
 from doorward.identity.clients import Client, add_client, disable_client, list_clients, replace_keys
+from doorward.identity.issuer_key_file import FILE_NAME, require_algorithm
+from doorward.jose import ALGORITHMS, Algorithm
 
 JwksOption = Annotated[
     Path | None, typer.Option("--jwks", help="a file with the JWK set of public keys it signs with (private_key_jwt)")
@@ -48,10 +51,14 @@ def add(
     backchannel_logout: Annotated[
         str, typer.Option("--backchannel-logout", help="where it is told that somebody's session ended")
     ] = "",
+    id_token_alg: Annotated[
+        str, typer.Option(help=f"what its ID tokens are signed with: {', '.join(ALGORITHMS)}; ES256 by default")
+    ] = "",
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
     """Add a client and print its secret, once; one with keys of its own (private_key_jwt) has none."""
+    algorithm = _algorithm(id_token_alg)
     with callers.opened(policy) as (settings, store):
         client, secret = add_client(
             store,
@@ -69,7 +76,10 @@ def add(
             jwks_uri=jwks_uri,
             post_logout_redirect_uris=post_logout_redirect or (),
             backchannel_logout_uri=backchannel_logout,
+            id_token_algorithm=algorithm,
         )
+        if algorithm is not None:
+            require_algorithm(settings.state / "keys" / FILE_NAME, algorithm, now=time.time())
     if as_json:
         callers.show_json({**asdict(client), "secret": secret})
         return
@@ -130,6 +140,15 @@ def revoke(
         callers.show_json(asdict(client))
     else:
         callers.say(f"client {name} is disabled")
+
+
+def _algorithm(text: str) -> Algorithm | None:
+    for known in ALGORITHMS:
+        if text == known:
+            return known
+    if text:
+        raise PolicyError(f"{text!r} is not an algorithm", key="id-token-alg", hint=", ".join(ALGORITHMS))
+    return None
 
 
 def _row(client: Client) -> dict[str, str]:

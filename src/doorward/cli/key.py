@@ -1,4 +1,4 @@
-"""`doorward key`: API keys, and the keys that partners sign requests with."""
+"""`doorward key`: API keys, the keys that partners sign requests with, and the issuer's own."""
 
 import base64
 import time
@@ -13,7 +13,9 @@ from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
 from doorward.errors import PolicyError
 from doorward.identity.api_keys import DAY_S, ApiKey, add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.issuer_key_file import FILE_NAME, load_ring, publish_next, replace_all
 from doorward.identity.key_import import ImportGrant, import_api_keys, read_csv, read_json
+from doorward.identity.key_ring import KeyRing
 from doorward.identity.key_rotation import rotate_api_key
 from doorward.identity.key_uses import WARN_S, ending_soon
 from doorward.identity.signature_keys import (
@@ -31,7 +33,7 @@ NetworkOption = Annotated[
     list[str] | None,
     typer.Option("--from", "--network", help="a network it may be used from (CIDR); may be repeated"),
 ]
-_COMMANDS: Final = typer.Typer(help="API keys, and keys of signed requests", no_args_is_help=True)
+_COMMANDS: Final = typer.Typer(help="API keys, keys of signed requests, the issuer's keys", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -259,6 +261,63 @@ def answers(policy: PolicyOption = POLICY) -> None:
         found = answer_key_for(settings.state / "keys")
     callers.say(f"answers are signed with key {found.id}")
     print(found.public, end="")
+
+
+@_COMMANDS.command("rotate-issuer")
+def rotate_issuer(
+    ahead: Annotated[
+        str, typer.Option(help="how long the new key is published before it signs: 24h; at least 1h")
+    ] = "",
+    compromised: Annotated[
+        bool,
+        typer.Option("--compromised", help="the old keys are in wrong hands: all that they signed is void at once"),
+    ] = False,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Replace the key that signs tokens, with overlap: nobody is signed out, no token is refused."""
+    if compromised and ahead:
+        raise PolicyError("what is compromised cannot wait", key="ahead", hint="leave --ahead away")
+    with callers.opened(policy) as (settings, _):
+        path, now = settings.state / "keys" / FILE_NAME, time.time()
+        hours = settings.issuer.publish_keys_hours
+        ahead_s = callers.parse_duration_s(ahead or f"{hours}h")
+        ring = replace_all(path, now=now) if compromised else publish_next(path, now=now, ahead_s=ahead_s)
+    _show_ring(ring, now, as_json=as_json)
+
+
+@_COMMANDS.command("list-issuer")
+def list_issuer(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
+    """List the keys that the issuer signs tokens with, never the keys themselves."""
+    with callers.opened(policy) as (settings, _):
+        ring = load_ring(settings.state / "keys" / FILE_NAME)
+    _show_ring(ring, time.time(), as_json=as_json)
+
+
+def _show_ring(ring: KeyRing, now: float, *, as_json: bool) -> None:
+    told = [
+        {
+            "id": each.key.id,
+            "algorithm": each.key.algorithm,
+            "signs_from": each.signs_from,
+            "signs_until": ring.retires_at(each),
+            "signs_now": each.key is ring.signer(now, each.key.algorithm),
+        }
+        for each in ring.keys
+    ]
+    if as_json:
+        callers.show_json(told)
+        return
+    rows = [
+        {
+            "id": each.key.id,
+            "algorithm": each.key.algorithm,
+            "signs from": callers.day(each.signs_from),
+            "signs until": callers.day(ring.retires_at(each)),
+        }
+        for each in ring.keys
+    ]
+    callers.show_table(rows, "there are no keys")
 
 
 def _mac_algorithm(text: str) -> MacAlgorithm:

@@ -9,9 +9,10 @@ from doorward.cli import callers
 from doorward.cli.callers import POLICY, JsonOption, PolicyOption, ScopeOption
 from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.errors import PolicyError
+from doorward.identity.issuer_key_file import FILE_NAME, load_ring
 from doorward.identity.tokens import Minter
 from doorward.identity.users import get_user
-from doorward.jose import JoseError, PrivateKey, load_private_keys
+from doorward.jose import PrivateKey
 from doorward.policy.document import Policy
 
 DEVELOPMENT_CLIENT: Final = "doorward-development"
@@ -57,8 +58,4 @@ def token(
 
 
 def _signing_key(policy: Policy) -> PrivateKey:
-    path = policy.state / "keys" / "issuer.json"
-    try:
-        return load_private_keys(path)[0]
-    except (OSError, JoseError) as error:
-        raise PolicyError(f"no key to sign with: {error}", key="state", hint="doorward init makes the keys") from error
+    return load_ring(policy.state / "keys" / FILE_NAME).published(time.time())[0]

@@ -41,11 +41,11 @@ from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.replay_service import ReplayService
 from doorward.gateway.tls import server_context
 from doorward.identity.app import IdentitySettings, create_app
+from doorward.identity.issuer_key_file import FILE_NAME, WatchedRing, keep_fresh
 from doorward.identity.oauth.backchannel import BackChannel
 from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
-from doorward.jose import JoseError, load_private_keys
 from doorward.outbound import Network, OutboundClient
 from doorward.policy.document import Policy, TlsSettings
 from doorward.store import open_store
@@ -85,9 +85,9 @@ class ControlProcess:
             checked = last[0]
         self._publisher = Publisher(path, policy_file, checked.run_by(workers), last[1] if last else None)
         try:
-            self._issuer_keys = load_private_keys(state / "keys" / "issuer.json")
+            self._ring = WatchedRing(state / "keys" / FILE_NAME)
             self._identity_secret = load_or_make_secret(state / "keys" / KEY_FILE)
-        except (JoseError, OSError) as error:
+        except OSError as error:
             raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
         # Before the first snapshot: a policy that wants answers signed must find the key there.
         answer_key_for(state / "keys")
@@ -95,7 +95,7 @@ class ControlProcess:
         self._watch = StoreWatch(state / "store.db")
         self._back_channel = BackChannel(
             self._store,
-            key=lambda: self._issuer_keys[0],
+            key=lambda: self._ring.ring.published(time.time())[0],
             issuer=checked.policy.issuer.url,
             client=lambda: OutboundClient(allowed_networks=_networks(self._policy.issuer.insecure_client_networks)),
         )
@@ -132,6 +132,7 @@ class ControlProcess:
                     self._follow_store(version),
                     self._follow_issuers(),
                     self._follow_policy(),
+                    self._keep_keys_fresh(),
                     self._tidy(),
                     self._back_channel.run(),
                     key_watch.run(),
@@ -170,7 +171,7 @@ class ControlProcess:
         now = time.time()
         credentials = published_credentials(
             self._store,
-            self._issuer_keys,
+            self._ring.ring.access_keys(now),
             issuer=self._policy.issuer.url,
             now=now,
             external=self._keys.current(_external(self._policy), now),
@@ -185,6 +186,8 @@ class ControlProcess:
             await asyncio.sleep(WATCH_S)
             try:
                 found = self._watch.version()
+                if self._ring_changed():
+                    published = -1
                 if found != published or time.monotonic() - published_at > REFRESH_S:
                     self.publish()
                     published, published_at = found, time.monotonic()
@@ -200,6 +203,30 @@ class ControlProcess:
             if self._keys.sets != before:
                 self._publish_or_log()
             await asyncio.sleep(KEYS_S)
+
+    def _ring_changed(self) -> bool:
+        try:
+            changed = self._ring.refresh()
+        except PolicyError as error:
+            log_policy_error(error, "the issuer's new keys cannot be used, the ones in force stay")
+            return False
+        if changed:
+            _log.info("keys of the issuer changed", keys=[each.key.id for each in self._ring.ring.keys])
+        return changed
+
+    async def _keep_keys_fresh(self) -> None:
+        """Make the next key where it is due, drop those that are over. `_follow_store` takes up what changed."""
+        while True:
+            issuer = self._policy.issuer
+            rotate_s = None if issuer.rotate_keys_days is None else issuer.rotate_keys_days * 24.0 * _HOUR_S
+            path, ahead_s = self._state / "keys" / FILE_NAME, issuer.publish_keys_hours * float(_HOUR_S)
+            try:
+                await asyncio.to_thread(keep_fresh, path, now=time.time(), rotate_s=rotate_s, ahead_s=ahead_s)
+            except PolicyError as error:
+                log_policy_error(error, "the issuer's keys stay as they are")
+            except OSError as error:
+                _log.error("the issuer's keys stay as they are", reason=str(error))
+            await asyncio.sleep(REFRESH_S)
 
     async def _tidy(self) -> None:
         while True:
@@ -255,7 +282,7 @@ class ControlProcess:
                     "/",
                     create_app(
                         self._store,
-                        self._issuer_keys,
+                        lambda: self._ring.ring,
                         IdentitySettings(
                             issuer=self._policy.issuer.url, proxies=self._proxies, outbound=lambda: self._keys.client
                         ),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Final
 
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from doorward.identity.ca.routes import ca_routes
+from doorward.identity.key_ring import KeyRing
 from doorward.identity.oauth.asking import Askers
 from doorward.identity.oauth.endpoints import Endpoints
 from doorward.identity.oauth.metadata import metadata
@@ -37,17 +39,18 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 
 def create_app(
     store: Store,
-    keys: Iterable[PrivateKey],
+    keys: Iterable[PrivateKey] | Callable[[], KeyRing],
     settings: IdentitySettings,
     *,
     secret: ServerSecret,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The provider as an ASGI application. The first of `keys` signs, all are published.
+    """The provider as an ASGI application. `keys`: the first signs, all are published; or what tells the ring of now.
 
     Everything stands below the path of the issuer URL, the metadata also where RFC 8414 section 3.1 puts them.
     """
-    provider = Provider(store=store, keys=tuple(keys), settings=settings, secret=secret, clock=clock)
+    ring = keys if callable(keys) else partial(KeyRing.of, tuple(keys))
+    provider = Provider(store=store, ring=ring, settings=settings, secret=secret, clock=clock)
     return Starlette(routes=[*_oauth_routes(provider), *_page_routes(provider), *ca_routes(provider)])
 
 
@@ -55,14 +58,12 @@ def _oauth_routes(provider: Provider) -> list[Route]:
     askers = Askers(provider)
     endpoints = Endpoints(provider, askers)
     base = provider.settings.base
-    jwks = public_jwks(provider.keys)
-    document = metadata(provider)
 
     async def show_keys(_request: Request) -> Response:
-        return JSONResponse(jwks, headers=_CACHED)
+        return JSONResponse(public_jwks(provider.keys), headers=_CACHED)
 
     async def show_metadata(_request: Request) -> Response:
-        return JSONResponse(document, headers=_CACHED)
+        return JSONResponse(metadata(provider), headers=_CACHED)
 
     return [
         Route(f"{base}/oauth/token", TokenEndpoint(provider, askers).answer, methods=["POST"]),

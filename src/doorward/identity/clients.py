@@ -19,6 +19,7 @@ from doorward.identity import events
 from doorward.identity.client_keys import require_client_keys, require_keys_url
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
 from doorward.identity.redirects import require_backchannel_uri, require_redirect_uri
+from doorward.jose import Algorithm
 from doorward.store import Store, clients
 
 TITLE_CHARACTERS: Final = 64
@@ -58,6 +59,8 @@ class Client:
     """The public keys that it signs assertions with."""
     jwks_uri: str = ""
     """Where these are fetched from; empty: they are registered."""
+    id_token_algorithm: Algorithm | None = None
+    """What its ID tokens are signed with; None: as access tokens are."""
     title: str = ""
     """What people are shown."""
     redirect_uris: tuple[str, ...] = ()
@@ -91,6 +94,7 @@ def add_client(
     jwks_uri: str = "",
     post_logout_redirect_uris: Iterable[str] = (),
     backchannel_logout_uri: str = "",
+    id_token_algorithm: Algorithm | None = None,
 ) -> tuple[Client, str]:
     """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
@@ -114,6 +118,7 @@ def add_client(
         "name": name,
         "secret_hash": _hash(secret) if secret else "",
         "authentication": authentication,
+        "id_token_algorithm": id_token_algorithm,
         "kind": "public" if is_public else "confidential",
         "title": _title(title or name),
         "redirect_uris": uris,
@@ -232,6 +237,7 @@ def _client(row: Row[Any]) -> Client:
         authentication=row.authentication,
         jwks=tuple(row.jwks),
         jwks_uri=row.jwks_uri,
+        id_token_algorithm=row.id_token_algorithm,
         title=row.title or row.name,
         redirect_uris=tuple(row.redirect_uris),
         is_trusted=row.trusted,

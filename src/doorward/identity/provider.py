@@ -16,6 +16,7 @@ from doorward.denial import Denied
 from doorward.exchange import Headers
 from doorward.identity.credentials import Verifier
 from doorward.identity.factors.passkeys import Passkeys, RelyingParty
+from doorward.identity.key_ring import KeyRing
 from doorward.identity.proofs import ProofMemory
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
@@ -76,8 +77,8 @@ class Provider:
     """One provider in one process."""
 
     store: Store
-    keys: tuple[PrivateKey, ...]
-    """The first signs, all are published."""
+    ring: Callable[[], KeyRing]
+    """The signing keys as they are now."""
     settings: IdentitySettings
     secret: ServerSecret
     clock: Callable[[], float]
@@ -95,9 +96,14 @@ class Provider:
             return None
         return Passkeys(self.secret, RelyingParty(id=settings.host, origin=settings.origin))
 
-    @cached_property
+    @property
+    def keys(self) -> tuple[PrivateKey, ...]:
+        """The keys that are published now; the first signs."""
+        return self.ring().published(self.clock())
+
+    @property
     def minter(self) -> Minter:
-        """The one place that mints access tokens."""
+        """The one place that mints access tokens, with the key that signs now."""
         return Minter(key=self.keys[0], issuer=self.settings.issuer, audience=self.settings.audience)
 
     @cached_property

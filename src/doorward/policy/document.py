@@ -172,6 +172,12 @@ class IssuerSettings(BaseModel):
     insecure_client_networks: tuple[Network, ...] = ()
     """Networks in which clients may be told of ended sessions although they are not public (loopback, private). None by
     default: an address that leads inside would let whoever wrote it down send requests there."""
+    rotate_keys_days: int | None = Field(default=30, ge=2, le=366)
+    """Age at which the key that signs tokens is replaced, in days: what a stolen key is good for has an end. null: only
+    when somebody runs `doorward key rotate-issuer`."""
+    publish_keys_hours: int = Field(default=24, ge=1, le=24)
+    """How long a new key is published before it signs, in hours: nobody who keeps the set of keys for that long meets a
+    token with a key unknown to them."""
     insecure_development_tokens: bool = False
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
 

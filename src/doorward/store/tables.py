@@ -73,6 +73,7 @@ clients: Final = Table(
     Column("jwks_uri", String(1024), nullable=False, server_default=""),
     Column("post_logout_redirect_uris", JSON, nullable=False, server_default="[]"),
     Column("backchannel_logout_uri", String(512), nullable=False, server_default=""),
+    Column("id_token_algorithm", String(16)),
 )
 """`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
 secret, the hash is empty and matches nothing."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import Provider
-from doorward.jose import JoseError, sign_jwt, split_unverified, verify_signature
+from doorward.jose import Algorithm, JoseError, sign_jwt, split_unverified, verify_signature
 
 LIFETIME_S: Final = 600
 TYPE: Final = "JWT"
@@ -47,8 +48,12 @@ def mint_id_token(
     session: str,
     nonce: str | None,
     now: float,
+    algorithm: Algorithm | None = None,
 ) -> str:
-    """An ID token."""
+    """An ID token; `algorithm` is the one the client is registered for, None: that of access tokens.
+
+    Errors: OAuthError `server_error` when the key of that algorithm is gone: nothing else would be taken by the client.
+    """
     claims: dict[str, Any] = {
         "iss": provider.settings.issuer,
         "sub": user,
@@ -62,4 +67,7 @@ def mint_id_token(
     }
     if nonce is not None:
         claims["nonce"] = nonce
-    return sign_jwt(provider.keys[0], claims, TYPE)
+    key = provider.ring().signer(now, algorithm)
+    if key is None:
+        raise OAuthError("server_error", f"there is no {algorithm} key to sign with", 500)
+    return sign_jwt(key, claims, TYPE)

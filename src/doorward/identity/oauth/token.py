@@ -95,7 +95,7 @@ class TokenEndpoint:
                 if OFFLINE in family.scopes:
                     body["refresh_token"] = first_refresh_token(connection, family, now=now)
                 if "openid" in family.scopes:
-                    body["id_token"] = self._id_token(family, redeemed.nonce, now)
+                    body["id_token"] = self._id_token(client, family, redeemed.nonce, now)
         if redeemed is None:
             # one answer for a code that is unknown, expired, used, another client's, or comes with a wrong verifier
             raise OAuthError("invalid_grant", "the code is void or not this client's")
@@ -121,7 +121,7 @@ class TokenEndpoint:
                 body = self._tokens(connection, family, scopes, now, key)
                 body["refresh_token"] = token
                 if "openid" in scopes:
-                    body["id_token"] = self._id_token(family, None, now)
+                    body["id_token"] = self._id_token(client, family, None, now)
                 events.record(connection, "token.refreshed", family.user, now=now, client=client.name, family=family.id)
         if found is None:
             raise OAuthError("invalid_grant", "the refresh token is void or not this client's")
@@ -157,7 +157,7 @@ class TokenEndpoint:
             "scope": " ".join(scopes),
         }
 
-    def _id_token(self, family: Family, nonce: str | None, now: float) -> str:
+    def _id_token(self, client: Client, family: Family, nonce: str | None, now: float) -> str:
         return mint_id_token(
             self._provider,
             family.user,
@@ -167,6 +167,7 @@ class TokenEndpoint:
             session=family.session,
             nonce=nonce,
             now=now,
+            algorithm=client.id_token_algorithm,
         )
 
 
