@@ -110,6 +110,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.token_header": _TOKEN._replace(severity="high"),
         "authenticate.token_size": _TOKEN,
         "authenticate.token_revoked": _TOKEN,
+        "authenticate.token_inactive": _TOKEN,
         "authenticate.token_unbound": _TOKEN,
         "authenticate.proof_missing": _TOKEN._replace(severity="high"),
         "authenticate.proof_invalid": _TOKEN._replace(severity="high"),

@@ -23,6 +23,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 DOCUMENT_BYTES: Final = 256 * 1024
 TOTAL_S: Final = 5.0
 _TAKEN: Final = frozenset({200, 204})
+_FORM: Final[Mapping[str, str]] = {"content-type": "application/x-www-form-urlencoded"}
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -68,18 +69,30 @@ class OutboundClient:
         Errors: OutboundRefused, also for an answer that is not 200 or 204.
         """
         content = urlencode(fields).encode("ascii")
-        await self._ask(url, "POST", {"content-type": "application/x-www-form-urlencoded"}, content)
+        await self._ask(url, "POST", _FORM, content)
 
-    async def _ask(self, url: str, method: str, headers: Mapping[str, str], content: bytes | None = None) -> bytes:
+    async def ask_form(self, url: str, fields: Mapping[str, str], headers: Mapping[str, str], *, answer: str) -> bytes:
+        """The document that whoever listens at `url` answers to the form with, of the media type `answer`.
+
+        Errors: OutboundRefused, also for an answer that is not 200 or of another type.
+        """
+        content = urlencode(fields).encode("ascii")
+        return await self._ask(url, "POST", {**headers, **_FORM, "accept": answer}, content, answer=answer)
+
+    async def _ask(
+        self, url: str, method: str, headers: Mapping[str, str], content: bytes | None = None, *, answer: str = ""
+    ) -> bytes:
         try:
             async with asyncio.timeout(self.total_s):
-                return await self._asked(url, method, headers, content)
+                return await self._asked(url, method, headers, content, answer)
         except TimeoutError:
             raise OutboundRefused(f"{url} did not answer within {self.total_s} s") from None
         except (httpx.HTTPError, OSError) as error:
             raise OutboundRefused(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
 
-    async def _asked(self, url: str, method: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
+    async def _asked(
+        self, url: str, method: str, headers: Mapping[str, str], content: bytes | None, answer: str
+    ) -> bytes:
         target = self._checked_url(url)
         port = target.port or (443 if target.scheme == "https" else 80)
         pinned = self.checked_address(await self.resolve(target.host, port), target.host)
@@ -96,7 +109,9 @@ class OutboundClient:
                 extensions={"sni_hostname": target.host},
             ) as response,
         ):
-            if content is not None:
+            if answer and response.headers.get("content-type", "").partition(";")[0].strip().lower() != answer:
+                raise OutboundRefused(f"{url} answered {response.status_code} with something else than {answer}")
+            if content is not None and not answer:
                 if response.status_code not in _TAKEN:
                     raise OutboundRefused(f"{url} answered {response.status_code}")
                 return b""

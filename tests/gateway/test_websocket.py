@@ -93,6 +93,14 @@ def test_a_credential_that_expires_closes_it() -> None:
         assert lab.audit.wait_for_closed().detail == "authenticate.token_time"
 
 
+def test_a_credential_whose_issuer_must_be_asked_is_judged_by_the_answer() -> None:
+    with websocket_lab() as (lab, _), RawSocket(lab.port) as link:
+        lab.sockets.asks_first = True
+        lab.sockets.is_revoked = True
+        assert link.closed_with() == 1008
+        assert lab.audit.wait_for_closed().detail == "authenticate.token_revoked"
+
+
 def test_a_credential_that_is_revoked_closes_it() -> None:
     with websocket_lab() as (lab, _), RawSocket(lab.port) as link:
         lab.sockets.is_revoked = True

@@ -7,7 +7,7 @@ import queue
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from tests.gateway.lab import PATIENCE_S, Lab, StubPipeline
 from doorward.controls.inspect import InspectPolicy, compile_message_check
 from doorward.controls.transport import WebSocketPolicy, accept_value
 from doorward.denial import Denied
-from doorward.exchange import Caller, Exchange
+from doorward.exchange import Caller, Exchange, Pending
 from doorward.operation import ApiDescription
 from doorward.pipeline import WebSocketPlan
 
@@ -31,6 +31,8 @@ class SocketPipeline(StubPipeline):
     settings: dict[str, Any] = {}  # noqa: RUF012 - replaced by each test
     expires_at = float("inf")
     is_revoked = False
+    asks_first = False
+    """A check of the credential has to wait for an answer first."""
 
     def admit_head(self, exchange: Exchange) -> Any:
         plan = super().admit_head(exchange)
@@ -43,6 +45,13 @@ class SocketPipeline(StubPipeline):
         return replace(plan, websocket=WebSocketPlan(policy=policy, judge=judge, recheck=self._recheck))
 
     def _recheck(self, exchange: Exchange) -> None:
+        if self.asks_first and not exchange.findings:
+
+            def ask(known: Callable[[], None]) -> None:
+                exchange.findings.append("asked")
+                known()
+
+            raise Pending(ask)
         if self.is_revoked:
             raise Denied("authenticate.token_revoked", "revoked")
 

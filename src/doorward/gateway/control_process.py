@@ -372,7 +372,7 @@ def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def _external(policy: Policy) -> Sequence[IssuerPolicy]:
-    return [issuer for issuer in policy.issuers if issuer != "local"]
+    return [issuer for issuer in policy.issuers if issuer != "local" and issuer.signs]
 
 
 def log_policy_error(error: PolicyError, outcome: str) -> None:

@@ -13,6 +13,7 @@ from doorward.controls.authenticate import AnswerSigner, Credentials, credential
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
 from doorward.errors import PolicyError
+from doorward.gateway.introspection_client import introspection_client
 from doorward.gateway.server_tls import ServerTls
 from doorward.jose import generate_key
 from doorward.operation import ApiDescription
@@ -64,6 +65,7 @@ def load_checked(policy_file: Path) -> Checked:
         if policy.tls is not None:
             ServerTls(policy.tls)
         _require_extras(policy)
+        introspection_client(policy, None)
         compile_pipeline(
             policy,
             description,

@@ -28,6 +28,7 @@ from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.gauges import Gauges, Memory
+from doorward.gateway.introspection_client import introspection_client
 from doorward.gateway.key_use_link import KeyUseLink
 from doorward.gateway.key_use_messages import SOCKET_NAME as KEY_USE_SOCKET_NAME
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
@@ -37,6 +38,7 @@ from doorward.gateway.replay_link import ReplayLink
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
 from doorward.gateway.upstream import UpstreamPool
+from doorward.policy.document import Policy
 from doorward.serving import Serving, Stamp, stamp
 
 POLL_S: Final = 0.2
@@ -68,6 +70,8 @@ class Worker:
         if policy.counts_together:
             self._link.start()
         self._key_uses = KeyUseLink(snapshot.parent / KEY_USE_SOCKET_NAME, self._serving.credentials.used_keys)
+        self._introspection = introspection_client(policy, loop)
+        self._serving.credentials.introspector = self._introspection
         self._upstream_stamps = _upstream_stamps(policy.forward)
         self._tls = None
         if policy.tls is not None:
@@ -114,6 +118,8 @@ class Worker:
         self._gauges.stop()
         self._link.close()
         self._replays.close()
+        if self._introspection is not None:
+            self._introspection.close()
         await self._key_uses.close()
         self._audit.close()
         heartbeat.stop()
@@ -144,6 +150,7 @@ class Worker:
         if not has_new_policy:
             return
         policy = self._serving.policy
+        self._renew_introspection(policy)
         if policy.forward != forward_before:
             try:
                 upstream = UpstreamPool(policy.forward, self._deadlines, self._loop)
@@ -161,6 +168,15 @@ class Worker:
                 proxies=policy.transport.proxies(),
             )
         _settle()
+
+    def _renew_introspection(self, policy: Policy) -> None:
+        try:
+            client = introspection_client(policy, self._loop)
+        except PolicyError as error:
+            # issuers that are new are not known to the client in force: their tokens get 503
+            _log.error("questions about tokens go on as before", reason=str(error))
+        else:
+            self._introspection = self._serving.credentials.introspector = client
 
     def _renew(self) -> None:
         settings = self._serving.policy.tls

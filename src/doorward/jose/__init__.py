@@ -37,7 +37,7 @@ from doorward.jose.keys import (
     public_key_from_jwk,
 )
 from doorward.jose.keystore import load_private_keys, save_private_keys
-from doorward.jose.parsing import encode_segment
+from doorward.jose.parsing import encode_segment, parse_object
 from doorward.jose.proofs import PROOF_TYPE, UnverifiedProof, sign_proof, split_proof, verify_proof
 from doorward.jose.tokens import (
     TOKEN_BYTES,
@@ -87,6 +87,7 @@ __all__ = [
     "generate_key",
     "load_private_keys",
     "parse_key_set",
+    "parse_object",
     "private_key_from_jwk",
     "public_jwks",
     "public_key_from_jwk",

@@ -51,6 +51,15 @@ def _beside_the_policy(path: Path, info: ValidationInfo) -> Path:
     return Path(directory) / path if directory is not None else path
 
 
+def _with_files(issuer: IssuerPolicy, info: ValidationInfo) -> IssuerPolicy:
+    settings = issuer.introspection
+    if settings is None:
+        return issuer
+    files = {"secret_file": settings.secret_file, "key_file": settings.key_file, "ca_file": settings.ca_file}
+    found = {name: str(_beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
+    return issuer.model_copy(update={"introspection": settings.model_copy(update=found)})
+
+
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text) or int(text.rpartition(":")[2]) > 65_535:
         raise ValueError("is not an address: write host:port, such as 127.0.0.1:8443")
@@ -290,11 +299,20 @@ class Policy(BaseModel):
         cls, issuers: tuple[Literal["local"] | IssuerPolicy, ...]
     ) -> tuple[Literal["local"] | IssuerPolicy, ...]:
         for issuer in issuers:
-            if issuer != "local" and not issuer.jwks_url and not issuer.issuer.startswith("https://"):
+            if issuer == "local" or not issuer.signs:
+                continue
+            if not issuer.jwks_url and not issuer.issuer.startswith("https://"):
                 raise ValueError(
                     f"{issuer.issuer} is no https URL that could be asked for its keys: write its jwks_url"
                 )
         return issuers
+
+    @field_validator("issuers")
+    @classmethod
+    def _files_of_issuers_are_beside_the_policy(
+        cls, issuers: tuple[Literal["local"] | IssuerPolicy, ...], info: ValidationInfo
+    ) -> tuple[Literal["local"] | IssuerPolicy, ...]:
+        return tuple(issuer if issuer == "local" else _with_files(issuer, info) for issuer in issuers)
 
     @field_validator("authenticate_")
     @classmethod

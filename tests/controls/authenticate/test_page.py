@@ -8,7 +8,9 @@ import orjson
 import yaml
 
 from doorward.controls.authenticate import AuthenticatePolicy
+from doorward.policy.document import Policy
 from doorward.policy.openapi import description_from_document
+from doorward.policy.snapshot import policy_data
 
 PAGE = Path(__file__).parents[3] / "docs" / "controls" / "authenticate.md"
 
@@ -36,3 +38,15 @@ def test_the_callers_by_certificate_load() -> None:
     written = block("client_certificates:")["authenticate"]
     policy = AuthenticatePolicy.model_validate(written, strict=False)
     assert [rule.caller for rule in policy.client_certificates] == ["partner-billing", "pos-1"]
+
+
+def test_the_policy_of_opaque_tokens_loads_and_its_files_stand_beside_it() -> None:
+    written = {"api": "openapi.yaml", "upstream": "http://127.0.0.1:1", "insecure_plain_http": True}
+    text = orjson.dumps({**written, **block("introspection")})
+    policy = Policy.model_validate_json(text, context={"directory": "/etc/doorward"})
+    again = Policy.model_validate_json(orjson.dumps(policy_data(policy)), context={"directory": "/etc/doorward"})
+    for each in (policy, again):
+        (issuer,) = each.authenticate.issuers
+        assert not issuer.signs
+        assert issuer.introspection is not None
+        assert issuer.introspection.secret_file == "/etc/doorward/introspection.secret"

@@ -14,7 +14,9 @@ import orjson
 from doorward.attack.case import Ask
 from doorward.attack.credentials import MintedTokens
 from doorward.attack.gateway_process import GatewayProcess
+from doorward.attack.lab import issuer
 from doorward.attack.lab.certificates import PARTNER, SECOND_PARTNER, make_certificates
+from doorward.attack.lab.issuer import LabIssuer
 from doorward.attack.lab.scanner import LabScanner
 from doorward.attack.lab.upstream import LabUpstream
 from doorward.attack.operator import StateCredentials
@@ -129,6 +131,7 @@ class Laboratory:
             self._tls_upstream = opening.enter_context(LabUpstream(certificates.right))
             another = str(certificates.wrong_file)
             scanner = opening.enter_context(LabScanner())
+            asked = opening.enter_context(LabIssuer(certificates.right, ("reader",)))
             main = self._site(
                 "main",
                 operations=_operations(scanner.address),
@@ -140,6 +143,8 @@ class Laboratory:
                     "client_crl": str(certificates.crl_file),
                 },
                 transport={"hosts": ["127.0.0.1", "elsewhere.example"]},
+                issuers=["local", self._opaque(asked, certificates.ca_file)],
+                insecure_issuer_networks=["127.0.0.0/8"],
             )
             absent = {"issuer": _ABSENT_ISSUER, "audience": "lab", "jwks_url": f"{_ABSENT_ISSUER}jwks"}
             broken = self._site(
@@ -226,6 +231,11 @@ class Laboratory:
             case _ if behaviour.startswith(_CALLER):
                 shown = behaviour.removeprefix(_CALLER)
                 return replace(misbehave, target="/partner/notes", who="anonymous", lab=f"certificate_{shown}")
+            case "opaque_good" | "opaque_unknown" | "opaque_flattered":
+                tokens = {"opaque_good": issuer.GOOD, "opaque_flattered": issuer.FLATTERED}
+                token = tokens.get(behaviour, f"{issuer.PREFIX}guessed")
+                ask = replace(misbehave, target="/notes", who="anonymous")
+                return ask.with_header("Authorization", f"Bearer {token}")
             case "issuer_unavailable":
                 claims = {"iss": _ABSENT_ISSUER, "aud": "lab"}
                 return replace(misbehave, who="anonymous").with_header("Authorization", self._bearer(claims))
@@ -250,6 +260,18 @@ class Laboratory:
         # JSON is YAML; what a machine writes need not look as if a person had written it.
         (site / "doorward.yaml").write_bytes(orjson.dumps({**_POLICY, **changes}))
         return site
+
+    def _opaque(self, asked: LabIssuer, ca_file: Path) -> dict[str, Any]:
+        """What a policy says of the issuer that is asked about its tokens."""
+        secret = self._directory / "introspection.secret"
+        secret.write_text(issuer.SECRET)
+        secret.chmod(0o600)
+        settings = {"endpoint": asked.endpoint, "client_id": issuer.CLIENT_ID, "secret_file": str(secret)}
+        return {
+            "issuer": issuer.ISSUER,
+            "audience": issuer.AUDIENCE,
+            "introspection": {**settings, "ca_file": str(ca_file), "prefix": issuer.PREFIX},
+        }
 
     def _make_samples(self, site: Path) -> DescribedSamples:
         policy = load_policy(site / "doorward.yaml")

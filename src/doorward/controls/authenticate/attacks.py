@@ -123,6 +123,7 @@ _J5: Final = "hostile-input catalogue J5; RFC 7519 section 4.1"
 _J6: Final = "hostile-input catalogue J6; RFC 8725 sections 3.8 to 3.12; RFC 9068 section 5"
 _J7: Final = "hostile-input catalogue J7; Authlib CVE-2025-59420, PyJWT CVE-2026-32597"
 _J8: Final = "hostile-input catalogue J8; golang-jwt CVE-2025-30204"
+_OPAQUE: Final = "RFC 7662 sections 2.2 and 4"
 _K1: Final = "hostile-input catalogue K1; Traefik CVE-2026-32595"
 
 _JWK: Final = {
@@ -346,6 +347,22 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         "hostile-input catalogue J10",
         lambda samples: samples.lab("token_revoked"),
         _valid,
+    ),
+    _attack(
+        "opaque_guess",
+        "guess a token that only its issuer can judge",
+        "token_inactive",
+        _OPAQUE,
+        lambda samples: samples.lab("opaque_unknown"),
+        lambda samples: samples.lab("opaque_good"),
+    ),
+    _attack(
+        "opaque_flattered",
+        "have an issuer call a token active in a way that is none",
+        "unavailable",
+        _OPAQUE,
+        lambda samples: samples.lab("opaque_flattered"),
+        lambda samples: samples.lab("opaque_good"),
     ),
     _attack(
         "key_unknown",

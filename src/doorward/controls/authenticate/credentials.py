@@ -16,11 +16,12 @@ from doorward.controls.authenticate.api_key_records import (
     load_api_keys,
     load_networks,
 )
-from doorward.controls.authenticate.binding import Binding
 from doorward.controls.authenticate.client_certificate import KnownCertificates
+from doorward.controls.authenticate.introspection import Introspector, OpaqueTokens
 from doorward.controls.authenticate.nonces import Nonces
-from doorward.controls.authenticate.policy import AuthenticatePolicy
+from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
 from doorward.controls.authenticate.replay import NoReplays, Replays
+from doorward.controls.authenticate.token_caller import AcceptedToken, revocation_id
 from doorward.exchange import Caller, Exchange
 from doorward.jose import JoseError, PublicKey, public_key_from_jwk
 from doorward.signatures import VerifyingKey, public_key_from_pem, shared_secret
@@ -57,19 +58,6 @@ class SignatureKey:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedToken:
-    """A token that was verified once."""
-
-    caller: Caller
-    void_at: float
-    """Unix seconds from which it is no longer accepted, clock skew included."""
-    revocation_ids: frozenset[str]
-    """Everything whose revocation ends it."""
-    binding: Binding
-    """What whoever comes with it must hold."""
-
-
 TokenCache: TypeAlias = "OrderedDict[bytes, AcceptedToken]"
 """By the full bytes of the Authorization field, least recently used first. Who the caller is, never what they may do:
 Oathkeeper CVE-2021-32701, CVE-2026-33496."""
@@ -81,10 +69,12 @@ class Credentials:
     __slots__ = (
         "_caches",
         "_issuers_data",
+        "_opaque",
         "_signature_data",
         "api_keys",
         "certificates",
         "foreign_keys",
+        "introspector",
         "issuers",
         "macs_of",
         "nonces",
@@ -122,6 +112,9 @@ class Credentials:
         self._issuers_data: Any = None
         # weak: a cache lives as long as the plans that use it, however often the policy is reloaded
         self._caches: WeakValueDictionary[AuthenticatePolicy, TokenCache] = WeakValueDictionary()
+        self.introspector: Introspector | None = None
+        """Who asks issuers about opaque tokens; without one, none is accepted."""
+        self._opaque: WeakValueDictionary[tuple[IssuerPolicy, ...], OpaqueTokens] = WeakValueDictionary()
 
     @classmethod
     def from_data(
@@ -170,6 +163,14 @@ class Credentials:
         """A nonce for a proof to come; by whichever key is in force then."""
         return self.nonces.fresh(now)
 
+    def opaque_tokens(self, policy: AuthenticatePolicy) -> OpaqueTokens | None:
+        """Those that issuers of that policy are asked about; None where there is no such issuer."""
+        asked = tuple(issuer for issuer in policy.issuers if issuer.introspection is not None)
+        if not asked:
+            return None
+        made = OpaqueTokens(asked, lambda: self.introspector, policy.token_cache_count)
+        return self._opaque.setdefault(asked, made)
+
     def cache_for(self, policy: AuthenticatePolicy) -> TokenCache:
         """The tokens accepted under that policy: what one policy accepted says nothing under another."""
         return self._caches.setdefault(policy, OrderedDict())
@@ -200,11 +201,6 @@ def credentials_data(
         "signature_keys": [dict(record) for record in signature_keys],
         "certificates": dict(certificates or {}),
     }
-
-
-def revocation_id(kind: str, issuer: str, name: str) -> str:
-    """One text for a thing that can be revoked; NUL cannot occur inside, so no two things share one."""
-    return f"{kind}\0{issuer}\0{name}"
 
 
 def _load_issuers(data: Mapping[str, Any]) -> tuple[dict[str, dict[str, PublicKey]], tuple[str, ...]]:

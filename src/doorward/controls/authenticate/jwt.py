@@ -1,21 +1,18 @@
 """Callers by token (RFC 6750, 9449): the issuer by its exact `iss`, its key by `kid`, signature, claims, binding."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from doorward.controls.authenticate.binding import UNBOUND, binding_of, require_certificate, require_demanded
+from doorward.controls.authenticate.binding import UNBOUND, require_certificate, require_demanded
 from doorward.controls.authenticate.challenge import Challenges, unavailable
-from doorward.controls.authenticate.credentials import AcceptedToken, Credentials, revocation_id
+from doorward.controls.authenticate.credentials import Credentials
 from doorward.controls.authenticate.dpop import ProofJudge
+from doorward.controls.authenticate.introspection import OpaqueTokens, TokenInactive
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.controls.authenticate.token_caller import AcceptedToken, accept
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange
 from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
 
-_OTHER_PURPOSES: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events", "htm"})
-"""Claims of ID tokens, logout and security event tokens and proofs: what has one is no access token, whatever its
-`typ` says (RFC 8725 section 3.12, RFC 9068 section 5)."""
-_CLIENT_CLAIMS: Final = ("client_id", "azp")
 _DPOP: Final = b"dpop "
 
 
@@ -30,6 +27,7 @@ class BearerMechanism:
         "_demand",
         "_issuers",
         "_judge",
+        "_opaque",
         "_token_bytes",
     )
 
@@ -40,7 +38,8 @@ class BearerMechanism:
         self._cache_count, self._token_bytes = policy.token_cache_count, policy.token_bytes
         self._challenges = Challenges(policy.realm, policy.proof, credentials.fresh_nonce)
         self._judge = ProofJudge(policy, credentials, self._challenges) if asks_for_proofs else None
-        self._issuers = {issuer.issuer: (issuer, _expected(issuer)) for issuer in policy.issuers}
+        self._issuers = {issuer.issuer: (issuer, _expected(issuer)) for issuer in policy.issuers if issuer.signs}
+        self._opaque = credentials.opaque_tokens(policy)
 
     def missing(self, detail: str) -> Denied:
         """The denial of a request without a token."""
@@ -49,7 +48,8 @@ class BearerMechanism:
     def __call__(self, exchange: Exchange) -> Caller | None:
         """Who presents the token; None when there is none.
 
-        Errors: Denied `authenticate.token_*`, `.proof_*`, `.certificate_*`, `.unavailable`.
+        Errors: Denied `authenticate.token_*`, `.proof_*`, `.certificate_*`, `.unavailable`; Pending, while an issuer is
+        asked about an opaque token.
         """
         value = exchange.request.headers.get(b"authorization")
         if value is None:
@@ -60,8 +60,12 @@ class BearerMechanism:
             token = _token_in(value)
             if token is None:
                 return None
-            accepted = self._verify(token, exchange.now)
-            self._remember(value, accepted)
+            opaque = self._opaque
+            if opaque is not None and (issuer := opaque.issuer_of(token)) is not None:
+                accepted = self._look_up(opaque, token, issuer, exchange.now)
+            else:
+                accepted = self._verify(token, exchange.now)
+                self._remember(value, accepted)
         else:
             self._cache.move_to_end(value)
         if exchange.now >= accepted.void_at:
@@ -93,6 +97,17 @@ class BearerMechanism:
         except JoseError as error:
             raise self._challenges.token(f"token_{error.reason}", error.problem) from error
 
+    def _look_up(self, opaque: OpaqueTokens, token: bytes, issuer: IssuerPolicy, now: float) -> AcceptedToken:
+        """What the issuer says of a token that says nothing itself. It is remembered there, for less long."""
+        if len(token) > self._token_bytes:
+            raise self._challenges.token("token_size", f"longer than {self._token_bytes} bytes")
+        try:
+            return opaque.look(token, issuer, now)
+        except TokenInactive as error:
+            raise self._challenges.token("token_inactive", str(error)) from error
+        except JoseError as error:
+            raise self._challenges.token(f"token_{error.reason}", error.problem) from error
+
     def _prove(self, raw: bytes, now: float) -> AcceptedToken:
         token = split_unverified(raw, max_bytes=self._token_bytes)
         known = self._issuers.get(token.issuer)
@@ -107,7 +122,7 @@ class BearerMechanism:
             raise JoseError("key", f"no key {token.jws.key_id[:64]!r} of {policy.issuer}")
         if key.algorithm not in policy.algorithms:
             raise JoseError("algorithm", f"{key.algorithm} is not allowed for {policy.issuer}")
-        return _accept(verify_jwt(token, key, expected, now=now), policy, key.id)
+        return accept(verify_jwt(token, key, expected, now=now), policy, key.id)
 
     def _remember(self, field: bytes, accepted: AcceptedToken) -> None:
         if self._cache_count:
@@ -130,71 +145,3 @@ def _expected(issuer: IssuerPolicy) -> Expected:
     return Expected(
         issuer=issuer.issuer, audience=issuer.audience, types=types, clock_skew_s=float(issuer.clock_skew_s)
     )
-
-
-def _accept(claims: Mapping[str, Any], policy: IssuerPolicy, key_id: str) -> AcceptedToken:
-    foreign = _OTHER_PURPOSES.intersection(claims)
-    if foreign:
-        raise JoseError("claims", f"not an access token: it has {min(foreign)}")
-    subject: str = claims["sub"]
-    client = next((claims[name] for name in _CLIENT_CLAIMS if name in claims), "")
-    token_id = claims.get("jti", "")
-    if not _plain(client) or not _plain(token_id):
-        raise JoseError("claims", "jti or client is not a short printable text")
-    caller = Caller(
-        subject=subject,
-        kind="client" if client == subject else "user",
-        issuer=policy.issuer,
-        roles=_roles(claims, policy),
-        scopes=frozenset(_texts(_member(claims, policy.scopes_claim))),
-        claims=claims if policy.claims is None else _mapped(claims, policy.claims),
-        credential_id=token_id,
-        expires_at=float(claims["exp"]),
-    )
-    return AcceptedToken(
-        caller=caller,
-        void_at=caller.expires_at + policy.clock_skew_s,
-        revocation_ids=frozenset(
-            revocation_id(kind, policy.issuer, name)
-            for kind, name in (("token", token_id), ("subject", subject), ("client", client), ("key", key_id))
-            if name
-        ),
-        binding=binding_of(claims),
-    )
-
-
-def _roles(claims: Mapping[str, Any], policy: IssuerPolicy) -> frozenset[str]:
-    named = _texts(_member(claims, policy.roles_claim))
-    known = policy.roles
-    return frozenset(named if known is None else [known[name] for name in named if name in known])
-
-
-def _mapped(claims: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The claims of the allow-list under our names; one that the token has not is absent, never null."""
-    found = {ours: _member(claims, theirs) for ours, theirs in names.items()}
-    return {ours: value for ours, value in found.items() if value is not None}
-
-
-def _plain(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= 255 and (value == "" or value.isprintable())
-
-
-def _member(claims: Mapping[str, Any], path: str) -> object:
-    """The claim of that name, or the one a dotted path leads to. A name with dots wins (`https://example.com/roles`)."""
-    if path in claims:
-        return claims[path]
-    value: object = claims
-    for name in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _texts(value: object) -> list[str]:
-    """The words of a space-separated text, or the texts of a list; nothing of anything else (fail closed)."""
-    if isinstance(value, str):
-        return [word for word in value.split(" ") if word]
-    if isinstance(value, list):
-        return [word for word in value if isinstance(word, str)]
-    return []

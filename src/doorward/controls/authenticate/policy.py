@@ -30,6 +30,41 @@ def _origin(text: str) -> str:
     return text.lower().removesuffix(default)
 
 
+class IntrospectionPolicy(BaseModel):
+    """How an issuer is asked about its tokens (RFC 7662), where they say nothing themselves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    endpoint: str = Field(pattern=r"^https://[^\s#@]+$", max_length=2048)
+    """Where the issuer is asked; always https: the token goes there."""
+    client_id: str = Field(min_length=1, max_length=256)
+    """The name under which the gateway asks. An issuer that answers anybody would tell thieves too."""
+    secret_file: str | None = None
+    """The file with the client's secret (sent by HTTP Basic). It is read at every question, so it may be replaced."""
+    key_file: str | None = None
+    """Instead: the file with the client's private JWK set, for signed assertions (`private_key_jwt`, RFC 7523)."""
+    assertion_audience: str = Field(default="", max_length=2048)
+    """`aud` of those assertions. Empty: the issuer, as the FAPI 2.0 security profile has it."""
+    ca_file: str | None = None
+    """Certificate authorities to trust there, instead of the public ones (PEM)."""
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._~+/-]{0,64}$")
+    """What its tokens begin with. Needed for all but one of several such issuers; empty: whatever is no JWT."""
+    cache_s: int = Field(default=10, ge=0, le=30)
+    """How long an answer counts, in seconds, and never longer than the token. A token that its issuer revokes opens
+    this long. 0: each request asks."""
+    timeout_s: float = Field(default=2.0, ge=0.1, le=10.0, strict=False)
+    """Longest wait for an answer, in seconds; then the request gets 503."""
+    insecure_no_audience: bool = False
+    """Also take an answer that names no audience. Only for an issuer that tells this client of its own tokens alone: a
+    token made for another API works here otherwise."""
+
+    @model_validator(mode="after")
+    def _proves_itself_one_way(self) -> Self:
+        if (self.secret_file is None) == (self.key_file is None):
+            raise ValueError("the gateway proves itself by one of secret_file and key_file")
+        return self
+
+
 class IssuerPolicy(BaseModel):
     """One issuer of tokens that is believed, and how far."""
 
@@ -59,6 +94,13 @@ class IssuerPolicy(BaseModel):
     the upstream see these and no others. None: all its claims under its own names."""
     clock_skew_s: int = Field(default=60, ge=0, le=300)
     """How far its clock and ours may be apart, in seconds. More would keep expired tokens alive."""
+    introspection: IntrospectionPolicy | None = None
+    """Its tokens are opaque, and it is asked about each. With `jwks_url` beside it, it signs tokens too."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether it has tokens that are proved by its keys."""
+        return self.introspection is None or bool(self.jwks_url)
 
     def __hash__(self) -> int:
         # what pydantic makes for frozen models stumbles over the mappings
@@ -215,6 +257,9 @@ class AuthenticatePolicy(BaseModel):
         names = [issuer.issuer for issuer in self.issuers]
         if len(set(names)) != len(names):
             raise ValueError("an issuer is listed twice: it could be judged by two rules")
+        asked = [each.introspection.prefix for each in self.issuers if each.introspection is not None]
+        if len(set(asked)) != len(asked):
+            raise ValueError("nobody can tell which issuer to ask: each needs an introspection.prefix of its own")
         schemes = [each.scheme for each in self.hmac_signatures]
         if len(set(schemes)) != len(schemes):
             raise ValueError("a scheme of hmac_signatures is listed twice: it could be judged by two rules")

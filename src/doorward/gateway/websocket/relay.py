@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -9,7 +10,7 @@ from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFail
 
 from doorward.controls.transport import WebSocketPolicy
 from doorward.denial import Denied
-from doorward.exchange import Check, Exchange
+from doorward.exchange import Check, Exchange, Pending
 
 if TYPE_CHECKING:
     from doorward.gateway.deadlines import Deadlines
@@ -204,9 +205,17 @@ class Relay:
         if self._recheck is None:
             return
         known = self._exchange
-        again = Exchange(id=known.id, now=time.time(), ticks=known.ticks, source=known.source, request=known.request)
+        self._judge_again(
+            Exchange(id=known.id, now=time.time(), ticks=known.ticks, source=known.source, request=known.request)
+        )
+
+    def _judge_again(self, again: Exchange) -> None:
+        if self._recheck is None or self._is_over:
+            return
         try:
             self._recheck(again)
+        except Pending as pending:
+            pending.ask(partial(self._judge_again, again))
         except Denied as denied:
             self._close(1008, denied.code, why=denied.code, complete=False)
         except Exception as error:  # noqa: BLE001 - containment: what cannot be looked at is ended
