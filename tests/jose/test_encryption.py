@@ -2,8 +2,14 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import ECKey, OctKey
 
 from doorward.jose import (
     ENCRYPTION_ALGORITHMS,
@@ -12,9 +18,11 @@ from doorward.jose import (
     JoseError,
     decrypt,
     decryption_key_from_jwk,
+    decryption_key_from_pem,
     encode_segment,
     encrypt,
     encryption_key_from_jwk,
+    encryption_key_from_pem,
     generate_decryption_key,
     generate_key,
     split_jwe,
@@ -199,3 +207,50 @@ def test_no_bytes_make_it_fail_otherwise_than_by_refusing(data: bytes) -> None:
     for message in (data, f"{segment}.{segment}.{segment}.{segment}.{segment}", f"{head}.{segment}.A.A.A"):
         with pytest.raises(JoseError):
             decrypt(split_jwe(message), KEY)
+
+
+@pytest.mark.parametrize("algorithm", ENCRYPTION_ALGORITHMS)
+def test_a_header_is_authenticated_as_it_was_written(algorithm: EncryptionAlgorithm) -> None:
+    """Other implementations put spaces into their JSON: written anew it would be another text."""
+    key = KEYS[algorithm]
+    content_key = key.material.raw_value if isinstance(key.material, OctKey) else bytes(32)
+    if algorithm == "dir":
+        header, wrapped = {"alg": "dir", "enc": "A256GCM", "typ": "x"}, b""
+    elif algorithm == "RSA-OAEP-256":
+        header = {"alg": algorithm, "enc": "A256GCM", "typ": "x"}
+        padded = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+        wrapped = key.material.public_key.encrypt(content_key, padded)  # type: ignore[union-attr]
+    else:
+        ephemeral = ECKey.generate_key("P-256")
+        public = {name: ephemeral.as_dict(private=False)[name] for name in ("kty", "crv", "x", "y")}
+        header = {"alg": algorithm, "enc": "A256GCM", "typ": "x", "epk": public}  # type: ignore[dict-item]
+        agreed = ephemeral.private_key.exchange(ec.ECDH(), key.material.public_key)  # type: ignore[arg-type, union-attr]
+        name = algorithm.encode()
+        information = len(name).to_bytes(4, "big") + name + bytes(8) + (256).to_bytes(4, "big")
+        wrapping = ConcatKDFHash(hashes.SHA256(), 32, information).derive(agreed)
+        wrapped = aes_key_wrap(wrapping, content_key)
+    head = encode_segment(json.dumps(header, indent=2).encode())
+    sealed = AESGCM(content_key).encrypt(bytes(12), CONTENT, head)
+    parts = (
+        head,
+        encode_segment(wrapped),
+        encode_segment(bytes(12)),
+        encode_segment(sealed[:-16]),
+        encode_segment(sealed[-16:]),
+    )
+    assert decrypt(split_jwe(b".".join(parts)), key).content == CONTENT
+
+
+@pytest.mark.parametrize("algorithm", ["ECDH-ES+A256KW", "RSA-OAEP-256"])
+def test_keys_are_read_from_pem_files(algorithm: EncryptionAlgorithm) -> None:
+    key = KEYS[algorithm]
+    public, private = key.material.as_pem(private=False), key.material.as_pem(private=True)  # type: ignore[union-attr]
+    message = encrypt(CONTENT, encryption_key_from_pem(public, "k-1"), typ="x")
+    opened = decrypt(split_jwe(message), decryption_key_from_pem(private, "k-1"))
+    assert (opened.content, opened.header["kid"]) == (CONTENT, "k-1")
+    assert encryption_key_from_pem(public).id == decryption_key_from_pem(private).id
+    for wrong in (private, b"", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"):
+        with pytest.raises(JoseError):
+            encryption_key_from_pem(wrong)
+    with pytest.raises(JoseError):
+        decryption_key_from_pem(public)

@@ -20,7 +20,9 @@ from doorward.jose.encryption_keys import (
     EncryptionAlgorithm,
     EncryptionKey,
     decryption_key_from_jwk,
+    decryption_key_from_pem,
     encryption_key_from_jwk,
+    encryption_key_from_pem,
     generate_decryption_key,
 )
 from doorward.jose.errors import JoseError, Reason
@@ -80,9 +82,11 @@ __all__ = [
     "date_of",
     "decrypt",
     "decryption_key_from_jwk",
+    "decryption_key_from_pem",
     "encode_segment",
     "encrypt",
     "encryption_key_from_jwk",
+    "encryption_key_from_pem",
     "generate_decryption_key",
     "generate_key",
     "load_private_keys",

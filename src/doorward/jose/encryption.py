@@ -8,13 +8,17 @@ To receive: `split_jwe` reads what must be known to find the key, `decrypt` open
 believed: it is authenticated together with the content. To send: `encrypt`.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.errors import JoseError as LibraryError
-from joserfc.jwe import JWERegistry, decrypt_compact, encrypt_compact
+from joserfc.jwe import JWERegistry, encrypt_compact
 
+from doorward.jose.content_key import content_key
 from doorward.jose.encryption_keys import ENCRYPTION_ALGORITHMS, DecryptionKey, EncryptionKey
 from doorward.jose.errors import JoseError
 from doorward.jose.parsing import (
@@ -52,8 +56,13 @@ class UnverifiedJwe:
     """What the header says; compared with the key's own, never used to choose one."""
     type: str
     """`typ` in lower case without `application/`; empty when absent."""
-    _raw: bytes = field(repr=False)
+    _head: bytes = field(repr=False)
+    """The header as it was written, which is what the sender authenticated: written anew it could differ."""
     _header: dict[str, Any] = field(repr=False)
+    _wrapped: bytes = field(repr=False)
+    _nonce: bytes = field(repr=False)
+    _sealed: bytes = field(repr=False)
+    """Ciphertext and tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +98,17 @@ def split_jwe(message: bytes | str, *, max_bytes: int = TOKEN_BYTES) -> Unverifi
     refuse_members(header, (*EXTENSIONS, "zip", "p2c", "p2s"), "header")
     _check_agreement(header, algorithm)
     shortest, longest = _WRAPPED_BYTES[algorithm]
-    _check_length(wrapped, "encrypted key", shortest, longest)
-    _check_length(nonce, "nonce", _NONCE_BYTES, _NONCE_BYTES)
-    _check_length(tag, "tag", _TAG_BYTES, _TAG_BYTES)
-    if content:
-        decode_segment(content, "content")
     return UnverifiedJwe(
-        key_id=key_id_of(header), algorithm=algorithm, type=media_type_of(header), _raw=raw, _header=header
+        key_id=key_id_of(header),
+        algorithm=algorithm,
+        type=media_type_of(header),
+        _head=head,
+        _header=header,
+        _wrapped=_part(wrapped, "encrypted key", shortest, longest),
+        _nonce=_part(nonce, "nonce", _NONCE_BYTES, _NONCE_BYTES),
+        _sealed=b"".join(
+            (decode_segment(content, "content") if content else b"", _part(tag, "tag", _TAG_BYTES, _TAG_BYTES))
+        ),
     )
 
 
@@ -103,16 +116,20 @@ def decrypt(message: UnverifiedJwe, key: DecryptionKey) -> Decrypted:
     """The content and its header, proved to be unchanged and meant for `key`.
 
     Errors: JoseError `algorithm` when the key is for another one; `decryption` for everything else, without a cause.
+    Source: RFC 7516 section 11.5: who cannot unwrap the content key goes on with one made up, so that nobody learns
+    which step failed.
     """
     if message.algorithm != key.algorithm:
         raise JoseError("algorithm", f"alg {message.algorithm}, the key's is {key.algorithm}")
-    raw = message._raw  # noqa: SLF001 - this module is the one that may open it
+    header, wrapped = message._header, message._wrapped  # noqa: SLF001 - this module is the one that may open it
+    unwrapped = content_key(header, wrapped, key, CONTENT_ENCRYPTION)
+    cipher = AESGCM(secrets.token_bytes(32) if unwrapped is None else unwrapped)
     try:
-        opened = decrypt_compact(raw, key.material, registry=_registry(key.algorithm, len(raw)))
-    except (LibraryError, ValueError, TypeError, KeyError, AssertionError, ArithmeticError) as error:
+        content = cipher.decrypt(message._nonce, message._sealed, message._head)  # noqa: SLF001 - as above
+    except InvalidTag as error:
         # one reason for all of them: which step failed would tell an attacker how near the guess was
         raise JoseError("decryption", f"not encrypted to key {key.id!r}, or changed") from error
-    return Decrypted(content=opened.plaintext or b"", header=message._header)  # noqa: SLF001
+    return Decrypted(content=content, header=header)
 
 
 def encrypt(content: bytes, key: EncryptionKey, *, typ: str, members: Mapping[str, Any] | None = None) -> str:
@@ -125,7 +142,10 @@ def encrypt(content: bytes, key: EncryptionKey, *, typ: str, members: Mapping[st
         raise ValueError(f"{min(_OURS & set(further))} cannot be set")
     header = {**further, "alg": key.algorithm, "enc": CONTENT_ENCRYPTION, "typ": typ, "kid": key.id}
     size = len(content) * 4 // 3 + OVERHEAD_BYTES
-    message = encrypt_compact(header, content, key.material, registry=_registry(key.algorithm, size))
+    try:
+        message = encrypt_compact(header, content, key.material, registry=_registry(key.algorithm, size))
+    except LibraryError as error:
+        raise ValueError(f"cannot be encrypted: {type(error).__name__}") from error
     if message.index(".") > HEADER_BYTES:
         raise ValueError(f"the header is longer than {HEADER_BYTES} bytes")
     return message
@@ -151,7 +171,8 @@ def _check_agreement(header: Mapping[str, Any], algorithm: str) -> None:
             raise JoseError("header", "a member of the key agreement is not a string")
 
 
-def _check_length(segment: bytes, part: str, shortest: int, longest: int) -> None:
-    length = len(decode_segment(segment, part)) if segment else 0
-    if not shortest <= length <= longest:
-        raise JoseError("header", f"{part} of {length} bytes")
+def _part(segment: bytes, part: str, shortest: int, longest: int) -> bytes:
+    decoded = decode_segment(segment, part) if segment else b""
+    if not shortest <= len(decoded) <= longest:
+        raise JoseError("header", f"{part} of {len(decoded)} bytes")
+    return decoded

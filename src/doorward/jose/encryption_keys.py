@@ -103,6 +103,33 @@ def encryption_key_from_jwk(jwk: Mapping[str, Any]) -> EncryptionKey:
     return DecryptionKey(material, algorithm, key_id).public
 
 
+def encryption_key_from_pem(pem: bytes, key_id: str = "") -> EncryptionKey:
+    """The public key in a PEM file: of P-256, or RSA. Errors: JoseError `key`, for a private key too."""
+    if b"PRIVATE" in pem:
+        raise JoseError("key", "a private key: whose it is should give it to nobody")
+    return encryption_key_from_jwk(_jwk_of_pem(pem, key_id, is_private=False))
+
+
+def decryption_key_from_pem(pem: bytes, key_id: str = "") -> DecryptionKey:
+    """The private key in an unencrypted PEM file: of P-256, or RSA. Errors: JoseError `key`."""
+    return decryption_key_from_jwk(_jwk_of_pem(pem, key_id, is_private=True))
+
+
+def _jwk_of_pem(pem: bytes, key_id: str, *, is_private: bool) -> dict[str, Any]:
+    candidates: tuple[tuple[type[ECKey | RSAKey], EncryptionAlgorithm], ...] = (
+        (ECKey, "ECDH-ES+A256KW"),
+        (RSAKey, "RSA-OAEP-256"),
+    )
+    for kind, algorithm in candidates:
+        try:
+            members = kind.import_key(pem).as_dict(private=is_private)
+        except (LibraryError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+            continue  # not of this kind; what is of no kind is refused below
+        named = {"kid": key_id} if key_id else {}
+        return {**{name: members[name] for name in members if name in _MEMBERS}, **named, "alg": algorithm}
+    raise JoseError("key", "no key of P-256 or RSA in PEM")
+
+
 def _import(jwk: Mapping[str, Any]) -> tuple[_Material, EncryptionAlgorithm, str]:
     algorithm = next((known for known in ENCRYPTION_ALGORITHMS if known == jwk.get("alg")), None)
     if algorithm is None or jwk.get("kty") != _KEY_TYPES[algorithm]:
