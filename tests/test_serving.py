@@ -10,6 +10,7 @@ from tests.controls.authenticate.partner import Partner
 
 from doorward.cli.init import init
 from doorward.controls.authenticate import credentials_data, sealed_name
+from doorward.encryption_key import add_encryption_key, encryption_keys_for
 from doorward.errors import PolicyError
 from doorward.policy.loading import load_policy
 from doorward.policy.snapshot import Snapshot, policy_data
@@ -115,3 +116,23 @@ def test_what_was_refused_is_tried_again_when_a_key_is_mended(published: Publish
     assert not serving.refresh()
     published.upstream_key.write_bytes(good)
     assert serving.refresh()
+
+
+def test_a_new_key_for_encrypted_bodies_needs_no_new_policy(published: Published) -> None:
+    first = encryption_keys_for(published.keys)[0].key
+    serving = Serving(published.snapshot)
+    pipeline = serving.pipeline
+    second = add_encryption_key(published.keys, "ECDH-ES+A256KW", now=1000.0, overlap_s=60.0)
+    assert not serving.refresh()
+    assert serving.pipeline is pipeline
+    own = serving.credentials.encryption.own
+    assert {key_id: each.until for key_id, each in own.items()} == {second.id: float("inf"), first.id: 1060.0}
+
+
+def test_a_key_file_that_others_may_read_changes_nothing(published: Published) -> None:
+    encryption_keys_for(published.keys)
+    serving = Serving(published.snapshot)
+    known = dict(serving.credentials.encryption.own)
+    (published.keys / "encryption.json").chmod(0o644)
+    assert not serving.refresh()
+    assert serving.credentials.encryption.own == known

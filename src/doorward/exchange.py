@@ -248,6 +248,7 @@ class Exchange:
         "request",
         "response",
         "scopes_demanded",
+        "seal_answer",
         "single_use",
         "source",
         "ticks",
@@ -301,6 +302,8 @@ class Exchange:
         None: `authenticate` has not spoken."""
         self.single_use: list[SingleUse] = []
         """Proofs of the caller that may be used once and are not used up yet."""
+        self.seal_answer: Callable[[Exchange, Response], None] | None = None
+        """Encrypts whatever answer leaves, a refusal included, to the caller; set once the caller named a key."""
         self.findings: list[str] = []
         """Facts for the record that refuse nobody, such as `transport.forwarded` or `minimise.undeclared_field:3`."""
         self.answer_headers: list[Header] = []

@@ -22,6 +22,7 @@ from doorward.controls.validate import AntivirusPolicy, BodyMode, Settle, Valida
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
+from doorward.fitting import require_known_schemes, require_signatures_can_be_checked, require_somebody_is_proved
 from doorward.modes import NoRelease, ObservedRelease, Release, WholeRelease, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
@@ -76,6 +77,8 @@ class Plan:
     """Set where the policy lets a WebSocket be opened."""
     proves_by_body: bool = False
     """The body is part of the proof of who calls: what asks for a caller runs when it is complete."""
+    waits_with_body: bool = False
+    """Checks of the body may be Pending: one of them asks whether what came was used before."""
 
 
 STAGES: Final = (
@@ -165,16 +168,21 @@ class Pipeline:
     def admit_body(self, exchange: Exchange, plan: Plan) -> None:
         """Nothing, once everything that needs the body has agreed.
 
-        Errors: Denied. Pending, only where the plan `proves_by_body`: as `admit_head`.
+        Errors: Denied. Pending, only where the plan `waits_with_body`: as `admit_head`.
         """
-        if plan.proves_by_body:
+        if plan.waits_with_body:
             _pass(plan.body, exchange, len(self._first) + len(plan.head))
             return
         for check in plan.body:
             check(exchange)
 
-    def sign_answer(self, exchange: Exchange, response: Response) -> None:
-        """Nothing; the answer, a refusal too, is signed where the policy says so. The last that is done to it."""
+    def seal_answer(self, exchange: Exchange, response: Response) -> None:
+        """Nothing; the answer, a refusal too, is encrypted to the caller, then signed, where the policy says so.
+
+        The last that is done to it.
+        """
+        if exchange.seal_answer is not None:
+            exchange.seal_answer(exchange, response)
         if self._signer is not None and exchange.operation is not None and exchange.operation.id in self._signs:
             self._signer.sign(exchange, response)
 
@@ -203,7 +211,7 @@ def compile_pipeline(
     Errors: PolicyError, naming the key that does not fit the description.
     """
     modes = policy.modes
-    _require_known_schemes(policy, description)
+    require_known_schemes(policy, description)
     address = _enforced(modes, ("limits", limits.address_check(policy.limits, counters)))
     gate = _enforced(modes, ("transport", transport.compile_check(policy.transport)))
     mask_key = hmac.digest(record_key, b"doorward masks 1", "sha256")
@@ -258,11 +266,15 @@ def _compile_plan(
     proving, by_token = policy.authenticate_of(operation), not public and authenticate.takes_tokens(operation)
     signed = not public and authenticate.takes_signatures(operation)
     proves_by_body = not public and authenticate.proves_by_body(operation)
+    encrypted = policy.operation_policy(operation).body == "jwe"
     if signed:
-        _require_signatures_can_be_checked(operation, policy)
+        require_signatures_can_be_checked(operation, policy)
+    if encrypted:
+        require_somebody_is_proved(operation, policy, public=public)
     standing = _standing_check(policy, credentials)
     first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)), ("authenticate", standing))
-    once = authenticate.once_check(lambda: credentials.replays) if signed or by_token else None
+    asks_once = authenticate.once_check(lambda: credentials.replays)
+    once = asks_once if signed or by_token else None
     announced = _enforced(
         modes,
         (
@@ -277,11 +289,14 @@ def _compile_plan(
         ("limits", limits.caller_check(bounds, counters)),
         ("limits", limits.rules_check(operation, bounds, counters)),
         ("authorize", None if public else authorize.compile_check(operation, policy.authorize)),
-        ("validate", validate.parameters_check(operation, strictness, description)),
+        ("validate", validate.parameters_check(operation, strictness, description, judges_kind=not encrypted)),
     )
     body = _enforced(
         modes,
         ("authenticate", authenticate.digest_check(policy.authenticate) if signed else None),
+        ("authenticate", _opening(policy, credentials) if encrypted else None),
+        ("authenticate", asks_once if encrypted else None),
+        ("validate", validate.kind_check(operation, strictness) if encrypted else None),
         ("validate", validate.body_check(operation, strictness, description)),
         ("authorize", authorize.compile_property_check(operation, description)),
         ("validate", _graphql(operation, policy)),
@@ -294,8 +309,14 @@ def _compile_plan(
         operation=operation,
         head=first + (announced if proves_by_body else head),
         body=head + body if proves_by_body else body,
-        body_mode=_body_mode(operation, strictness, reads=signed),
-        body_bytes=_body_bytes(operation, bounds, description, is_held=is_held),
+        body_mode=_body_mode(operation, strictness, reads=signed or encrypted),
+        body_bytes=_body_bytes(
+            operation,
+            bounds,
+            description,
+            is_held=is_held,
+            encrypted=proving.encrypted_body.max_bytes if encrypted else None,
+        ),
         request_head=forward.compile_request_head(
             operation,
             policy.forward,
@@ -307,13 +328,15 @@ def _compile_plan(
             modes.get("minimise", "enforce"),
             minimise.compile_release(operation, policy.minimise, description, mask_key, policy.forward.response_bytes),
             is_signed=bool(policy.operation_policy(operation).sign_answers),
+            encrypted=proving.encrypted_body.max_bytes if encrypted else None,
         ),
         records_intent=operation.changes_state,
         priority=bounds.priority,
-        watch=_watch(operation, strictness, description, modes.get("validate", "enforce")),
+        watch=None if encrypted else _watch(operation, strictness, description, modes.get("validate", "enforce")),
         scan=_scan(operation, strictness, modes.get("validate", "enforce")),
         websocket=_websocket(operation, policy, description, None if public else credentials),
         proves_by_body=proves_by_body,
+        waits_with_body=proves_by_body or encrypted,
     )
 
 
@@ -341,44 +364,20 @@ def _body_mode(operation: Operation, policy: ValidatePolicy, *, reads: bool) -> 
     return "read" if reads and mode == "stream" else mode
 
 
-def _require_known_schemes(policy: Policy, description: ApiDescription) -> None:
-    """Errors: PolicyError for settings of a scheme that no operation has: whoever wrote them believes in them."""
-    known = {
-        scheme.name
-        for operation in description.operations
-        for requirement in operation.security
-        for scheme in requirement
-        if scheme.signature == "hmac"
-    }
-    for settings in policy.authenticate.hmac_signatures:
-        if settings.scheme not in known:
-            raise PolicyError(
-                f"no operation takes plain HMAC signatures by a scheme {settings.scheme!r}",
-                key="authenticate.hmac_signatures",
-                hint=f"schemes: {', '.join(sorted(known)) or 'none has x-doorward: {signature: hmac}'}",
-            )
+def _opening(policy: Policy, credentials: Credentials) -> Check:
+    settings = policy.authenticate.encrypted_body
+    return authenticate.compile_opening(settings, credentials.encryption, policy.issuer.url)
 
 
-def _require_signatures_can_be_checked(operation: Operation, policy: Policy) -> None:
-    """Errors: PolicyError where a signed request would be refused, or could be used twice, although it seems set up."""
-    if policy.operation_policy(operation).websocket is not None:
-        raise PolicyError(
-            f"{operation.id} opens a WebSocket, which outlives a signature",
-            key="operations",
-            hint="let it take a bearer token or an API key",
-        )
-    shared = policy.limits.shared
-    if shared is not None and shared.hosts > 1:
-        raise PolicyError(
-            f"{operation.id} takes signatures, each to be used once, and {shared.hosts} hosts do not tell each other",
-            key="limits.shared.hosts",
-            hint="send this operation's callers to one host, with a policy of its own",
-        )
-
-
-def _body_bytes(operation: Operation, policy: LimitsPolicy, description: ApiDescription, *, is_held: bool) -> int:
+def _body_bytes(
+    operation: Operation, policy: LimitsPolicy, description: ApiDescription, *, is_held: bool, encrypted: int | None
+) -> int:
+    """`encrypted`: the largest content of an encrypted body; None where bodies come in clear."""
     most = limits.body_bytes(operation, policy)
     declared = validate.largest_file_body(operation, description) if is_held else None
+    if encrypted is not None:
+        content = encrypted if declared is None else min(encrypted, declared)
+        return min(most, authenticate.sealed_bytes(content))
     return most if declared is None else min(most, declared)
 
 
@@ -443,7 +442,10 @@ def _enforced(modes: Mapping[ControlName, Mode], *steps: tuple[ControlName, Chec
     return tuple(checks)
 
 
-def _released(mode: Mode, release: Release, *, is_signed: bool) -> Release:
+def _released(mode: Mode, release: Release, *, is_signed: bool, encrypted: int | None) -> Release:
+    """`encrypted`: most bytes of an answer that is encrypted; None where answers leave in clear."""
     if mode != "enforce":
         release = ObservedRelease(release) if mode == "observe" else NoRelease()
+    if encrypted is not None:
+        return authenticate.SealedRelease(release, encrypted)
     return WholeRelease(release) if is_signed else release

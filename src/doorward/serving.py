@@ -7,13 +7,14 @@ from typing import Final
 
 import structlog
 
-from doorward import answer_key, sealing
+from doorward import answer_key, encryption_key, sealing
 from doorward.answer_key import load_answer_key
 from doorward.automata import keep_in
 from doorward.controls import inspect
 from doorward.controls.authenticate import AnswerSigner, Credentials, Nonces, nonce_key
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters, Link
+from doorward.encryption_key import load_encryption_keys
 from doorward.errors import Fault, PolicyError
 from doorward.jose import JoseError, load_private_keys
 from doorward.pipeline import Pipeline, compile_pipeline
@@ -23,7 +24,7 @@ from doorward.policy.snapshot import Snapshot
 from doorward.sealing import load_sealer
 
 _log: Final = structlog.get_logger()
-_KEY_FILES: Final = ("upstream.json", "record.key", sealing.KEY_NAME, answer_key.KEY_NAME)
+_KEY_FILES: Final = ("upstream.json", "record.key", sealing.KEY_NAME, answer_key.KEY_NAME, encryption_key.KEY_NAME)
 Stamp = tuple[int, int, int]
 
 
@@ -45,6 +46,7 @@ class Serving:
         self.policy = self._parsed_policy(self._snapshot)
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
         self.credentials.nonces = Nonces(nonce_key((self._keys / "record.key").read_bytes(), os.uname().nodename))
+        self._take_encryption_keys()
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)
@@ -82,6 +84,7 @@ class Serving:
     def _apply(self, snapshot: Snapshot) -> None:
         # The key may have been made since: with the first secret that was sealed.
         self.credentials.unseal = self.credentials.unseal or self._unseal()
+        self._take_encryption_keys()
         before = self.credentials.unusable_keys
         self.credentials.apply(snapshot.credentials)
         if self.credentials.unusable_keys != before:
@@ -98,6 +101,13 @@ class Serving:
             _log.error("sealed secrets cannot be opened", reason=str(error))
             return None
         return None if sealer is None else sealer.open
+
+    def _take_encryption_keys(self) -> None:
+        """Open messages with the keys there are now. Those that cannot be read cost who needs them, and nobody else."""
+        try:
+            self.credentials.encryption.take_own(load_encryption_keys(self._keys))
+        except PolicyError as error:
+            _log.error("encrypted bodies cannot be opened with new keys", reason=str(error))
 
     def _warn_of_unusable_keys(self) -> None:
         for reason in self.credentials.unusable_keys:

@@ -249,7 +249,7 @@ class StubPipeline:
             raise Denied("transport.unexpected_body", "no body declared")
         return plan
 
-    def sign_answer(self, exchange: Exchange, response: Response) -> None:
+    def seal_answer(self, exchange: Exchange, response: Response) -> None:
         """Nothing is signed here."""
 
     def admit_body(self, exchange: Exchange, plan: Any) -> None:

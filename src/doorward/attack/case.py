@@ -84,6 +84,25 @@ class Signing:
     """Changes the request after it was signed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """How a body is encrypted (JWE): well, unless something is said."""
+
+    key: Literal["gateway", "own", "stranger"] = "gateway"
+    """Whose key it is encrypted to."""
+    members: Mapping[str, object] = field(default_factory=dict)
+    """Members of the header that differ; None removes one."""
+    header: Mapping[str, object] = field(default_factory=dict)
+    """Members that are changed after it was encrypted."""
+    spoilt: bool = False
+    """Changed on the way."""
+    instead: bytes = b""
+    """Sent in its place."""
+    who: Who = "writer"
+    """Who sends it; the writer made it."""
+    times: int = 1
+
+
 class Samples(Protocol):
     """Valid requests to the API under attack, made from its description and policy.
 
@@ -169,6 +188,9 @@ class Samples(Protocol):
 
     def webhook(self, signing: Signing) -> Ask | None:
         """A request with a body to an operation that takes plain HMAC signatures, signed like that."""
+
+    def sealed(self, sealing: Sealing) -> Ask | None:
+        """A request with an encrypted body, to an operation that takes nothing else, encrypted like that."""
 
     def lab(self, behaviour: str) -> Ask | None:
         """A request to the laboratory's misbehaving upstream; None outside the laboratory. See `attack.lab`."""

@@ -1,5 +1,6 @@
 """What a gateway's operator has and a stranger has not: its keys and its store, to make credentials with."""
 
+import json
 import os
 import secrets
 import time
@@ -10,10 +11,13 @@ from doorward.attack.case import Who
 from doorward.attack.credentials import MintedTokens
 from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
+from doorward.attack.sealing import BodySealer
 from doorward.attack.signing import RequestSigner, WebhookSigner
 from doorward.controls.authenticate import LOCAL_AUDIENCE, Nonces, nonce_key
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, make_api_key
+from doorward.encryption_key import encryption_keys_for
 from doorward.identity.api_keys import add_api_key, revoke_api_key
+from doorward.identity.encryption_keys import add_encryption_key
 from doorward.identity.signature_keys import (
     Grant,
     add_public_key,
@@ -21,7 +25,7 @@ from doorward.identity.signature_keys import (
     list_signature_keys,
     revoke_signature_key,
 )
-from doorward.jose import load_private_keys
+from doorward.jose import generate_decryption_key, load_private_keys
 from doorward.policy.document import Policy
 from doorward.sealing import sealer_for
 from doorward.signatures import private_key_from_pem
@@ -97,6 +101,18 @@ class StateCredentials:
             request=RequestSigner(key_id=record.id, key=key, scheme=scheme, tag=tag),
             webhook=WebhookSigner(key_id=hook.id, secret=secret, scheme=scheme),
         )
+
+    def sealer(self) -> BodySealer:
+        """The writer, with a key for their answers in the store, good for an hour."""
+        keys = encryption_keys_for(self._policy.state / "keys")
+        own = generate_decryption_key("ECDH-ES+A256KW")
+        store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
+        try:
+            public = json.dumps(own.public.jwk()).encode("ascii")
+            add_encryption_key(store, "attack-writer", public, now=time.time(), key_id=own.id, lifetime_s=_LIFETIME_S)
+        finally:
+            store.close()
+        return BodySealer(gateway=keys[0].key.public, own=own)
 
     def api_keys(self, cast: Cast) -> dict[str, str]:
         """API keys by kind (`case.KeyKind`): all in the store, good for an hour at most, and one made up."""

@@ -7,12 +7,13 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from doorward.attack.asking import Draft, draft
-from doorward.attack.case import Ask, KeyKind, Proving, Signing, Who
+from doorward.attack.case import Ask, KeyKind, Proving, Sealing, Signing, Who
 from doorward.attack.credentials import TokenSource
 from doorward.attack.multipart import BOUNDARY, multipart, padded_file
 from doorward.attack.operator import SIGNERS_ARE, Signers
 from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
+from doorward.attack.sealing import BodySealer
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
 from doorward.controls.authenticate import demands_proof, takes_tokens
 from doorward.controls.validate.upload_sizes import FileSizes
@@ -41,11 +42,18 @@ class DescribedSamples:
         api_keys: Mapping[str, str] | None = None,
         prover: Prover | None = None,
         signers: Signers | None = None,
+        sealer: BodySealer | None = None,
         lab: Callable[[str], Ask | None] = lambda _behaviour: None,
     ) -> None:
         self._description, self._policy, self._cast, self._tokens = description, policy, cast, tokens
         self._api_keys, self._lab, self._prover, self._signers = api_keys or {}, lab, prover, signers
-        every = [made for operation in description.operations if (made := _drafted(operation, description)) is not None]
+        self._sealer = sealer
+        drafts = [
+            made for operation in description.operations if (made := _drafted(operation, description)) is not None
+        ]
+        # Their bodies, and answers, can be read by nobody else.
+        self._sealed = [made for made in drafts if policy.operation_policy(made.operation).body == "jwe"]
+        every = [made for made in drafts if made not in self._sealed]
         self._signed = [made for made in every if _is_signed(made.operation)]
         others = [made for made in every if not _is_signed(made.operation)]
         self._proved = [made for made in others if self._demands_proof(made.operation)]
@@ -272,6 +280,17 @@ class DescribedSamples:
             )
             if self._signers is not None and is_meant and made.media_type and self._may_sign(made.operation):
                 return self._signers.webhook.signed(self._as_own(made).ask("anonymous"), signing)
+        return None
+
+    def sealed(self, sealing: Sealing) -> Ask | None:
+        """A request with an encrypted body, to an operation that takes nothing else, encrypted like that."""
+        if self._sealer is None:
+            return None
+        for made in self._sealed:
+            operation = made.operation
+            takes_it = takes_tokens(operation) and not self._demands_proof(operation) and not _scopes(operation)
+            if made.media_type and takes_it and self._cast.may("writer", operation):
+                return self._sealer.sealed(self._as_own(made).ask("writer"), sealing)
         return None
 
     def _may_sign(self, operation: Operation) -> bool:

@@ -145,13 +145,15 @@ def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples
         state = StateCredentials(policy)
         tokens, api_keys = state.tokens(cast, all_scopes(description)), state.api_keys(cast)
         prover = state.prover(tokens)
-        signers = state.signers(cast)
+        signers, sealer = state.signers(cast), state.sealer()
     except (OSError, JoseError) as error:
         raise PolicyError(
             f"the issuer's key cannot be read: {error}", key="state", hint="name tokens: --token-reader, --token-admin"
         ) from None
     time.sleep(PUBLISHED_S)
-    return DescribedSamples(description, policy, cast, tokens, api_keys=api_keys, prover=prover, signers=signers)
+    return DescribedSamples(
+        description, policy, cast, tokens, api_keys=api_keys, prover=prover, signers=signers, sealer=sealer
+    )
 
 
 def _attack_the_laboratory(chosen: list[Attack]) -> list[Outcome]:

@@ -9,10 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from doorward.answer_key import answer_key_for
-from doorward.cli import callers
+from doorward.cli import callers, encryption_key
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
 from doorward.errors import PolicyError
 from doorward.identity.api_keys import DAY_S, ApiKey, add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.encryption_keys import EncryptionKeyRecord, revoke_encryption_key
 from doorward.identity.issuer_key_file import FILE_NAME, load_ring, publish_next, replace_all
 from doorward.identity.key_import import ImportGrant, import_api_keys, read_csv, read_json
 from doorward.identity.key_ring import KeyRing
@@ -38,6 +39,7 @@ _COMMANDS: Final = typer.Typer(help="API keys, keys of signed requests, the issu
 
 def register(app: typer.Typer) -> None:
     """Add `doorward key`."""
+    encryption_key.add_to(_COMMANDS)
     app.add_typer(_COMMANDS, name="key")
 
 
@@ -168,10 +170,13 @@ def revoke(
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
-    """Revoke an API key or a signature key, or all of a name: void within a second."""
+    """Revoke a key, of whatever kind, or all of a name: void within a second."""
     with callers.opened(policy) as (_, store):
         now = time.time()
-        keys: list[ApiKey | SigningKeyRecord] = [*revoke_signature_key(store, name, now=now)]
+        keys: list[ApiKey | SigningKeyRecord | EncryptionKeyRecord] = [
+            *revoke_signature_key(store, name, now=now),
+            *revoke_encryption_key(store, name, now=now),
+        ]
         try:
             keys += revoke_api_key(store, name, now=now)
         except PolicyError:

@@ -22,13 +22,14 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from doorward import logs
 from doorward.answer_key import answer_key_for
 from doorward.controls.authenticate import IssuerPolicy
 from doorward.controls.transport import TrustedProxies
+from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
 from doorward.gateway.identity_trail import IdentityTrail
@@ -60,6 +61,10 @@ KEYS_S: Final = 5.0
 REFRESH_S: Final = 60.0
 """Longest time between two comparisons of what is published with what should be, in seconds: things expire."""
 _HOUR_S: Final = 3600
+ENCRYPTION_KEYS_PATH: Final = "/.well-known/doorward-encryption-keys"
+"""Where clients fetch the keys that they encrypt bodies to."""
+_KEYS_MAX_AGE_S: Final = 3600
+"""How long they may keep them, in seconds; an exchanged key opens messages far longer."""
 
 _log = structlog.get_logger()
 
@@ -91,6 +96,7 @@ class ControlProcess:
             raise PolicyError(f"the keys of the local issuer cannot be used: {error}", key="state") from error
         # Before the first snapshot: a policy that wants answers signed must find the key there.
         answer_key_for(state / "keys")
+        encryption_keys_for(state / "keys")
         self._store = open_store(f"sqlite:///{state / 'store.db'}")
         self._watch = StoreWatch(state / "store.db")
         self._back_channel = BackChannel(
@@ -278,6 +284,7 @@ class ControlProcess:
             routes=[
                 Route("/livez", _alive),
                 Route("/readyz", self._ready),
+                Route(ENCRYPTION_KEYS_PATH, self._encryption_keys),
                 Mount(
                     "/",
                     create_app(
@@ -307,6 +314,13 @@ class ControlProcess:
     def _context(self, tls: TlsSettings) -> ssl.SSLContext:
         self._tls = server_context(tls.certificate, tls.key)
         return self._tls
+
+    def _encryption_keys(self, _request: Request) -> Response:
+        """The public keys that clients encrypt bodies to. Not `async`: it reads a file, which a thread does."""
+        return JSONResponse(
+            public_encryption_jwks(encryption_keys_for(self._state / "keys")),
+            headers={"cache-control": f"max-age={_KEYS_MAX_AGE_S}"},
+        )
 
     async def _ready(self, _request: Request) -> Response:
         try:

@@ -546,7 +546,7 @@ class ExchangeRun:
 
     def _answer(self, response: Response) -> None:
         self._streams_response = False
-        self.pipeline.sign_answer(self.exchange, response)
+        self.pipeline.seal_answer(self.exchange, response)
         self.exchange.response = response
         self.exchange.bytes_out = len(response.body) if response.body and not self.is_head_request else 0
         self._record()

@@ -54,8 +54,8 @@ class Decides(Protocol):
     def admit_body(self, exchange: Exchange, plan: "Plan") -> None:
         """Nothing, once everything that needs the body agreed. Errors: Denied. Pending, as `Pipeline.admit_body`."""
 
-    def sign_answer(self, exchange: Exchange, response: Response) -> None:
-        """Nothing; a whole answer is signed where the policy says so."""
+    def seal_answer(self, exchange: Exchange, response: Response) -> None:
+        """Nothing; a whole answer is encrypted and signed where the policy says so."""
 
 
 class Gateway:

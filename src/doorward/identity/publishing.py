@@ -10,6 +10,7 @@ from typing import Any
 from doorward.controls.authenticate import credentials_data
 from doorward.identity.api_keys import ApiKey, list_hashed_api_keys
 from doorward.identity.ca import published_certificates
+from doorward.identity.encryption_keys import published_encryption_keys
 from doorward.identity.revoking import revoked
 from doorward.identity.signature_keys import published_signature_keys
 from doorward.jose import PrivateKey
@@ -35,6 +36,7 @@ def published_credentials(
         revoked=revoked(store, issuer, now=now),
         signature_keys=published_signature_keys(store, now=now),
         certificates=published_certificates(store, now=now),
+        encryption_keys=published_encryption_keys(store, now=now),
     )
 
 

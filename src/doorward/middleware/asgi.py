@@ -170,9 +170,11 @@ class _Run:
         if not request.has_body:
             self._body = b""
         elif plan.body_mode != "stream":
-            request.body = self._body = await self._read_body(plan)
+            request.body = await self._read_body(plan)
             exchange.complete_at = time.time()
         self.pipeline.admit_body(exchange, plan)
+        if plan.body_mode != "stream":
+            self._body = request.body  # in clear, where it came encrypted
         if plan.proves_by_body and exchange.delay_s:
             await asyncio.sleep(exchange.delay_s)
         if plan.scan is not None and exchange.uploads:
@@ -347,7 +349,7 @@ class _Run:
     async def _answer(self, response: Response) -> None:
         exchange = self.exchange
         self._is_answered = True
-        self.pipeline.sign_answer(exchange, response)
+        self.pipeline.seal_answer(exchange, response)
         exchange.response = response
         is_bodiless = exchange.request.method == "HEAD" or response.status in BODILESS
         exchange.bytes_out = 0 if is_bodiless else len(response.body or b"")

@@ -211,6 +211,10 @@ class OperationPolicy(BaseModel):
     proof: ProofDemand | None = None
     """As `authenticate.proof`, for this operation. What the description says here can only demand a proof, never do
     without one that the policy demands."""
+    body: Literal["jwe"] | None = None
+    """`jwe`: bodies of requests and answers are encrypted messages (JWE), between the client and the gateway, whatever
+    ends TLS in between. The description goes on to say what is in them. Beside it the caller needs a credential:
+    encryption proves nobody."""
     sign_answers: bool | None = None
     """True: the gateway signs each answer (RFC 9421), refusals too, so that a client knows it is whole and to its own
     question. Its body is held whole, so it must not be a stream without an end."""
@@ -396,6 +400,7 @@ class Policy(BaseModel):
                 "graphql": written.graphql or described.graphql,
                 "websocket": written.websocket or described.websocket,
                 "proof": written.proof or described.proof,
+                "body": written.body or described.body,
                 "sign_answers": described.sign_answers if written.sign_answers is None else written.sign_answers,
             },
         )

@@ -118,6 +118,23 @@ signature_keys: Final = Table(
 )
 """Keys that partners sign requests with: a public key, or a shared secret sealed with the installation's key."""
 
+encryption_keys: Final = Table(
+    "encryption_keys",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(256), nullable=False, index=True),
+    Column("issuer", String(1024), nullable=False),
+    Column("algorithm", String(32), nullable=False),
+    Column("public_key", Text),
+    Column("sealed_secret", Text),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    CheckConstraint("(public_key IS NULL) <> (sealed_secret IS NULL)", name="one_key"),
+)
+"""Keys of callers, to encrypt answers to: a public key as a JWK, or a sealed secret. `issuer` gave the name; empty:
+this installation."""
+
 revocations: Final = Table(
     "revocations",
     METADATA,

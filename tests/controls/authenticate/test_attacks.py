@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 from tests.controls.authenticate.partner import Partner
+from tests.controls.authenticate.sealed import OWN, Gate
 
-from doorward.attack.case import Ask, Proving, Samples, Signing, Who
+from doorward.attack.case import Ask, Proving, Samples, Sealing, Signing, Who
 from doorward.attack.proving import Prover
+from doorward.attack.sealing import BodySealer
 from doorward.controls.authenticate.attacks import ATTACKS
 from doorward.controls.authenticate.key_format import make_api_key
 from doorward.denial import DENIALS
@@ -23,12 +25,16 @@ LABORATORY = {
 }
 
 
+GATE = Gate()
+
+
 class DoorSamples:
     """Just enough of an API for the attacks of this control, signed with the door's own key."""
 
     def __init__(self, door: Any) -> None:
         self.door = door
         self.partner, self.hooks = Partner("rfc9421"), Partner("hmac")
+        self.gate = GATE
 
     def signature_code(self, ask: Ask) -> str | None:
         partner = self.hooks if ask.lab == "hook" else self.partner
@@ -80,6 +86,20 @@ class DoorSamples:
     def webhook(self, signing: Signing) -> Ask:
         return replace(self.hooks.hooked(signing), lab="hook")
 
+    def sealed(self, sealing: Sealing) -> Ask:
+        ask = Ask(method="POST", body=b'{"note":"hi"}', headers=(("Content-Type", "application/json"),))
+        sealer = BodySealer(gateway=OWN.public, own=self.gate.alice.own, clock=lambda: self.gate.now)
+        return sealer.sealed(ask, sealing)
+
+    def sealed_code(self, ask: Ask) -> str:
+        sent = ask if ask.finish is None else ask.finish(ask, "api.example")
+        caller = self.gate.alice if ask.who == "writer" else self.gate.mallory
+        codes = [
+            self.gate.verdict(self.gate.exchange(sent.body, *sent.headers, caller=caller)) for _ in range(ask.times)
+        ]
+        assert not any(codes[:-1])
+        return codes[-1]
+
     def lab(self, behaviour: str) -> None:
         return None
 
@@ -123,6 +143,12 @@ def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) ->
         assert sent is not None
         assert twin is not None
         assert (signed.signature_code(twin), signed.signature_code(sent)) == (None, attack.earns)
+        return
+    if attack.earns == "authenticate.body_decryption":
+        sealed: DoorSamples = samples  # type: ignore[assignment]
+        assert sent is not None
+        assert twin is not None
+        assert (sealed.sealed_code(twin), sealed.sealed_code(sent)) == ("", attack.earns)
         return
     assert twin is None or _answer(door, twin) is None
     if attack.earns in LABORATORY:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import yaml
+from tests.controls.authenticate.sealed import Gate, document, policy_of
 
 from doorward.controls.authenticate import AuthenticatePolicy
 from doorward.policy.document import Policy
@@ -24,6 +25,15 @@ def block(word: str) -> Any:
 def test_the_policy_of_webhooks_loads() -> None:
     policy = AuthenticatePolicy.model_validate_json(orjson.dumps(block("hmac_signatures")["authenticate"]))
     assert policy.hmac_of("slackHook").form == "slack"
+
+
+def test_the_policy_of_encrypted_bodies_loads() -> None:
+    gate = Gate(said=document({}))
+    said = block("body: jwe")
+    written = {key.replace("/transfers", "/orders"): value for key, value in said["operations"].items()}
+    gate.pipeline = gate.compiled(policy_of(operations=written, authenticate=said["authenticate"]), document({}))
+    assert gate.code(gate.message()) == ""
+    assert gate.code(b"{}", media_type="application/json") == "authenticate.body_decryption"
 
 
 def test_the_description_of_signed_operations_loads() -> None:

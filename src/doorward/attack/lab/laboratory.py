@@ -72,6 +72,7 @@ _POLICY: Final[dict[str, Any]] = {
             "GET /signed/notes",
             "POST /signed/notes",
             "POST /hooks/partner",
+            "POST /encrypted/notes",
         ],
         "metered": ["GET /notes"],
         "crowd": ["GET /lab/*"],
@@ -86,6 +87,7 @@ _POLICY: Final[dict[str, Any]] = {
     # One machine, one clock: without a skew signatures are accepted right after the start.
     "authenticate": {
         "message_signature": {"clock_skew_s": 0},
+        "encrypted_body": {"clock_skew_s": 0},
         "hmac_signatures": [{"scheme": "hook", "clock_skew_s": 0}],
         "client_certificates": [
             {"uri": PARTNER, "caller": "attack-partner", "roles": ["reader"]},
@@ -290,6 +292,7 @@ class Laboratory:
             api_keys=state.api_keys(cast),
             prover=state.prover(self._tokens),
             signers=state.signers(cast),
+            sealer=state.sealer(),
             lab=self.ask,
         )
 

@@ -2,7 +2,7 @@
 
 Threat:   a forged, stolen, expired or foreign token, a guessed key, a changed or repeated signed request passes for
           a caller (OWASP API2:2023 Broken authentication).
-Standard: RFC 6750, 7515, 7519, 8705, 8725, 9068, 9421, 9449, 9530; OWASP ASVS 5.0 V9.1, V9.2, V10.3.5.
+Standard: RFC 6750, 7515, 7516, 7519, 8705, 8725, 9068, 9421, 9449, 9530; OWASP ASVS 5.0 V9.1, V9.2, V10.3.5.
 Not here: what the caller may do (authorize); how many guesses an address has (limits); logging in and making
           tokens (identity); keeping the credential from the upstream (forward).
 """
@@ -21,6 +21,9 @@ from doorward.controls.authenticate.credentials import (
     credentials_data,
     sealed_name,
 )
+from doorward.controls.authenticate.encrypted_answer import SealedRelease
+from doorward.controls.authenticate.encrypted_body import compile_opening, sealed_bytes
+from doorward.controls.authenticate.encryption_keys import OwnKey, sealed_encryption_name
 from doorward.controls.authenticate.message_signature import digest_check, signed_fields
 from doorward.controls.authenticate.nonces import Nonces, nonce_key
 from doorward.controls.authenticate.policy import (
@@ -53,14 +56,17 @@ __all__ = [
     "KnownCertificates",
     "NoReplays",
     "Nonces",
+    "OwnKey",
     "OwnReplays",
     "ProofDemand",
     "ReplaySet",
     "Replays",
     "RevocationList",
     "RevokedKind",
+    "SealedRelease",
     "compile_announcement_check",
     "compile_check",
+    "compile_opening",
     "compile_standing_check",
     "credentials_data",
     "demands_proof",
@@ -69,6 +75,8 @@ __all__ = [
     "nonce_key",
     "once_check",
     "proves_by_body",
+    "sealed_bytes",
+    "sealed_encryption_name",
     "sealed_name",
     "signed_fields",
     "takes_signatures",

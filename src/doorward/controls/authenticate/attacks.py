@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
-from doorward.controls.authenticate import certificate_attacks, proof_attacks, signature_attacks
+from doorward.controls.authenticate import certificate_attacks, proof_attacks, sealed_attacks, signature_attacks
 
 _THREAT: Final = "API2:2023 Broken authentication"
 
@@ -415,5 +415,6 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     *proof_attacks.ATTACKS,
     *certificate_attacks.ATTACKS,
     *signature_attacks.ATTACKS,
+    *sealed_attacks.ATTACKS,
 )
 """All attacks on this control."""

@@ -17,6 +17,7 @@ from doorward.controls.authenticate.api_key_records import (
     load_networks,
 )
 from doorward.controls.authenticate.client_certificate import KnownCertificates
+from doorward.controls.authenticate.encryption_keys import EncryptionKeys, sealed_encryption_name
 from doorward.controls.authenticate.introspection import Introspector, OpaqueTokens
 from doorward.controls.authenticate.nonces import Nonces
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
@@ -73,6 +74,7 @@ class Credentials:
         "_signature_data",
         "api_keys",
         "certificates",
+        "encryption",
         "foreign_keys",
         "introspector",
         "issuers",
@@ -95,6 +97,7 @@ class Credentials:
         self.nonces = Nonces(secrets.token_bytes(32))
         """Of this process alone, until those of the installation take their place."""
         self.unseal = unseal
+        self.encryption = EncryptionKeys()
         self.signature_keys: Mapping[str, SignatureKey] = {}
         self.macs_of: Mapping[str, tuple[SignatureKey, ...]] = {}
         """The keys of plain HMAC, by the name of who signs with them."""
@@ -137,6 +140,8 @@ class Credentials:
         signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
         self.certificates.apply(data.get("certificates", {}))
+        encrypting = data.get("encryption_keys", ())
+        unopened = self.encryption.apply(encrypting, _opened(encrypting, self.unseal))
         if data["issuers"] != self._issuers_data:
             for cache in self._caches.values():
                 cache.clear()
@@ -145,6 +150,7 @@ class Credentials:
         self.signature_keys, self._signature_data = signers, by_id
         self.macs_of = _by_name(signers)
         useless = [f"signature key {key_id} cannot be used" for key_id in by_id if key_id not in signers]
+        useless += [f"encryption key {key_id} cannot be used" for key_id in unopened]
         self.unusable_keys, self._issuers_data = (*unusable, *useless), data["issuers"]
 
     def _load_signers(self, records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, SignatureKey], dict[str, Any]]:
@@ -183,6 +189,7 @@ def credentials_data(
     revoked: Iterable[tuple[RevokedKind, str, str]] = (),
     signature_keys: Iterable[Mapping[str, Any]] = (),
     certificates: Mapping[str, Any] | None = None,
+    encryption_keys: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The plain JSON that `Credentials.from_data` reads.
 
@@ -193,6 +200,8 @@ def credentials_data(
     A signature key has `algorithm`, and `public` (PEM) or `sealed` with the `purpose` of that secret, in place of
     `hash`. `certificates` are the own `authorities`, `{id, certificate}`, and what they `issued`: `{serial, authority,
     fingerprint, subject, roles, scopes, claims, expires_at, revoked}`.
+    `hash`. An encryption key is `{id, subject, issuer, public, sealed, expires_at, revoked}`: `public` is a JWK, or
+    empty for a shared secret.
     """
     return {
         "issuers": {issuer: [dict(jwk) for jwk in jwks] for issuer, jwks in issuers.items()},
@@ -200,6 +209,7 @@ def credentials_data(
         "revoked": [list(triple) for triple in revoked],
         "signature_keys": [dict(record) for record in signature_keys],
         "certificates": dict(certificates or {}),
+        "encryption_keys": [dict(record) for record in encryption_keys],
     }
 
 
@@ -252,6 +262,18 @@ def _load_signer(record: Mapping[str, Any], unseal: Unseal | None) -> SignatureK
         revoked=bool(record["revoked"]),
         networks=load_networks(record["networks"]),
     )
+
+
+def _opened(records: Iterable[Mapping[str, Any]], unseal: Unseal | None) -> dict[str, bytes]:
+    """The shared secrets of encryption keys that can be opened, by key."""
+    found: dict[str, bytes] = {}
+    for record in records:
+        if unseal is not None and record["sealed"]:
+            try:
+                found[record["id"]] = unseal(sealed_encryption_name(record["id"]), record["sealed"])
+            except ValueError:  # SealBroken: this key is left out, and said to be
+                continue
+    return found
 
 
 def sealed_name(key_id: str) -> str:

@@ -203,6 +203,21 @@ class HmacSignaturePolicy(BaseModel):
         return self
 
 
+class EncryptedBodyPolicy(BaseModel):
+    """What holds where bodies are encrypted messages (JWE): operations with `body: jwe`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    max_bytes: int = Field(default=262_144, ge=1024, le=1_048_576)
+    """Largest content of an encrypted request or answer, in bytes; encrypted it is a third longer. Opening one occupies
+    the worker: about 1.5 ms for the default, 6 ms for the most that can be written (`bench/encrypted.py`)."""
+    max_age_s: int = Field(default=60, ge=1, le=300)
+    """How long after `iat` a message is accepted, in seconds. Longer means more of them to remember."""
+    clock_skew_s: int = Field(default=5, ge=0, le=60)
+    """How far `iat` may lie ahead of our clock, in seconds. As long, after a start, no message is accepted: an earlier
+    run may have seen it."""
+
+
 class AuthenticatePolicy(BaseModel):
     """How callers prove who they are."""
 
@@ -249,6 +264,8 @@ class AuthenticatePolicy(BaseModel):
     client_certificates: tuple[ClientCertificateRule, ...] = Field(default=(), max_length=10_000, strict=False)
     """Whose certificates of other authorities are, where the description has a scheme `mutualTLS`: an allow-list of
     exact names. Certificates of Doorward's own authority need no entry: the store knows whose they are."""
+    encrypted_body: EncryptedBodyPolicy = EncryptedBodyPolicy()
+    """What holds for encrypted bodies (JWE)."""
     realm: str = Field(default="api", pattern=r"^[A-Za-z0-9 ._/:-]{1,64}$")
     """`realm` of the challenge a refused client gets (RFC 9110 section 11.5)."""
 

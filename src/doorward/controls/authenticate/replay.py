@@ -141,8 +141,8 @@ def once_check(replays: Callable[[], Replays]) -> Check:
         while proofs:
             sight = replays().claim(exchange, proofs[0])
             if sight != "first":
-                # Whoever repeats a proof is not the one it proves: nothing is put down to them.
-                exchange.caller = None
+                # Whoever repeats a proof is not the one it proves: nothing is put down to them, nor encrypted to them.
+                exchange.caller = exchange.seal_answer = None
             if sight == "seen":
                 raise proofs[0].refusal
             if sight == "unknown":

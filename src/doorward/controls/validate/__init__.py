@@ -10,6 +10,7 @@ Not here: whether a well-formed value means harm (inspect); how large a body may
 from doorward.controls.validate.antivirus import Settle, compile_scan
 from doorward.controls.validate.arriving import Feed, Watch, compile_watch
 from doorward.controls.validate.body import BodyMode, body_check, body_mode
+from doorward.controls.validate.kind import kind_check
 from doorward.controls.validate.learning import note_shape
 from doorward.controls.validate.parameters import parameters_check
 from doorward.controls.validate.policy import AntivirusPolicy, ArchivesPolicy, GraphqlPolicy, ValidatePolicy
@@ -28,6 +29,7 @@ __all__ = [
     "body_mode",
     "compile_scan",
     "compile_watch",
+    "kind_check",
     "largest_file_body",
     "note_shape",
     "parameters_check",

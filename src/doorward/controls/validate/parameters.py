@@ -3,37 +3,42 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from doorward.controls.validate.body import body_mode
 from doorward.controls.validate.form import ascii_text, pairs
 from doorward.controls.validate.json_text import JsonReader
-from doorward.controls.validate.judging import request_judge, unfit
-from doorward.controls.validate.media import JSON, DeclaredContent, reader_of
+from doorward.controls.validate.judging import request_judge
+from doorward.controls.validate.kind import kind_check
+from doorward.controls.validate.media import JSON, reader_of
 from doorward.controls.validate.policy import ValidatePolicy
 from doorward.controls.validate.styles import delimited_value, header_value, path_value
 from doorward.controls.validate.wire import NotText, Shape
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange
 from doorward.operation import ApiDescription, Operation, Parameter
-from doorward.schemas.judge import Failure
 
 _SHOWN: Final = 64
 
 
-def parameters_check(operation: Operation, policy: ValidatePolicy, description: ApiDescription) -> Check:
+def parameters_check(
+    operation: Operation, policy: ValidatePolicy, description: ApiDescription, *, judges_kind: bool = True
+) -> Check:
     """The check of everything in the head that the description declares.
 
-    Sets `exchange.parameters`. The kind of the body (media type, charset, content coding) is judged here too, before
-    any of it is read. Errors: PolicyError for a schema that does not compile. The check: Denied `validate.*`.
+    Sets `exchange.parameters`. With `judges_kind` the kind of the body (media type, charset, content coding) is judged
+    here too, before any of it is read.
+
+    Errors: PolicyError for a schema that does not compile. The check: Denied `validate.*`.
     """
-    return _HeadCheck(operation, policy, description)
+    return _HeadCheck(operation, policy, description, kind_check(operation, policy) if judges_kind else None)
 
 
 class _HeadCheck:
     """One operation's head check."""
 
-    __slots__ = ("_body_required", "_cookies", "_declared", "_headers", "_path", "_query")
+    __slots__ = ("_cookies", "_headers", "_kind", "_path", "_query")
 
-    def __init__(self, operation: Operation, policy: ValidatePolicy, description: ApiDescription) -> None:
+    def __init__(
+        self, operation: Operation, policy: ValidatePolicy, description: ApiDescription, kind: Check | None
+    ) -> None:
         by_location: dict[str, list[_Declared]] = {"path": [], "query": [], "header": [], "cookie": []}
         for parameter in operation.parameters:
             by_location[parameter.location].append(_Declared(parameter, policy, description))
@@ -41,10 +46,7 @@ class _HeadCheck:
         self._headers = [(declared.parameter.name.lower().encode(), declared) for declared in by_location["header"]]
         self._cookies = by_location["cookie"]
         self._query = _Query(by_location["query"], operation, policy)
-        body = operation.request_body
-        is_declared = body is not None and body_mode(operation, policy) != "none"
-        self._declared = DeclaredContent(body.content) if body is not None and is_declared else None
-        self._body_required = body is not None and body.required
+        self._kind = kind
 
     def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -55,11 +57,8 @@ class _HeadCheck:
             declared.set_header(exchange, request.headers.all(name))
         if self._cookies:
             self._check_cookies(exchange)
-        if request.has_body:
-            if self._declared is not None:
-                self._declared.form(request.headers)
-        elif self._body_required:
-            raise unfit([Failure("#", "a body is required", False)])
+        if self._kind is not None:
+            self._kind(exchange)
 
     def _check_cookies(self, exchange: Exchange) -> None:
         found: dict[str, list[str]] = {}

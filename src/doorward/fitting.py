@@ -1,0 +1,58 @@
+"""What policy and description must not say together: found when they are compiled, not by the first request."""
+
+from doorward.errors import PolicyError
+from doorward.operation import ApiDescription, Operation
+from doorward.policy.document import Policy
+
+
+def require_known_schemes(policy: Policy, description: ApiDescription) -> None:
+    """Errors: PolicyError for settings of a scheme that no operation has: whoever wrote them believes in them."""
+    known = {
+        scheme.name
+        for operation in description.operations
+        for requirement in operation.security
+        for scheme in requirement
+        if scheme.signature == "hmac"
+    }
+    for settings in policy.authenticate.hmac_signatures:
+        if settings.scheme not in known:
+            raise PolicyError(
+                f"no operation takes plain HMAC signatures by a scheme {settings.scheme!r}",
+                key="authenticate.hmac_signatures",
+                hint=f"schemes: {', '.join(sorted(known)) or 'none has x-doorward: {signature: hmac}'}",
+            )
+
+
+def require_signatures_can_be_checked(operation: Operation, policy: Policy) -> None:
+    """Errors: PolicyError where a signed request would be refused, or could be used twice, although it seems set up."""
+    if policy.operation_policy(operation).websocket is not None:
+        raise PolicyError(
+            f"{operation.id} opens a WebSocket, which outlives a signature",
+            key="operations",
+            hint="let it take a bearer token or an API key",
+        )
+    _require_one_memory(operation, policy, "signatures")
+
+
+def require_somebody_is_proved(operation: Operation, policy: Policy, *, public: bool) -> None:
+    """Errors: PolicyError where bodies are encrypted, and nobody could tell who calls, or use a message once."""
+    hint = ""
+    if public:
+        hint = "encryption proves nobody: take it off `public`, and let its callers show a credential"
+    elif policy.modes_of(operation).get("authenticate", "enforce") != "enforce":
+        hint = "encryption proves nobody: authenticate must be enforced for it"
+    elif policy.operation_policy(operation).websocket is not None:
+        hint = "a WebSocket's messages are not encrypted: leave one of the two away"
+    if hint:
+        raise PolicyError(f"{operation.id} cannot have encrypted bodies", key="operations", hint=hint)
+    _require_one_memory(operation, policy, "encrypted messages")
+
+
+def _require_one_memory(operation: Operation, policy: Policy, what: str) -> None:
+    shared = policy.limits.shared
+    if shared is not None and shared.hosts > 1:
+        raise PolicyError(
+            f"{operation.id} takes {what}, each to be used once, and {shared.hosts} hosts do not tell each other",
+            key="limits.shared.hosts",
+            hint="send this operation's callers to one host, with a policy of its own",
+        )
