@@ -107,6 +107,11 @@ def test_a_public_client_has_no_secret_and_says_where_people_come_back(place: Pl
     assert place.run("client", "add", "tool", "--public", "--redirect", "http://127.0.0.1/cb").stdout == ""
 
 
+def test_a_public_client_for_devices_needs_no_redirect_uri(place: Place) -> None:
+    added = place.json("client", "add", "tv", "--public", "--device")
+    assert (added["uses_devices"], added["redirect_uris"]) == (True, [])
+
+
 def test_a_client_says_where_people_go_and_it_is_told_after_signing_out(place: Place) -> None:
     places = [
         "--post-logout-redirect",

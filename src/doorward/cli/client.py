@@ -54,6 +54,7 @@ def add(
     id_token_alg: Annotated[
         str, typer.Option(help=f"what its ID tokens are signed with: {', '.join(ALGORITHMS)}; ES256 by default")
     ] = "",
+    device: Annotated[bool, typer.Option("--device", help="it runs on devices without a browser (RFC 8628)")] = False,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,6 +78,7 @@ def add(
             post_logout_redirect_uris=post_logout_redirect or (),
             backchannel_logout_uri=backchannel_logout,
             id_token_algorithm=algorithm,
+            uses_devices=device,
         )
         if algorithm is not None:
             require_algorithm(settings.state / "keys" / FILE_NAME, algorithm, now=time.time())

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from doorward.identity.ca.routes import ca_routes
 from doorward.identity.key_ring import KeyRing
 from doorward.identity.oauth.asking import Askers
+from doorward.identity.oauth.device_endpoint import DeviceEndpoint
 from doorward.identity.oauth.endpoints import Endpoints
 from doorward.identity.oauth.metadata import metadata
 from doorward.identity.oauth.token import TokenEndpoint
@@ -21,6 +22,7 @@ from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.account import Account
 from doorward.identity.pages.authorize import Authorize
 from doorward.identity.pages.browser import Forged
+from doorward.identity.pages.device import DevicePage
 from doorward.identity.pages.logout import Logout
 from doorward.identity.pages.passkeys import PasskeyPages
 from doorward.identity.pages.rendering import SCRIPT, STYLE, asset
@@ -68,6 +70,7 @@ def _oauth_routes(provider: Provider) -> list[Route]:
     return [
         Route(f"{base}/oauth/token", TokenEndpoint(provider, askers).answer, methods=["POST"]),
         Route(f"{base}/oauth/par", endpoints.push, methods=["POST"]),
+        Route(f"{base}/oauth/device_authorization", DeviceEndpoint(provider, askers).authorize, methods=["POST"]),
         Route(f"{base}/oauth/revoke", endpoints.revoke, methods=["POST"]),
         Route(f"{base}/oauth/introspect", endpoints.introspect, methods=["POST"]),
         Route(f"{base}/oauth/userinfo", UserInfo(provider).answer, methods=["GET", "POST"]),
@@ -80,7 +83,7 @@ def _oauth_routes(provider: Provider) -> list[Route]:
 def _page_routes(provider: Provider) -> list[Route]:
     base = provider.settings.base
     sign_in, authorize, account = SignIn(provider), Authorize(provider), Account(provider)
-    logout = Logout(provider)
+    logout, device = Logout(provider), DevicePage(provider)
     passkeys = PasskeyPages(provider)
 
     def guarded(endpoint: _Endpoint) -> _Endpoint:
@@ -121,6 +124,9 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("GET", "/oauth/logout", logout.begin),
         ("POST", "/oauth/logout", logout.begin),
         ("POST", "/auth/end-session", logout.confirm),
+        ("GET", "/auth/device", device.show),
+        ("POST", "/auth/device", device.check),
+        ("POST", "/auth/device/answer", device.answer),
         ("GET", "/account", account.show),
         ("POST", "/account/sessions", account.end_session),
         ("POST", "/account/factors/start", account.start_factor),

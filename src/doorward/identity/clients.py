@@ -73,6 +73,8 @@ class Client:
     """Where people may be sent back to after signing out, byte for byte."""
     backchannel_logout_uri: str = ""
     """Where it is told that a session ended; empty: it is not."""
+    uses_devices: bool = False
+    """It runs on devices without a browser (RFC 8628)."""
     created_at: float = 0.0
     disabled_at: float | None = None
 
@@ -95,6 +97,7 @@ def add_client(
     post_logout_redirect_uris: Iterable[str] = (),
     backchannel_logout_uri: str = "",
     id_token_algorithm: Algorithm | None = None,
+    uses_devices: bool = False,
 ) -> tuple[Client, str]:
     """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
@@ -104,7 +107,7 @@ def add_client(
     """
     require_name(name, "client")
     uris = [require_redirect_uri(uri) for uri in redirect_uris]
-    if is_public and not uris:
+    if is_public and not uris and not uses_devices:
         raise PolicyError(
             "a public client needs a redirect URI", key="redirect", hint="--redirect https://app/callback"
         )
@@ -126,6 +129,7 @@ def add_client(
         "pushed_only": pushes_only,
         "post_logout_redirect_uris": [require_redirect_uri(uri) for uri in post_logout_redirect_uris],
         "backchannel_logout_uri": backchannel_logout_uri and require_backchannel_uri(backchannel_logout_uri),
+        "device": uses_devices,
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
         "claims": require_claims(claims or {}),
@@ -244,6 +248,7 @@ def _client(row: Row[Any]) -> Client:
         pushes_only=row.pushed_only,
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         backchannel_logout_uri=row.backchannel_logout_uri,
+        uses_devices=row.device,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )

@@ -57,6 +57,8 @@ KINDS: Final = frozenset(
         "session.renewed",
         "session.revoked",
         "logout.undelivered",
+        "device.allowed",
+        "device.denied",
         "consent.granted",
         "consent.revoked",
         "token.issued",

@@ -4,7 +4,7 @@ from typing import Final
 
 from doorward.identity import events, logout_notices, sessions
 from doorward.identity.ca import certificates
-from doorward.identity.oauth import families
+from doorward.identity.oauth import device, families
 from doorward.identity.risk import counters
 from doorward.store import Store, single_use
 
@@ -16,6 +16,7 @@ _PURGES: Final = (
     events.purge,
     certificates.purge,
     logout_notices.purge,
+    device.purge,
 )
 
 

@@ -38,6 +38,10 @@ class Purpose(StrEnum):
     RECOVERY_CODE = "recovery_code"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, no secret
     """A link with which its user sets a password, made at the command line."""
+    DEVICE_CODE = "device_code"
+    """What a device without a browser polls with."""
+    USER_CODE = "user_code"
+    """What its user types, as a keyed hash."""
     PROOF_ID = "proof_id"
     """Id (`jti`) of a proof or assertion somebody else signed: `claim`ed at first sight."""
     PASSKEY_CHALLENGE = "passkey_challenge"
@@ -53,6 +57,8 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.ENROLMENT: 600.0,
     Purpose.RECOVERY_CODE: _YEARS_S,
     Purpose.PASSWORD_RESET: 86_400.0,
+    Purpose.DEVICE_CODE: 600.0,
+    Purpose.USER_CODE: 600.0,
     Purpose.PROOF_ID: 600.0,
     Purpose.PASSKEY_CHALLENGE: 600.0,
 }

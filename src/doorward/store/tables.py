@@ -74,6 +74,7 @@ clients: Final = Table(
     Column("post_logout_redirect_uris", JSON, nullable=False, server_default="[]"),
     Column("backchannel_logout_uri", String(512), nullable=False, server_default=""),
     Column("id_token_algorithm", String(16)),
+    Column("device", Boolean, nullable=False, server_default=false()),
 )
 """`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
 secret, the hash is empty and matches nothing."""
@@ -160,7 +161,7 @@ single_use: Final = Table(
         CheckConstraint(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
             "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id', "
-            "'passkey_challenge')",
+            "'passkey_challenge', 'device_code', 'user_code')",
             name="purpose",
         ),
         primary_key=True,
@@ -266,6 +267,28 @@ sessions: Final = Table(
     Index("ix_sessions_hash", "hash", unique=True),
 )
 """Login sessions. `id` is for lists; the cookie is kept as `hash` alone."""
+
+device_grants: Final = Table(
+    "device_grants",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("client", String(64), ForeignKey("clients.name"), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("interval_s", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+    Column("polled_at", Float),
+    Column(
+        "state", String(8), CheckConstraint("state IN ('pending', 'allowed', 'denied')", name="state"), nullable=False
+    ),
+    Column("user", String(64), ForeignKey("users.name")),
+    Column("session", String(32)),
+    Column("auth_time", Float),
+    Column("amr", JSON),
+)
+"""What devices wait for, and what their users said. Both codes are in `single_use`, which alone says whether they may
+be used."""
 
 logout_notices: Final = Table(
     "logout_notices",

@@ -168,7 +168,7 @@ def test_only_the_page_of_a_public_client_may_read_the_answer(lab: Lab) -> None:
         assert answer.headers.get("access-control-allow-origin") == allowed
 
 
-@pytest.mark.parametrize("grant", ["password", "implicit", "urn:ietf:params:oauth:grant-type:device_code", ""])
+@pytest.mark.parametrize("grant", ["password", "implicit", "urn:ietf:params:oauth:grant-type:saml2-bearer", ""])
 def test_no_other_grant_is_taken(lab: Lab, grant: str) -> None:
     """ID-3."""
     assert lab.token(grant_type=grant).json()["error"] == "unsupported_grant_type"

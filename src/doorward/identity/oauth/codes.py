@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -152,7 +152,7 @@ def redeem(
         return None
     if bound.get("bound_key") not in (None, bound_key):
         return None
-    if not _may_go_on(connection, spent.subject, bound["session"]):
+    if not may_go_on(connection, spent.subject, bound["session"]):
         return None
     family = start_family(
         connection,
@@ -204,15 +204,21 @@ def list_consents(store: Store, user: str) -> Sequence[tuple[str, tuple[str, ...
     return [(row.client, tuple(row.scopes), row.granted_at) for row in rows]
 
 
-def grant_consent(connection: Connection, user: str, request: AuthorizationRequest, *, now: float) -> None:
+def has_consented_in(connection: Connection, user: str, client: str) -> bool:
+    """Whether the user's consent stands, seen in this transaction."""
+    mine = (consents.c.user == user) & (consents.c.client == client)
+    return connection.execute(select(consents.c.client).where(mine)).one_or_none() is not None
+
+
+def grant_consent(connection: Connection, user: str, client: str, scopes: Iterable[str], *, now: float) -> None:
     """Nothing; the client need not ask for these scopes again."""
-    mine = (consents.c.user == user) & (consents.c.client == request.client)
+    granted = list(scopes)
+    mine = (consents.c.user == user) & (consents.c.client == client)
     before = connection.execute(select(consents.c.scopes).where(mine)).scalar_one_or_none() or []
-    scopes = sorted({*before, *request.scopes})
     connection.execute(delete(consents).where(mine))
-    row: dict[str, Any] = {"user": user, "client": request.client, "scopes": scopes, "granted_at": now}
+    row: dict[str, Any] = {"user": user, "client": client, "scopes": sorted({*before, *granted}), "granted_at": now}
     connection.execute(insert(consents).values(row))
-    events.record(connection, "consent.granted", user, now=now, client=request.client, scopes=list(request.scopes))
+    events.record(connection, "consent.granted", user, now=now, client=client, scopes=granted)
 
 
 def withdraw_consent(connection: Connection, user: str, client: str, *, now: float) -> bool:
@@ -231,7 +237,8 @@ def _end_what_came_of(connection: Connection, code: str, client: Client, now: fl
         end_families(connection, token_families.c.id == used.payload["family"], now=now)
 
 
-def _may_go_on(connection: Connection, user: str, session: str) -> bool:
+def may_go_on(connection: Connection, user: str, session: str) -> bool:
+    """Whether the user may still call and did not end that session."""
     active = connection.execute(select(users.c.name).where(users.c.name == user, users.c.disabled_at.is_(None)))
     going = select(sessions.c.id).where(sessions.c.id == session, sessions.c.revoked_at.is_(None))
     # locked: either the session's end sees what comes of this, or this sees the end

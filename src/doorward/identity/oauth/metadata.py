@@ -21,6 +21,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "revocation_endpoint": settings.url("/oauth/revoke"),
         "introspection_endpoint": settings.url("/oauth/introspect"),
         "userinfo_endpoint": settings.url("/oauth/userinfo"),
+        "device_authorization_endpoint": settings.url("/oauth/device_authorization"),
         "end_session_endpoint": settings.url("/oauth/logout"),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,

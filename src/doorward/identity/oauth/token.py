@@ -1,4 +1,4 @@
-"""`POST /oauth/token`: client credentials, authorization code, refresh token. Nothing else is a grant here."""
+"""`POST /oauth/token`: client credentials, authorization code, device code, refresh token. Nothing else is a grant."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from doorward.identity import events
 from doorward.identity.clients import Client
 from doorward.identity.forms import read_form
+from doorward.identity.oauth import device
 from doorward.identity.oauth.asking import Askers, allow_origin, answer, refusal
 from doorward.identity.oauth.codes import redeem
 from doorward.identity.oauth.families import Family, first_refresh_token, note_access_token, refresh
@@ -21,7 +22,7 @@ from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 from doorward.store import users
 
-GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token")
+GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token", device.GRANT_TYPE)
 
 
 class TokenEndpoint:
@@ -57,6 +58,8 @@ class TokenEndpoint:
                 return self._authorization_code(client, form, key)
             case "refresh_token":
                 return self._refresh_token(client, form, key)
+            case device.GRANT_TYPE:
+                return self._device_code(client, form, key)
         raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
 
     def _client_credentials(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
@@ -90,15 +93,25 @@ class TokenEndpoint:
                 bound_key=key,
             )
             if redeemed is not None:
-                family = redeemed.family
-                body = self._tokens(connection, family, family.scopes, now, key)
-                if OFFLINE in family.scopes:
-                    body["refresh_token"] = first_refresh_token(connection, family, now=now)
-                if "openid" in family.scopes:
-                    body["id_token"] = self._id_token(client, family, redeemed.nonce, now)
+                body = self._first_tokens(connection, client, redeemed.family, redeemed.nonce, now, key)
         if redeemed is None:
             # one answer for a code that is unknown, expired, used, another client's, or comes with a wrong verifier
             raise OAuthError("invalid_grant", "the code is void or not this client's")
+        return answer(body)
+
+    def _device_code(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
+        if not client.uses_devices:
+            raise OAuthError("unauthorized_client", "the client is not registered for devices")
+        if "device_code" not in form:
+            raise OAuthError("invalid_request", "device_code is missing")
+        now = self._provider.clock()
+        with self._provider.store.begin() as connection:
+            found = device.poll(connection, form["device_code"], client, now=now, bound_key=key)
+            if isinstance(found, Family):
+                body = self._first_tokens(connection, client, found, None, now, key)
+        if isinstance(found, OAuthError):
+            # raised only now: what the poll wrote is committed
+            raise found
         return answer(body)
 
     def _refresh_token(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
@@ -126,6 +139,16 @@ class TokenEndpoint:
         if found is None:
             raise OAuthError("invalid_grant", "the refresh token is void or not this client's")
         return answer(body)
+
+    def _first_tokens(
+        self, connection: Connection, client: Client, family: Family, nonce: str | None, now: float, key: str | None
+    ) -> dict[str, Any]:
+        body = self._tokens(connection, family, family.scopes, now, key)
+        if OFFLINE in family.scopes:
+            body["refresh_token"] = first_refresh_token(connection, family, now=now)
+        if "openid" in family.scopes:
+            body["id_token"] = self._id_token(client, family, nonce, now)
+        return body
 
     def _tokens(
         self, connection: Connection, family: Family, scopes: Iterable[str], now: float, key: str | None

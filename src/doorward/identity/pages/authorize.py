@@ -127,7 +127,7 @@ class Authorize:
             if not spend_request(connection, tx, waiting, now=now):
                 return self._shown(_GONE)
             if granted:
-                grant_consent(connection, session.user, waiting.request, now=now)
+                grant_consent(connection, session.user, client.name, waiting.request.scopes, now=now)
             code = issue_code(connection, waiting, session, now=now)
         answer = {"code": code, "iss": self._provider.settings.issuer}
         if waiting.request.state is not None:

@@ -1,7 +1,6 @@
 """The end of every way to sign in: a new session, a known browser, and back to where one came from."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
@@ -10,6 +9,7 @@ from doorward.identity.devices import LIFETIME_S as DEVICE_S
 from doorward.identity.devices import is_known_device, remember_device
 from doorward.identity.oauth.families import end_families
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, drop_cookie, set_cookie
+from doorward.identity.pages.returning import after_sign_in
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import ABSOLUTE_S, end_session, renew_session, start_session
 from doorward.store import token_families
@@ -34,8 +34,7 @@ def enter(provider: Provider, browser: Browser, user: str, amr: Sequence[str], t
         known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
         device = None if known else remember_device(connection, user, now=now)
         events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))
-    base = provider.settings.base
-    response = RedirectResponse(f"{base}/oauth/continue?tx={quote(tx, safe='')}" if tx else f"{base}/account", 303)
+    response = RedirectResponse(after_sign_in(provider.settings.base, tx), 303)
     set_cookie(response, SESSION, cookie, life_s=ABSOLUTE_S)
     if device is not None:
         set_cookie(response, DEVICE, device, life_s=DEVICE_S)

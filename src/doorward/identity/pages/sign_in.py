@@ -21,6 +21,7 @@ from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forged, drop_cookie, set_cookie
 from doorward.identity.pages.entering import enter
 from doorward.identity.pages.rendering import page
+from doorward.identity.pages.returning import is_ticket
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Busy, Provider
 from doorward.identity.sessions import end_session, end_sessions
@@ -214,8 +215,11 @@ class SignIn:
     def _page(
         self, browser: Browser, *, tx: str, name: str = "", error: str = "", challenged: bool = False, **more: Any
     ) -> Response:
-        waiting = frozen(self._provider.store, tx, visit=browser.visit_hash, now=self._provider.clock()) if tx else None
-        if tx and waiting is None:
+        waits = is_ticket(tx)
+        waiting = None
+        if waits:
+            waiting = frozen(self._provider.store, tx, visit=browser.visit_hash, now=self._provider.clock())
+        if waits and waiting is None:
             return self._message("Start again", "Go back to the application and sign in from there.", status=400)
         client = find_client(self._provider.store, waiting.request.client) if waiting else None
         values = {
