@@ -165,7 +165,7 @@ def test_tidying_keeps_what_lives_and_a_spent_token_stays_recognised(lab: Lab) -
     assert is_void(lab, second)
     tidy(lab.store, now=lab.now + 500 * 86_400)
     with lab.store.begin() as connection:
-        for name in ("single_use", "token_families", "issued_tokens", "sessions", "events"):
+        for name in ("single_use", "token_families", "issued_tokens", "sessions"):
             assert connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() == 0
 
 
