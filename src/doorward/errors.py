@@ -27,6 +27,14 @@ class PolicyError(Exception):
         return f"{self.key}: {self.problem}{place}" if self.key else f"{self.problem}{place}"
 
 
+class Missing(PolicyError):
+    """What the operator named is not there."""
+
+
+class Taken(PolicyError):
+    """What the operator wants to make is there already."""
+
+
 class PolicyErrors(PolicyError):
     """Several mistakes found in one pass, first one first."""
 

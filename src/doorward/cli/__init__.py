@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from doorward.cli import (
+    admin,
     attack,
     audit,
     certificate,
@@ -77,6 +78,7 @@ for module in (
     client,
     key,
     certificate,
+    admin,
     token,
     audit,
     explain,

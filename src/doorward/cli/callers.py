@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from doorward.controls.authorize.policy import suggestion
 from doorward.errors import PolicyError
 from doorward.identity.events import acting
+from doorward.identity.names import require_roles
 from doorward.policy.document import Policy
 from doorward.policy.loading import load_policy
 from doorward.store import Store, open_store
@@ -42,13 +42,13 @@ def opened(policy_path: Path) -> Iterator[tuple[Policy, Store]]:
         raise PolicyError(f"{path.parent} does not exist", key="state", hint="doorward init sets everything up")
     store = open_store(f"sqlite:///{path}")
     try:
-        with acting(f"cli:{_operator()}"):
+        with acting(f"cli:{operator()}"):
             yield policy, store
     finally:
         store.close()
 
 
-def _operator() -> str:
+def operator() -> str:
     """Who runs the command, as the system knows them."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
@@ -63,12 +63,7 @@ def store_path(policy: Policy) -> Path:
 
 def known_roles(policy: Policy, roles: Iterable[str] | None) -> list[str]:
     """The roles, all of which the policy has. Errors: PolicyError: an unknown role would silently allow nothing."""
-    found = list(roles or ())
-    for role in found:
-        if role not in policy.roles:
-            near = suggestion(role, policy.roles).removeprefix("; ")
-            raise PolicyError(f"the policy has no role {role!r}", key="role", hint=near or "add it under `roles`")
-    return found
+    return require_roles(roles or (), policy.roles)
 
 
 def parse_claims(pairs: Iterable[str] | None) -> dict[str, str | list[str]]:

@@ -41,26 +41,28 @@ def run(
     with _only_one(settings.state) as lock, _Listeners(settings) as listeners:
         workers = tuple(one for one in (listeners.gateway, listeners.plain) if one is not None)
         Orders(
-            control=_control_command(policy, settings.state, listeners.issuer),
+            control=_control_command(policy, settings.state, listeners),
             worker=worker_command(settings.state.resolve() / SNAPSHOT_NAME, listeners.gateway, listeners.plain),
             worker_count=settings.workers,
-            control_fds=(listeners.issuer.fileno(),),
+            control_fds=tuple(one.fileno() for one in (listeners.issuer, listeners.admin) if one is not None),
             worker_fds=tuple(one.fileno() for one in workers),
             lock_fd=lock,
             title="".join(one if one.isprintable() else " " for one in checked.description.title),
             gateway=f"{scheme}://{_place(listeners.gateway)}",
             issuer=f"{scheme}://{_place(listeners.issuer)}",
+            admin=f"http://{_place(listeners.admin)}" if listeners.admin else None,
             plain=f"http://{_place(listeners.plain)}" if listeners.plain else None,
             ready_file=None if ready_file is None else str(ready_file.absolute()),
         ).become()
 
 
-def _control_command(policy: Path, state: Path, issuer: socket.socket) -> tuple[str, ...]:
+def _control_command(policy: Path, state: Path, listeners: "_Listeners") -> tuple[str, ...]:
     return python_module(
         "doorward.gateway.control_process",
         *("--policy", str(policy.resolve())),
         *("--state", str(state.resolve())),
-        *("--issuer-fd", str(issuer.fileno())),
+        *("--issuer-fd", str(listeners.issuer.fileno())),
+        *(() if listeners.admin is None else ("--admin-fd", str(listeners.admin.fileno()))),
     )
 
 
@@ -72,6 +74,7 @@ class _Listeners:
         try:
             self.gateway = self._listen(policy.listen, "listen")
             self.issuer = self._listen(policy.issuer.listen, "issuer.listen")
+            self.admin = None if policy.admin is None else self._listen(policy.admin.listen, "admin.listen")
             self.plain = self._listen(policy.plain_redirect, "plain_redirect") if policy.plain_redirect else None
         except PolicyError:
             self._open.close()

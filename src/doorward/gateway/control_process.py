@@ -41,7 +41,10 @@ from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published,
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.replay_service import ReplayService
 from doorward.gateway.tls import server_context
+from doorward.identity.admin.app import create_admin_app
+from doorward.identity.admin.endpoint import Desk
 from doorward.identity.app import IdentitySettings, create_app
+from doorward.identity.credentials import Verifier
 from doorward.identity.issuer_key_file import FILE_NAME, WatchedRing, keep_fresh
 from doorward.identity.oauth.backchannel import BackChannel
 from doorward.identity.publishing import published_credentials
@@ -49,6 +52,7 @@ from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
 from doorward.outbound import Network, OutboundClient
 from doorward.policy.document import Policy, TlsSettings
+from doorward.sealing import sealer_for
 from doorward.store import open_store
 
 if TYPE_CHECKING:
@@ -110,13 +114,14 @@ class ControlProcess:
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
 
-    async def run(self, listener: socket.socket, status: int) -> None:
+    async def run(self, listener: socket.socket, status: int, admin_listener: socket.socket | None = None) -> None:
         """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
         loop = asyncio.get_running_loop()
         # Asked before the store is read: a change between the two is published twice rather than never.
         version = self._watch.version()
         self.publish()
         server = self._server()
+        admin = None if admin_listener is None else self._admin_server(admin_listener)
         link = _valkey(self._policy)
         hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
         limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
@@ -126,6 +131,8 @@ class ControlProcess:
 
         def stop() -> None:
             server.should_exit = True
+            if admin is not None:
+                admin.should_exit = True
 
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -157,6 +164,8 @@ class ControlProcess:
 
             if link is not None:
                 beside.append(group.create_task(link.run()))
+            if admin is not None and admin_listener is not None:
+                group.create_task(admin.serve(sockets=[admin_listener]))
             server.started_serving = started
             await server.serve(sockets=[listener])
             heart.stop()
@@ -311,6 +320,19 @@ class ControlProcess:
         )
         return _Server(config)
 
+    def _admin_server(self, listener: socket.socket) -> "_Server":
+        verifier = Verifier(self._store, self._identity_secret)
+        desk = Desk(
+            store=self._store,
+            verifier=verifier,
+            secret=self._identity_secret,
+            sealer=lambda: sealer_for(self._state / "keys"),
+            roles=lambda: self._policy.roles,
+            clock=time.time,
+        )
+        app = create_admin_app(desk, hosts_of(listener))
+        return _Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
+
     def _context(self, tls: TlsSettings) -> ssl.SSLContext:
         self._tls = server_context(tls.certificate, tls.key)
         return self._tls
@@ -354,7 +376,7 @@ class StoreWatch:
 class _Server(uvicorn.Server):
     """uvicorn that tells when it accepts, and without signal handlers of its own: ours also end the tasks beside it."""
 
-    started_serving: Callable[[], None]
+    started_serving: Callable[[], None] = staticmethod(lambda: None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -363,6 +385,12 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def hosts_of(listener: socket.socket) -> list[str]:
+    """What requests to a listener on loopback may call it."""
+    port = listener.getsockname()[1]
+    return [f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"]
 
 
 async def _alive(_request: Request) -> Response:
@@ -402,6 +430,7 @@ def main() -> None:
     parser.add_argument("--policy", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--issuer-fd", type=int, required=True)
+    parser.add_argument("--admin-fd", type=int)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     arguments = parser.parse_args()
@@ -415,7 +444,8 @@ def main() -> None:
 
 async def _run(arguments: argparse.Namespace) -> None:
     listener = socket.socket(fileno=arguments.issuer_fd)
-    await ControlProcess(arguments.policy, arguments.state, arguments.workers).run(listener, arguments.status_fd)
+    admin = None if arguments.admin_fd is None else socket.socket(fileno=arguments.admin_fd)
+    await ControlProcess(arguments.policy, arguments.state, arguments.workers).run(listener, arguments.status_fd, admin)
 
 
 if __name__ == "__main__":

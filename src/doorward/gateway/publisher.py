@@ -24,7 +24,7 @@ from doorward.policy.openapi import description_from_document, in_description, l
 from doorward.policy.snapshot import Snapshot, SnapshotRefused, policy_data
 
 SNAPSHOT_NAME: Final = "snapshot.json"
-NEEDS_RESTART: Final = ("listen", "plain_redirect", "workers", "state", "insecure_plain_http", "issuer")
+NEEDS_RESTART: Final = ("listen", "plain_redirect", "workers", "state", "insecure_plain_http", "issuer", "admin")
 """Settings that are read once, when `doorward run` starts."""
 
 _log = structlog.get_logger()

@@ -34,6 +34,7 @@ class Orders:
     gateway: str
     """Addresses, as clients write them."""
     issuer: str
+    admin: str | None
     plain: str | None
     ready_file: str | None
 
@@ -50,6 +51,7 @@ class Orders:
             ready = {
                 "gateway": self.gateway,
                 "issuer": self.issuer,
+                "admin": self.admin,
                 "plain": self.plain,
                 "pid": os.getpid(),
                 "workers": pids,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from doorward.controls.authenticate import KeyForm
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, hash_api_key, make_api_key
-from doorward.errors import PolicyError
+from doorward.errors import Missing, PolicyError
 from doorward.identity import events
 from doorward.identity.names import (
     normal_network,
@@ -122,7 +122,7 @@ def get_api_key(store: Store, key_id: str) -> ApiKey:
     with store.begin() as connection:
         row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
     if row is None:
-        raise PolicyError(f"there is no key {key_id!r}", key="key", hint="doorward key list")
+        raise Missing(f"there is no key {key_id!r}", key="key", hint="doorward key list")
     return api_key_of(row)
 
 
@@ -158,7 +158,7 @@ def revoke_api_key(store: Store, name_or_id: str, *, now: float) -> list[ApiKey]
             api_key_of(row) for row in connection.execute(select(api_keys).where(chosen).order_by(api_keys.c.id))
         ]
     if not revoked:
-        raise PolicyError(f"there is no key {name_or_id!r}", key="key", hint="doorward key list")
+        raise Missing(f"there is no key {name_or_id!r}", key="key", hint="doorward key list")
     return revoked
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Row, insert, select, update
 
-from doorward.errors import PolicyError
+from doorward.errors import Missing, PolicyError
 from doorward.identity import events
 from doorward.identity.client_keys import require_client_keys, require_keys_url
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
@@ -113,17 +113,15 @@ def add_client(
         )
     keys = _keys(jwks, jwks_uri, is_public=is_public)
     authentication: Authentication = "private_key_jwt" if keys else "none" if is_public else "client_secret"
-    secret = ""
-    if authentication == "client_secret":
-        secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii").rstrip("=").lower()
+    secret = new_secret() if authentication == "client_secret" else ""
     row: dict[str, Any] = {
         **keys,
         "name": name,
-        "secret_hash": _hash(secret) if secret else "",
+        "secret_hash": hash_secret(secret) if secret else "",
         "authentication": authentication,
         "id_token_algorithm": id_token_algorithm,
         "kind": "public" if is_public else "confidential",
-        "title": _title(title or name),
+        "title": require_title(title or name),
         "redirect_uris": uris,
         "trusted": is_trusted,
         "pushed_only": pushes_only,
@@ -166,8 +164,8 @@ def get_client(store: Store, name: str) -> Client:
     with store.begin() as connection:
         row = connection.execute(select(clients).where(clients.c.name == name)).one_or_none()
     if row is None:
-        raise PolicyError(f"there is no client {name!r}", key="client", hint="doorward client list")
-    return _client(row)
+        raise Missing(f"there is no client {name!r}", key="client", hint="doorward client list")
+    return client_of(row)
 
 
 def find_client(store: Store, name: str) -> Client | None:
@@ -176,13 +174,13 @@ def find_client(store: Store, name: str) -> Client | None:
         return None
     with store.begin() as connection:
         row = connection.execute(select(clients).where(clients.c.name == name)).one_or_none()
-    return None if row is None else _client(row)
+    return None if row is None else client_of(row)
 
 
 def list_clients(store: Store) -> list[Client]:
     """All clients, by name."""
     with store.begin() as connection:
-        return [_client(row) for row in connection.execute(select(clients).order_by(clients.c.name))]
+        return [client_of(row) for row in connection.execute(select(clients).order_by(clients.c.name))]
 
 
 def disable_client(store: Store, name: str, *, now: float) -> Client:
@@ -204,8 +202,8 @@ def check_secret(store: Store, name: str, secret: str) -> Client | None:
     with store.begin() as connection:
         looked_up = name if is_name(name) else ""
         row = connection.execute(select(clients).where(clients.c.name == looked_up)).one_or_none()
-    matches = hmac.compare_digest(_hash(secret), _NOBODYS if row is None else row.secret_hash)
-    return _client(row) if row is not None and matches and row.disabled_at is None else None
+    matches = hmac.compare_digest(hash_secret(secret), _NOBODYS if row is None else row.secret_hash)
+    return client_of(row) if row is not None and matches and row.disabled_at is None else None
 
 
 def _keys(jwks: bytes | None, jwks_uri: str, *, is_public: bool) -> dict[str, Any]:
@@ -221,17 +219,25 @@ def _keys(jwks: bytes | None, jwks_uri: str, *, is_public: bool) -> dict[str, An
     return {"jwks": require_client_keys(jwks), "jwks_uri": ""}
 
 
-def _title(text: str) -> str:
+def require_title(text: str) -> str:
+    """The title. Errors: PolicyError for one that is too long or cannot be printed."""
     if not text.isprintable() or len(text) > TITLE_CHARACTERS:
         raise PolicyError(f"a title has up to {TITLE_CHARACTERS} printable characters", key="title")
     return text
 
 
-def _hash(secret: str) -> str:
+def new_secret() -> str:
+    """A secret of 256 random bits."""
+    return base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii").rstrip("=").lower()
+
+
+def hash_secret(secret: str) -> str:
+    """As which a secret is kept."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _client(row: Row[Any]) -> Client:
+def client_of(row: Row[Any]) -> Client:
+    """The client of a row."""
     return Client(
         name=row.name,
         roles=tuple(row.roles),

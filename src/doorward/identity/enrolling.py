@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from doorward.errors import PolicyError
+from doorward.errors import Missing
 from doorward.identity import events
 from doorward.identity.credentials import totp_place
 from doorward.identity.devices import forget_devices
@@ -161,7 +161,7 @@ def set_password(store: Store, user: str, password: str, *, context: Iterable[st
             update(users).where(users.c.name == user).values(password_hash=password_hash)
         ).rowcount
         if not changed:
-            raise PolicyError(f"there is no user {user!r}", key="user", hint="doorward user list")
+            raise Missing(f"there is no user {user!r}", key="user", hint="doorward user list")
         void(connection, Purpose.PASSWORD_RESET, user, now=now)
         void(connection, Purpose.LOGIN_STEP, user, now=now)
         events.record(connection, "password.changed", user, now=now)
@@ -193,7 +193,7 @@ def make_reset(store: Store, user: str, *, now: float) -> str:
     with store.begin() as connection:
         row = connection.execute(select(users).where(users.c.name == user)).one_or_none()
         if row is None or row.disabled_at is not None:
-            raise PolicyError(f"there is no active user {user!r}", key="user", hint="doorward user list")
+            raise Missing(f"there is no active user {user!r}", key="user", hint="doorward user list")
         void(connection, Purpose.PASSWORD_RESET, user, now=now)
         events.record(connection, "password.reset_made", user, now=now)
         lifetime_s = LONGEST_LIFE_S[Purpose.PASSWORD_RESET]

@@ -28,7 +28,12 @@ KINDS: Final = frozenset(
         "client.added",
         "client.changed",
         "client.disabled",
+        "admin.login_made",
+        "admin.login_refused",
+        "admin.session_ended",
+        "admin.session_started",
         "client.keys_replaced",
+        "client.secret_replaced",
         "client.fail",
         "key.added",
         "key.revoked",
@@ -117,7 +122,7 @@ def record(connection: Connection, kind: str, subject: str, /, *, now: float, ad
     connection.execute(insert(events).values(row))
 
 
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """What a change changed: old and new value of each field that differs. Hand in no field that is a secret.
 
     >>> difference({"title": "a", "roles": ["x"]}, {"title": "b", "roles": ["x"]})

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
-from doorward.errors import PolicyError
+from doorward.errors import Missing, PolicyError
 from doorward.identity import events
 from doorward.identity.api_keys import (
     DAY_S,
@@ -50,7 +50,7 @@ def rotate_api_key(
     with store.begin() as connection:
         old = _shortened(connection, name_or_id, now, now + overlap_s)
         if not old:
-            raise PolicyError(f"there is no good key {name_or_id!r}", key="key", hint="doorward key list")
+            raise Missing(f"there is no good key {name_or_id!r}", key="key", hint="doorward key list")
         newest = max(old, key=lambda row: row["created_at"])
         granted = key_row(
             newest["name"],

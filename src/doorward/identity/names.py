@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from doorward.errors import PolicyError
+from doorward.controls.authorize.policy import suggestion
+from doorward.errors import PolicyError, Taken
 from doorward.exchange import CallerKind
 from doorward.store import principals
 
@@ -36,6 +37,16 @@ def require_name(name: str, what: str) -> None:
         raise PolicyError(
             f"{name!r} is not a name for a {what}", key=what, hint="up to 64 of A-Z a-z 0-9 . _ @ -, as alice"
         )
+
+
+def require_roles(roles: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The roles, all of which are known. Errors: PolicyError: an unknown role would silently allow nothing."""
+    found, names = list(roles), list(known)
+    for role in found:
+        if role not in names:
+            near = suggestion(role, names).removeprefix("; ")
+            raise PolicyError(f"the policy has no role {role!r}", key="role", hint=near or "add it under `roles`")
+    return found
 
 
 def require_words(words: Iterable[str], what: str) -> list[str]:
@@ -72,7 +83,7 @@ def register_principal(connection: Connection, name: str, kind: CallerKind) -> N
             existing = "caller"
         else:
             return
-    raise PolicyError(
+    raise Taken(
         f"there is a {existing.replace('_', ' ')} {name!r} already",
         key=kind.replace("_", " "),
         hint="every caller needs a name of its own: two that share one would own each other's objects",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from doorward.controls.authenticate import sealed_name
-from doorward.errors import PolicyError
+from doorward.errors import PolicyError, Taken
 from doorward.identity import events
 from doorward.identity.api_keys import LIFETIME_MOST_S, LIFETIME_S
 from doorward.identity.names import (
@@ -125,7 +125,7 @@ def list_signature_keys(store: Store) -> list[SigningKeyRecord]:
     """All keys, by name and age."""
     order = (signature_keys.c.name, signature_keys.c.created_at, signature_keys.c.id)
     with store.begin() as connection:
-        return [_record(row) for row in connection.execute(select(signature_keys).order_by(*order))]
+        return [signature_key_of(row) for row in connection.execute(select(signature_keys).order_by(*order))]
 
 
 def published_signature_keys(store: Store, *, now: float) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def revoke_signature_key(store: Store, name_or_id: str, *, now: float) -> list[S
         for row in ended:
             events.record(connection, "signature_key.revoked", row.name, now=now, key=row.id)
         found = connection.execute(select(signature_keys).where(chosen).order_by(signature_keys.c.id))
-        return [_record(row) for row in found]
+        return [signature_key_of(row) for row in found]
 
 
 def _add(store: Store, name: str, row: Mapping[str, Any], grant: Grant, *, now: float, key_id: str) -> SigningKeyRecord:
@@ -196,9 +196,9 @@ def _add(store: Store, name: str, row: Mapping[str, Any], grant: Grant, *, now: 
             shown = {field: values[field] for field in _SHOWN}
             events.record(connection, "signature_key.added", name, now=now, key=key_id, **shown)
     except IntegrityError as error:
-        raise PolicyError(f"there is a key {key_id!r} already", key="id", hint="doorward key list") from error
+        raise Taken(f"there is a key {key_id!r} already", key="id", hint="doorward key list") from error
     with store.begin() as connection:
-        return _record(connection.execute(select(signature_keys).where(signature_keys.c.id == key_id)).one())
+        return signature_key_of(connection.execute(select(signature_keys).where(signature_keys.c.id == key_id)).one())
 
 
 def _require_room(connection: Connection, name: str, now: float) -> None:
@@ -221,7 +221,8 @@ def _new_id() -> str:
     return "sig-" + base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
 
 
-def _record(row: Row[Any]) -> SigningKeyRecord:
+def signature_key_of(row: Row[Any]) -> SigningKeyRecord:
+    """The key of a row."""
     return SigningKeyRecord(
         id=row.id,
         name=row.name,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
-from doorward.errors import PolicyError
+from doorward.errors import Missing
 from doorward.identity import events
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
 from doorward.identity.oauth.families import end_families
@@ -60,14 +60,14 @@ def get_user(store: Store, name: str) -> User:
     with store.begin() as connection:
         row = connection.execute(select(users).where(users.c.name == name)).one_or_none()
     if row is None:
-        raise PolicyError(f"there is no user {name!r}", key="user", hint="doorward user list")
-    return _user(row)
+        raise Missing(f"there is no user {name!r}", key="user", hint="doorward user list")
+    return user_of(row)
 
 
 def list_users(store: Store) -> list[User]:
     """All users, by name."""
     with store.begin() as connection:
-        return [_user(row) for row in connection.execute(select(users).order_by(users.c.name))]
+        return [user_of(row) for row in connection.execute(select(users).order_by(users.c.name))]
 
 
 def disable_user(store: Store, name: str, *, now: float) -> User:
@@ -88,7 +88,8 @@ def disable_user(store: Store, name: str, *, now: float) -> User:
     return get_user(store, name)
 
 
-def _user(row: Row[Any]) -> User:
+def user_of(row: Row[Any]) -> User:
+    """The user of a row."""
     return User(
         name=row.name,
         roles=tuple(row.roles),

@@ -191,6 +191,23 @@ class IssuerSettings(BaseModel):
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
 
 
+class AdminSettings(BaseModel):
+    """The admin API: users, clients and keys managed by programs of the operator."""
+
+    model_config = _CONFIG
+
+    listen: Address
+    """Address it listens on, in plain HTTP, so on loopback only: `127.0.0.1:8445`. Who may open the state directory
+    enters with a ticket of `doorward admin login`."""
+
+    @field_validator("listen")
+    @classmethod
+    def _on_loopback(cls, listen: str) -> str:
+        if listen.rpartition(":")[0].strip("[]") not in {"localhost", "127.0.0.1", "::1"}:
+            raise ValueError("the admin API listens on loopback only: 127.0.0.1:8445")
+        return listen
+
+
 class OperationPolicy(BaseModel):
     """What differs for one operation. The same may stand in the API description under `x-doorward`."""
 
@@ -253,6 +270,8 @@ class Policy(BaseModel):
     """Directory for keys, store and audit trail (mode 0700)."""
     issuer: IssuerSettings = IssuerSettings()
     """Doorward's own identity provider."""
+    admin: AdminSettings | None = None
+    """The admin API. None: there is none."""
     issuers: tuple[Literal["local"] | IssuerPolicy, ...] = ("local",)
     """Who may vouch for a caller: `local`, or an external issuer."""
     insecure_issuer_networks: tuple[Network, ...] = ()

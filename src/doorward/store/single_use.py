@@ -42,6 +42,10 @@ class Purpose(StrEnum):
     """What a device without a browser polls with."""
     USER_CODE = "user_code"
     """What its user types, as a keyed hash."""
+    ADMIN_LOGIN = "admin_login"
+    """What `doorward admin login` prints: the way into the admin API."""
+    ADMIN_SESSION = "admin_session"
+    """A session of the admin API: looked at by each request, spent by its end."""
     PROOF_ID = "proof_id"
     """Id (`jti`) of a proof or assertion somebody else signed: `claim`ed at first sight."""
     PASSKEY_CHALLENGE = "passkey_challenge"
@@ -59,6 +63,8 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.PASSWORD_RESET: 86_400.0,
     Purpose.DEVICE_CODE: 600.0,
     Purpose.USER_CODE: 600.0,
+    Purpose.ADMIN_LOGIN: 300.0,
+    Purpose.ADMIN_SESSION: 900.0,
     Purpose.PROOF_ID: 600.0,
     Purpose.PASSKEY_CHALLENGE: 600.0,
 }

@@ -161,7 +161,7 @@ single_use: Final = Table(
         CheckConstraint(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
             "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id', "
-            "'passkey_challenge', 'device_code', 'user_code')",
+            "'passkey_challenge', 'device_code', 'user_code', 'admin_login', 'admin_session')",
             name="purpose",
         ),
         primary_key=True,
