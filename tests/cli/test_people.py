@@ -16,7 +16,8 @@ from doorward.cli import audit
 from doorward.controls.audit import AuditPolicy
 from doorward.errors import PolicyError
 from doorward.gateway.identity_trail import IdentityTrail
-from doorward.identity.clients import add_client
+from doorward.identity.admin.access import actor_of, begin_session
+from doorward.identity.clients import add_client, check_secret
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.enrolling import finish_totp, list_factors, reset_password, start_totp
 from doorward.identity.events import acting, events_of
@@ -174,3 +175,40 @@ def test_events_are_shown_by_their_beginning_and_by_name(tmp_path: Path) -> None
     assert len(shown("--event", "client.")) == 1
     assert len(shown("--caller", "alice")) == 2
     assert json.loads(shown("--event", "user.added", "--json")[0])["details"]["password"] == "false"
+
+
+def test_rights_are_changed_at_the_command_line_and_the_rest_stays(place: Place) -> None:
+    place.run("user", "change", "alice", "--claim", "account_id=a-9")
+    changed = place.json("user", "change", "alice", "--role", "admin")
+    assert (changed["roles"], changed["claims"]) == (["admin"], {"account_id": "a-9"})
+    with pytest.raises(PolicyError, match="no role 'admn'"):
+        place.run("user", "change", "alice", "--role", "admn")
+    secret = place.json("client", "add", "batch", "--scope", "a")["secret"]
+    assert place.json("client", "change", "batch", "--scope", "b", "--title", "Batch")["scopes"] == ["b"]
+    new = place.json("client", "replace-secret", "batch")["secret"]
+    store = store_of(place)
+    assert check_secret(store, "batch", secret) is None
+    assert check_secret(store, "batch", new) is not None
+    store.close()
+
+
+def test_a_way_into_the_admin_api_is_made_only_where_there_is_one(place: Place) -> None:
+    with pytest.raises(PolicyError, match="no admin API"):
+        place.run("admin", "login")
+    place.write(POLICY + "admin: {listen: '127.0.0.1:8445'}\n")
+    made = place.json("admin", "login")
+    assert made["url"] == "http://127.0.0.1:8445/admin/v1/session"
+    import time
+
+    store = store_of(place)
+    token = begin_session(store, made["ticket"], now=time.time())
+    assert token
+    assert actor_of(store, token, now=time.time()) == f"admin:{pwd.getpwuid(os.getuid()).pw_name}"
+    store.close()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8445", "192.0.2.1:8445", "[::]:8445", "example.com:8445"])
+def test_the_admin_api_is_never_reached_from_another_machine(place: Place, address: str) -> None:
+    place.write(POLICY + f"admin: {{listen: '{address}'}}\n")
+    with pytest.raises(PolicyError, match="loopback only"):
+        place.run("admin", "login")

@@ -10,6 +10,7 @@ import typer
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
 from doorward.errors import PolicyError
+from doorward.identity.changing import ClientChange, change_client, replace_secret
 from doorward.identity.clients import Client, add_client, disable_client, list_clients, replace_keys
 from doorward.identity.issuer_key_file import FILE_NAME, require_algorithm
 from doorward.jose import ALGORITHMS, Algorithm
@@ -116,6 +117,53 @@ def keys(
         callers.show_json(asdict(client))
     else:
         callers.say(f"client {name} signs with {client.jwks_uri or callers.words(key['kid'] for key in client.jwks)}")
+
+
+@_COMMANDS.command("change")
+def change(
+    name: Annotated[str, typer.Argument(help="its client_id")],
+    role: RoleOption = None,
+    scope: ScopeOption = None,
+    claim: ClaimOption = None,
+    redirect: Annotated[
+        list[str] | None, typer.Option("--redirect", help="where people may be sent back to; may be repeated")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="what people are shown")] = None,
+    trusted: Annotated[bool | None, typer.Option("--trusted/--untrusted", help="whether consent is asked for")] = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a client other rights or redirect URIs: those named here instead of all it had."""
+    with callers.opened(policy) as (settings, store):
+        wanted = ClientChange(
+            roles=None if role is None else callers.known_roles(settings, role),
+            scopes=scope,
+            claims=None if claim is None else callers.parse_claims(claim),
+            redirect_uris=redirect,
+            title=title,
+            is_trusted=trusted,
+        )
+        client = change_client(store, name, wanted, now=time.time())
+    if as_json:
+        callers.show_json(asdict(client))
+    else:
+        callers.say(f"client {name} has {callers.words(client.roles)}; scopes {callers.words(client.scopes)}")
+
+
+@_COMMANDS.command("replace-secret")
+def replace(
+    name: Annotated[str, typer.Argument(help="its client_id")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a new secret for a client, once; the old one is void at once."""
+    with callers.opened(policy) as (_, store):
+        client, secret = replace_secret(store, name, now=time.time())
+    if as_json:
+        callers.show_json({**asdict(client), "secret": secret})
+        return
+    callers.say(f"the new secret of {name}, shown only now; the old one is void:")
+    print(secret)
 
 
 @_COMMANDS.command("list")

@@ -9,6 +9,7 @@ import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption
+from doorward.identity.changing import UserChange, change_user
 from doorward.identity.credentials import Verifier
 from doorward.identity.enrolling import make_reset, remove_all_factors
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
@@ -51,6 +52,27 @@ def add(
             callers.say(f"next: doorward user reset {user.name}  # a link with which they set a password")
         if settings.issuer.insecure_development_tokens:
             callers.say(f"next: doorward token --user {user.name}")
+
+
+@_COMMANDS.command("change")
+def change(
+    name: Annotated[str, typer.Argument(help="their name")],
+    role: RoleOption = None,
+    claim: ClaimOption = None,
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a user other roles or claims: those named here instead of all they had."""
+    with callers.opened(policy) as (settings, store):
+        wanted = UserChange(
+            roles=None if role is None else callers.known_roles(settings, role),
+            claims=None if claim is None else callers.parse_claims(claim),
+        )
+        user = change_user(store, name, wanted, now=time.time())
+    if as_json:
+        callers.show_json(asdict(user))
+    else:
+        callers.say(f"user {name} has {callers.words(user.roles)}; {callers.claims_text(user.claims)}")
 
 
 @_COMMANDS.command("list")
