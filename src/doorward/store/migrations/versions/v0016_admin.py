@@ -6,8 +6,8 @@ from alembic import op
 
 from doorward.store.migrations.purposes import allow_purposes
 
-revision: Final = "0015"
-down_revision: Final = "0014"
+revision: Final = "0016"
+down_revision: Final = "0015"
 
 
 def upgrade() -> None:
