@@ -268,3 +268,21 @@ def test_settings_of_a_scheme_that_nobody_has_do_not_load(partner: Partner) -> N
 def test_hosts_that_do_not_tell_each_other_take_no_signatures(partner: Partner) -> None:
     with pytest.raises(PolicyError, match="do not tell each other"):
         pipeline_of(partner.credentials, limits={"shared": {"url": "redis://127.0.0.1:6379", "hosts": 2}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "loads"),
+    [
+        ({}, False),
+        ({"transport": {"trusted_proxies": ["10.0.0.0/8"]}}, True),
+        ({"insecure_plain_http": False, "tls": {"certificate": "c.pem", "key": "k.pem"}}, True),
+        ({"public": ["GET /orders"]}, True),
+    ],
+)
+def test_a_secret_is_taken_where_it_can_travel_hidden(settings: dict[str, Any], loads: bool) -> None:
+    said = document()
+    said["components"]["securitySchemes"] = {"basic": {"type": "http", "scheme": "basic"}}
+    said["paths"] = {"/orders": {"get": {"security": [{"basic": []}], "responses": ANSWERS}}}
+    outcome = nullcontext() if loads else pytest.raises(PolicyError, match="in the clear")
+    with outcome:
+        pipeline_of(Credentials(), said, roles={"writer": ["GET *"]}, **settings)

@@ -121,6 +121,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.certificate_untrusted": _TOKEN._replace(severity="high"),
         "authenticate.certificate_revoked": _TOKEN._replace(severity="high"),
         "authenticate.api_key": _TOKEN,
+        "authenticate.basic": _TOKEN,
         # whoever has the whole key and comes from elsewhere has probably stolen it
         "authenticate.key_address": _TOKEN._replace(severity="high"),
         "authenticate.signature_missing": Denial(401, "A signature is required", "low", "API2:2023"),

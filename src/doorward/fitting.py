@@ -48,6 +48,16 @@ def require_somebody_is_proved(operation: Operation, policy: Policy, *, public: 
     _require_one_memory(operation, policy, "encrypted messages")
 
 
+def require_secrets_travel_hidden(operation: Operation, policy: Policy) -> None:
+    """Errors: PolicyError where a secret would come in the clear, and so be refused however right it is."""
+    if policy.tls is None and policy.transport.proxies() is None:
+        raise PolicyError(
+            f"{operation.id} takes a client's secret by HTTP Basic, and connections are in the clear",
+            key="tls",
+            hint="write tls: {certificate: ..., key: ...}, or list the proxy that has it under transport",
+        )
+
+
 def _require_one_memory(operation: Operation, policy: Policy, what: str) -> None:
     shared = policy.limits.shared
     if shared is not None and shared.hosts > 1:

@@ -22,7 +22,12 @@ from doorward.controls.validate import AntivirusPolicy, BodyMode, Settle, Valida
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
-from doorward.fitting import require_known_schemes, require_signatures_can_be_checked, require_somebody_is_proved
+from doorward.fitting import (
+    require_known_schemes,
+    require_secrets_travel_hidden,
+    require_signatures_can_be_checked,
+    require_somebody_is_proved,
+)
 from doorward.modes import NoRelease, ObservedRelease, Release, WholeRelease, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
@@ -269,6 +274,8 @@ def _compile_plan(
     encrypted = policy.operation_policy(operation).body == "jwe"
     if signed:
         require_signatures_can_be_checked(operation, policy)
+    if not public and authenticate.takes_secrets(operation):
+        require_secrets_travel_hidden(operation, policy)
     if encrypted:
         require_somebody_is_proved(operation, policy, public=public)
     standing = _standing_check(policy, credentials)

@@ -180,6 +180,9 @@ class Samples(Protocol):
     def api_key(self, kind: KeyKind) -> Ask | None:
         """A request by API key of that kind."""
 
+    def secret(self, kind: Literal["valid", "wrong", "unknown"]) -> Ask | None:
+        """A request by HTTP Basic: with a client's secret, with another one, or with the name of no client."""
+
     def bound(self, proving: Proving) -> Ask | None:
         """A request with a token bound to a key, proved like that."""
 

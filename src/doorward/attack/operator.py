@@ -13,10 +13,11 @@ from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
 from doorward.attack.sealing import BodySealer
 from doorward.attack.signing import RequestSigner, WebhookSigner
-from doorward.controls.authenticate import LOCAL_AUDIENCE, Nonces, nonce_key
+from doorward.controls.authenticate import LOCAL_AUDIENCE, Nonces, nonce_key, takes_secrets
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, make_api_key
 from doorward.encryption_key import encryption_keys_for
 from doorward.identity.api_keys import add_api_key, revoke_api_key
+from doorward.identity.clients import add_client
 from doorward.identity.encryption_keys import add_encryption_key
 from doorward.identity.signature_keys import (
     Grant,
@@ -26,6 +27,7 @@ from doorward.identity.signature_keys import (
     revoke_signature_key,
 )
 from doorward.jose import generate_decryption_key, load_private_keys
+from doorward.operation import ApiDescription
 from doorward.policy.document import Policy
 from doorward.sealing import sealer_for
 from doorward.signatures import private_key_from_pem
@@ -113,6 +115,20 @@ class StateCredentials:
         finally:
             store.close()
         return BodySealer(gateway=keys[0].key.public, own=own)
+
+    def client(self, cast: Cast, description: ApiDescription) -> tuple[str, str] | None:
+        """Name and secret of a new client with a reader's roles; None where no operation takes them by HTTP Basic."""
+        if not any(takes_secrets(operation) for operation in description.operations):
+            return None
+        role = cast.roles.get("reader")
+        store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
+        try:
+            # Names are given once: each run has a client of its own.
+            name = f"{KEY_NAME}-{secrets.token_hex(4)}"
+            made, secret = add_client(store, name, now=time.time(), roles=(role,) if role else (), claims=cast.claims)
+        finally:
+            store.close()
+        return made.name, secret
 
     def api_keys(self, cast: Cast) -> dict[str, str]:
         """API keys by kind (`case.KeyKind`): all in the store, good for an hour at most, and one made up."""

@@ -1,5 +1,6 @@
 """Requests to any API, valid but for what an attack changes: made from its description and policy."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -40,12 +41,14 @@ class DescribedSamples:
         tokens: TokenSource,
         *,
         api_keys: Mapping[str, str] | None = None,
+        client: tuple[str, str] | None = None,
         prover: Prover | None = None,
         signers: Signers | None = None,
         sealer: BodySealer | None = None,
         lab: Callable[[str], Ask | None] = lambda _behaviour: None,
     ) -> None:
         self._description, self._policy, self._cast, self._tokens = description, policy, cast, tokens
+        self._client = client
         self._api_keys, self._lab, self._prover, self._signers = api_keys or {}, lab, prover, signers
         self._sealer = sealer
         drafts = [
@@ -244,6 +247,23 @@ class DescribedSamples:
                     return ask.with_header(scheme.parameter, key)
                 joint = "&" if "?" in ask.target else "?"
                 return replace(ask, target=f"{ask.target}{joint}{scheme.parameter}={quote(key, safe='')}")
+        return None
+
+    def secret(self, kind: Literal["valid", "wrong", "unknown"]) -> Ask | None:
+        """A request by HTTP Basic, to an operation that takes that."""
+        if self._client is None:
+            return None
+        name, secret = self._client
+        pair = {
+            "valid": (name, secret),
+            "wrong": (name, secret[:-1] + ("b" if secret[-1] == "a" else "a")),
+            "unknown": ("doorward-attack-nobody", secret),
+        }[kind]
+        shown = base64.b64encode(":".join(pair).encode()).decode("ascii")
+        for made in self._drafts:
+            schemes = [each for one in made.operation.security if len(one) == 1 for each in one]
+            if any(each.http_scheme == "basic" for each in schemes) and self._cast.may("reader", made.operation):
+                return made.ask("anonymous").with_header("Authorization", f"Basic {shown}")
         return None
 
     def bound(self, proving: Proving) -> Ask | None:

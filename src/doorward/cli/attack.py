@@ -144,6 +144,7 @@ def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples
     try:
         state = StateCredentials(policy)
         tokens, api_keys = state.tokens(cast, all_scopes(description)), state.api_keys(cast)
+        client = state.client(cast, description)
         prover = state.prover(tokens)
         signers, sealer = state.signers(cast), state.sealer()
     except (OSError, JoseError) as error:
@@ -152,7 +153,15 @@ def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples
         ) from None
     time.sleep(PUBLISHED_S)
     return DescribedSamples(
-        description, policy, cast, tokens, api_keys=api_keys, prover=prover, signers=signers, sealer=sealer
+        description,
+        policy,
+        cast,
+        tokens,
+        api_keys=api_keys,
+        client=client,
+        prover=prover,
+        signers=signers,
+        sealer=sealer,
     )
 
 

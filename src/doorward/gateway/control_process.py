@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 
 from doorward import logs
 from doorward.answer_key import answer_key_for
-from doorward.controls.authenticate import IssuerPolicy
+from doorward.controls.authenticate import IssuerPolicy, takes_secrets
 from doorward.controls.transport import TrustedProxies
 from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
 from doorward.errors import PolicyError, PolicyErrors
@@ -190,6 +190,7 @@ class ControlProcess:
             issuer=self._policy.issuer.url,
             now=now,
             external=self._keys.current(_external(self._policy), now),
+            with_clients=any(takes_secrets(each) for each in self._publisher.checked.description.operations),
         )
         fetched = {name: int(kept.fetched_at) // _HOUR_S * _HOUR_S for name, kept in self._keys.sets.items()}
         self._publisher.publish(credentials, fetched)

@@ -100,6 +100,18 @@ class Door:
             "revoked": False,
         } | changes
 
+    def client_record(self, secret: str, **changes: object) -> dict[str, Any]:
+        """The record of a client that may show that secret."""
+        return {
+            "name": "batch",
+            "issuer": self.ISSUER,
+            "hash": hash_api_key(secret.encode()).hex(),
+            "roles": ["reader"],
+            "scopes": ["orders:read"],
+            "claims": {"account_id": "a-1"},
+            "disabled": False,
+        } | changes
+
     def token(self, key: PrivateKey = KEY, typ: str = "at+jwt", **changes: object) -> str:
         """Alice's token with claims changed; None removes one."""
         base = {"iss": self.ISSUER, "aud": "api", "sub": "alice", "exp": self.NOW + 600, "iat": self.NOW, "jti": "t-1"}

@@ -154,3 +154,11 @@ def test_a_checksum_alone_opens_nothing(door: Any) -> None:
 def test_a_key_of_less_randomness_cannot_be_made(id_bytes: bytes, secret_bytes: bytes) -> None:
     with pytest.raises(ValueError, match="random bytes"):
         make_api_key(id_bytes, secret_bytes)
+
+
+def test_a_key_that_was_made_elsewhere_is_refused_in_the_clear(door: Any) -> None:
+    key = "a" * 40
+    door.credentials.apply(door.data(api_keys=[foreign(door, key), door.key_record()]))
+    assert door.code(header(key), scheme="http") == "authenticate.api_key"
+    assert door.ask(header(key)).caller.subject == "shop"
+    assert door.ask(header(door.API_KEY), scheme="http").caller.subject == "partner"

@@ -1,3 +1,4 @@
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from doorward.controls.authenticate.attacks import ATTACKS
 from doorward.controls.authenticate.key_format import make_api_key
 from doorward.denial import DENIALS
 from doorward.jose import encode_segment, generate_key
+from doorward.operation import SecurityScheme
 
 CODES = [code for code in DENIALS if code.startswith("authenticate.")]
 LABORATORY = {
@@ -69,6 +71,12 @@ class DoorSamples:
         other = {"expired": b"expired!", "revoked": b"revoked!", "unknown": b"unknown!", "elsewhere": b"elsewher"}
         key = self.door.API_KEY if kind == "valid" else make_api_key(other[kind], b"s" * 32)[1]
         return Ask(target="/x", headers=(("x-api-key", key),))
+
+    def secret(self, kind: str) -> Ask:
+        self.door.security = ({SecurityScheme(name="b", kind="http", http_scheme="basic"): ()},)
+        name, secret = ("nobody" if kind == "unknown" else "batch"), ("wrong" if kind == "wrong" else "right")
+        shown = base64.b64encode(f"{name}:{secret}".encode()).decode()
+        return Ask(target="/x", headers=(("authorization", f"Basic {shown}"),))
 
     def bound(self, proving: Proving) -> Ask | None:
         if proving.is_demanded:
@@ -132,7 +140,7 @@ def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) ->
     ):
         key_id, key = make_api_key(name, b"s" * 32)
         records.append(door.key_record(id=key_id, hash=hash_api_key(key.encode()).hex(), **changes))
-    door.credentials.apply(door.data(api_keys=records))
+    door.credentials.apply(door.data(api_keys=records, clients=[door.client_record("right")]))
     door.policy = door.policy.model_copy(update={"hosts": ("api.example",)})
     samples: Samples = DoorSamples(door)  # type: ignore[assignment]
     sent, twin = attack.send(samples), attack.twin(samples)

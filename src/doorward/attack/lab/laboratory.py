@@ -59,7 +59,15 @@ _POLICY: Final[dict[str, Any]] = {
     "plain_redirect": "127.0.0.1:0",
     "transport": {"hosts": ["127.0.0.1"]},
     "roles": {
-        "reader": ["GET /notes", "GET /accounts/*", "GET /rates", "GET /sealed", "GET /lab/*", "GET /partner/notes"],
+        "reader": [
+            "GET /notes",
+            "GET /accounts/*",
+            "GET /rates",
+            "GET /machine",
+            "GET /sealed",
+            "GET /lab/*",
+            "GET /partner/notes",
+        ],
         "writer": [
             "GET /notes",
             "POST /notes",
@@ -290,6 +298,7 @@ class Laboratory:
             cast,
             self._tokens,
             api_keys=state.api_keys(cast),
+            client=state.client(cast, description),
             prover=state.prover(self._tokens),
             signers=state.signers(cast),
             sealer=state.sealer(),

@@ -39,6 +39,7 @@ from doorward.controls.authenticate.security import (
     compile_check,
     demands_proof,
     proves_by_body,
+    takes_secrets,
     takes_signatures,
     takes_tokens,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "sealed_encryption_name",
     "sealed_name",
     "signed_fields",
+    "takes_secrets",
     "takes_signatures",
     "takes_tokens",
 ]

@@ -38,7 +38,7 @@ class ApiKeyMechanism:
             return None
         if len(found) > 1:
             raise self._refused("the key is given twice")
-        record = self._proved(found[0])
+        record = self._proved(found[0], exchange)
         key_id = record.caller.credential_id
         if record.revoked:
             raise self._refused(f"key {key_id} is revoked")
@@ -52,7 +52,7 @@ class ApiKeyMechanism:
         self._credentials.used_keys[key_id] = exchange.now
         return record.caller
 
-    def _proved(self, key: bytes) -> ApiKeyRecord:
+    def _proved(self, key: bytes, exchange: Exchange) -> ApiKeyRecord:
         """The record of a key that is whole and right."""
         key_id = api_key_id(key)
         if key_id is None:
@@ -60,6 +60,9 @@ class ApiKeyMechanism:
             found = foreign.find(key) if foreign else None
             if found is None:
                 raise self._refused("no known key: not well-formed, mistyped, or of a form that nobody imported")
+            if exchange.request.scheme != "https":
+                # Shared by two who made it elsewhere: nobody here can tell who has seen it before.
+                raise self._refused("a key of a foreign form came in the clear, and may be known to others now")
             return found
         record = self._credentials.api_keys.get(key_id)
         matches = hmac.compare_digest(hash_api_key(key), _NOBODY if record is None else record.hash)

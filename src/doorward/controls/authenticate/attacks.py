@@ -405,6 +405,22 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         lambda samples: samples.api_key("valid"),
     ),
     _attack(
+        "secret_wrong",
+        "guess the secret of a client",
+        "basic",
+        _K1,
+        lambda samples: samples.secret("wrong"),
+        lambda samples: samples.secret("valid"),
+    ),
+    _attack(
+        "secret_of_nobody",
+        "use a client's secret under another name",
+        "basic",
+        _K1,
+        lambda samples: samples.secret("unknown"),
+        lambda samples: samples.secret("valid"),
+    ),
+    _attack(
         "issuer_unavailable",
         "use the moment when an issuer's keys cannot be had",
         "unavailable",

@@ -17,6 +17,7 @@ from doorward.controls.authenticate.api_key_records import (
     load_networks,
 )
 from doorward.controls.authenticate.client_certificate import KnownCertificates
+from doorward.controls.authenticate.client_secrets import ClientSecret, load_client_secrets
 from doorward.controls.authenticate.encryption_keys import EncryptionKeys, sealed_encryption_name
 from doorward.controls.authenticate.introspection import Introspector, OpaqueTokens
 from doorward.controls.authenticate.nonces import Nonces
@@ -74,6 +75,7 @@ class Credentials:
         "_signature_data",
         "api_keys",
         "certificates",
+        "clients",
         "encryption",
         "foreign_keys",
         "introspector",
@@ -107,6 +109,8 @@ class Credentials:
         self.api_keys: Mapping[str, ApiKeyRecord] = {}
         """Those of our own form, by the id in them."""
         self.foreign_keys = ForeignKeys(())
+        self.clients: Mapping[str, ClientSecret] = {}
+        """Clients that may show their secret itself, by name; published where an operation takes HTTP Basic."""
         self.used_keys: dict[str, float] = {}
         """When each API key last opened something, Unix seconds, by id: until somebody takes it away to be kept."""
         self.revoked: frozenset[str] = frozenset()
@@ -137,6 +141,7 @@ class Credentials:
         """
         issuers, unusable = _load_issuers(data["issuers"])
         api_keys, foreign_keys = load_api_keys(data["api_keys"])
+        clients = load_client_secrets(data.get("clients", ()))
         signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
         self.certificates.apply(data.get("certificates", {}))
@@ -146,7 +151,7 @@ class Credentials:
             for cache in self._caches.values():
                 cache.clear()
         self.issuers, self.revoked = issuers, revoked
-        self.api_keys, self.foreign_keys = api_keys, foreign_keys
+        self.api_keys, self.foreign_keys, self.clients = api_keys, foreign_keys, clients
         self.signature_keys, self._signature_data = signers, by_id
         self.macs_of = _by_name(signers)
         useless = [f"signature key {key_id} cannot be used" for key_id in by_id if key_id not in signers]
@@ -190,18 +195,18 @@ def credentials_data(
     signature_keys: Iterable[Mapping[str, Any]] = (),
     certificates: Mapping[str, Any] | None = None,
     encryption_keys: Iterable[Mapping[str, Any]] = (),
+    clients: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The plain JSON that `Credentials.from_data` reads.
 
     `issuers` has the public JWKs by issuer; an issuer without any cannot be believed (503 until it has some).
     An API key is `{id, hash, subject, roles, scopes, claims, expires_at, networks, revoked}`: `hash` is the
-    hexadecimal SHA-256 of the key, `expires_at` Unix seconds; one made elsewhere has `form` and `prefix`
-    too. `revoked` are triples of kind, issuer and name.
-    A signature key has `algorithm`, and `public` (PEM) or `sealed` with the `purpose` of that secret, in place of
-    `hash`. `certificates` are the own `authorities`, `{id, certificate}`, and what they `issued`: `{serial, authority,
-    fingerprint, subject, roles, scopes, claims, expires_at, revoked}`.
-    `hash`. An encryption key is `{id, subject, issuer, public, sealed, expires_at, revoked}`: `public` is a JWK, or
-    empty for a shared secret.
+    hexadecimal SHA-256 of the key, `expires_at` Unix seconds; one made elsewhere has `form` and `prefix` too.
+    `revoked` are triples of kind, issuer and name. A signature key has `algorithm`, and `public` (PEM) or `sealed` with
+    the `purpose` of that secret, in place of `hash`. `certificates` are the own `authorities`, `{id, certificate}`, and
+    what they `issued`: `{serial, authority, fingerprint, subject, roles, scopes, claims, expires_at, revoked}`.
+    An encryption key is `{id, subject, issuer, public, sealed, expires_at, revoked}`: `public` is a JWK, or empty for a
+    shared secret. A client that may show its secret is `{name, issuer, hash, roles, scopes, claims, disabled}`.
     """
     return {
         "issuers": {issuer: [dict(jwk) for jwk in jwks] for issuer, jwks in issuers.items()},
@@ -210,6 +215,7 @@ def credentials_data(
         "signature_keys": [dict(record) for record in signature_keys],
         "certificates": dict(certificates or {}),
         "encryption_keys": [dict(record) for record in encryption_keys],
+        "clients": [dict(record) for record in clients],
     }
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from doorward.controls.authenticate.api_key import ApiKeyMechanism
+from doorward.controls.authenticate.basic import BasicMechanism
 from doorward.controls.authenticate.challenge import missing, refusal
 from doorward.controls.authenticate.client_certificate import ClientCertificateMechanism
 from doorward.controls.authenticate.credentials import Credentials
@@ -19,17 +20,21 @@ from doorward.exchange import Caller, Check, Exchange
 from doorward.operation import Operation, SecurityRequirement, SecurityScheme
 
 Mechanism: TypeAlias = Callable[[Exchange], Caller | None]
-Place: TypeAlias = tuple[Literal["bearer", "query", "header", "cookie", "signature", "hmac", "certificate"], str]
+Place: TypeAlias = tuple[
+    Literal["bearer", "query", "header", "cookie", "signature", "hmac", "certificate", "basic"], str
+]
 """Where a credential travels: two schemes at one place are one credential. Of `hmac` the name is the scheme's."""
 
 _BEARER: Final[Place] = ("bearer", "")
 _SIGNATURE: Final[Place] = ("signature", "")
 _CERTIFICATE: Final[Place] = ("certificate", "")
+_BASIC: Final[Place] = ("basic", "")
 _SELF_TELLING: Final = (
     BearerMechanism,
     MessageSignatureMechanism,
     HmacSignatureMechanism,
     ClientCertificateMechanism,
+    BasicMechanism,
 )
 """Those that say themselves what is missing."""
 _BEARER_KINDS: Final = frozenset({"oauth2", "openIdConnect"})
@@ -96,6 +101,11 @@ def compile_announcement_check(operation: Operation, policy: AuthenticatePolicy,
     return check
 
 
+def takes_secrets(operation: Operation) -> bool:
+    """Whether a client may show its secret itself (HTTP Basic)."""
+    return any(_place(scheme) == _BASIC for requirement in operation.security for scheme in requirement)
+
+
 def takes_signatures(operation: Operation) -> bool:
     """Whether a caller may prove who they are by signing the request: then the whole body is read, to check it."""
     return any(scheme.signature for requirement in operation.security for scheme in requirement)
@@ -128,7 +138,15 @@ def _refusal_of_none(mechanisms: tuple[Mechanism, ...], realm: str) -> Callable[
     if len(mechanisms) == 1 and isinstance(mechanisms[0], _SELF_TELLING):
         return mechanisms[0].missing
     by_token = next((each for each in mechanisms if isinstance(each, BearerMechanism)), None)
-    return partial(missing, realm=realm) if by_token is None else by_token.missing
+    by_secret = next((each for each in mechanisms if isinstance(each, BasicMechanism)), None)
+    by_others = partial(missing, realm=realm) if by_token is None else by_token.missing
+    return by_others if by_secret is None else partial(_missing_of_both, by_others, by_secret)
+
+
+def _missing_of_both(by_others: Callable[[str], Denied], by_secret: BasicMechanism, detail: str) -> Denied:
+    """A challenge for each scheme of the Authorization field that would do."""
+    found = by_others(detail)
+    return Denied(found.code, detail, headers=(*found.headers, *by_secret.missing(detail).headers))
 
 
 def _one(mechanism: Mechanism, scopes: tuple[frozenset[str], ...], refuse: Callable[[str], Denied]) -> Check:
@@ -203,6 +221,8 @@ def _mechanism(
         return MessageSignatureMechanism(policy, credentials)
     if location == "hmac":
         return HmacSignatureMechanism(name, policy, credentials)
+    if location == "basic":
+        return BasicMechanism(credentials, policy.realm)
     if location == "certificate":
         return ClientCertificateMechanism(policy, lambda: credentials.certificates, is_alone=is_alone)
     names = (name.lower(), *policy.more_api_key_headers) if location == "header" else (name,)
@@ -232,7 +252,7 @@ def _alternatives(
         raise PolicyError(
             f"{operation.id} can only be called with {names}, which Doorward cannot check",
             key="authenticate",
-            hint="use a bearer, oauth2, openIdConnect, apiKey, mutualTLS or signature scheme, or list under `public`",
+            hint="use a bearer, basic, oauth2, openIdConnect, apiKey, mutualTLS or signature scheme, or `public`",
         )
     return tuple(places), tuple(alternatives)
 
@@ -246,6 +266,9 @@ def _places(requirement: SecurityRequirement) -> list[Place] | None:
             return None
         if place not in places:
             places.append(place)
+    if _BEARER in places and _BASIC in places:
+        # both travel in the Authorization field, which comes once
+        return None
     return sorted(places, key=lambda place: place != _BEARER)
 
 
@@ -254,6 +277,8 @@ def _place(scheme: SecurityScheme) -> Place | None:
         return _SIGNATURE if scheme.signature == "rfc9421" else ("hmac", scheme.name)
     if scheme.kind in _BEARER_KINDS or (scheme.kind == "http" and scheme.http_scheme in {"bearer", _DPOP}):
         return _BEARER
+    if scheme.kind == "http" and scheme.http_scheme == "basic":
+        return _BASIC
     if scheme.kind == "mutualTLS":
         return _CERTIFICATE
     if scheme.kind == "apiKey" and scheme.location:
