@@ -72,6 +72,11 @@ class GatewayProcess:
         return str(self._ready["gateway"])
 
     @property
+    def issuer_url(self) -> str:
+        """The address of its provider."""
+        return str(self._ready["issuer"])
+
+    @property
     def worker_pids(self) -> list[int]:
         """Process ids of its workers."""
         return list(self._ready["workers"])
