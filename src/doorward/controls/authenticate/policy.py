@@ -210,7 +210,7 @@ class EncryptedBodyPolicy(BaseModel):
 
     max_bytes: int = Field(default=262_144, ge=1024, le=1_048_576)
     """Largest content of an encrypted request or answer, in bytes; encrypted it is a third longer. Opening one occupies
-    the worker: about 1.5 ms for the default, 6 ms for the most that can be written (`bench/encrypted.py`)."""
+    the worker: about 2 ms for the default, 6 ms for the most that can be written (`bench/encrypted.py`)."""
     max_age_s: int = Field(default=60, ge=1, le=300)
     """How long after `iat` a message is accepted, in seconds. Longer means more of them to remember."""
     clock_skew_s: int = Field(default=5, ge=0, le=60)
