@@ -5,9 +5,12 @@ from typing import Any
 from doorward.identity.client_keys import ASSERTION_ALGORITHMS
 from doorward.identity.oauth.asking import AUTHENTICATION_METHODS
 from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
+from doorward.identity.oauth.standard_claims import CLAIMS_OF_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
 from doorward.identity.provider import Provider
 from doorward.jose import ALGORITHM_NAMES
+
+_TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for name in names))
 
 
 def metadata(provider: Provider) -> dict[str, Any]:
@@ -42,7 +45,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(provider.ring().algorithms),
         "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
         "prompt_values_supported": ["none", "login", "consent"],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", *_TOLD],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -12,7 +12,7 @@ from doorward.identity.provider import IdentitySettings
 from doorward.identity.redirects import is_registered, with_parameters
 from doorward.store import Store
 
-STANDARD_SCOPES: Final = ("openid", "profile")
+STANDARD_SCOPES: Final = ("openid", "profile", "email", "address", "phone")
 """Scopes every client that sends people here may ask for."""
 OFFLINE: Final = "offline_access"
 """The scope that brings refresh tokens; a client has it only when it was registered with it."""
@@ -20,7 +20,7 @@ _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _PROMPTS: Final = frozenset({"none", "login", "consent"})
-_TEXT_MOST: Final = 1_024
+TEXT_MOST: Final = 1_024
 """Characters of `state` and `nonce`."""
 
 
@@ -97,11 +97,11 @@ def judge(
     state = found.get("state") if names.count("state") == 1 else None
 
     def refused(error: str, description: str) -> SentBack:
-        return SentBack(error, description, redirect_uri, state if state and len(state) <= _TEXT_MOST else None)
+        return SentBack(error, description, redirect_uri, state if state and len(state) <= TEXT_MOST else None)
 
     if len(found) != len(fields):
         raise refused("invalid_request", "a parameter is given twice")
-    if any(len(found.get(name, "")) > _TEXT_MOST for name in ("state", "nonce")):
+    if any(len(found.get(name, "")) > TEXT_MOST for name in ("state", "nonce")):
         raise refused("invalid_request", "state and nonce have up to 1024 characters")
     if "request" in found:
         raise refused("request_not_supported", "request objects are not taken")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,10 +11,12 @@ from starlette.responses import JSONResponse, Response
 from doorward.identity.forms import read_form
 from doorward.identity.oauth.asking import answer
 from doorward.identity.oauth.checking import valid_claims
+from doorward.identity.oauth.standard_claims import told
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
 from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 from doorward.jose import ALGORITHM_NAMES
+from doorward.store import users
 
 _SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP"}
 
@@ -61,14 +64,15 @@ class UserInfo:
     def _told(self, token: str, key: str | None) -> dict[str, Any]:
         with self._provider.store.begin() as connection:
             claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
+            name = "" if claims is None else str(claims["sub"])
+            known = connection.execute(select(users.c.claims).where(users.c.name == name)).scalar_one_or_none()
         if claims is None:
             raise OAuthError("invalid_token", "the access token is void", 401)
         _require_binding(claims, key)
         scopes = str(claims.get("scope", "")).split(" ")
         if "openid" not in scopes:
             raise OAuthError("insufficient_scope", "openid was not granted", 403)
-        name = {"preferred_username": claims["sub"]} if "profile" in scopes else {}
-        return {"sub": claims["sub"], **name}
+        return told(name, known or {}, scopes)
 
 
 def _require_binding(claims: Mapping[str, Any], key: str | None) -> None:

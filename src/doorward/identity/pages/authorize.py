@@ -22,13 +22,14 @@ from doorward.identity.oauth.codes import (
     spend_request,
 )
 from doorward.identity.oauth.endpoints import PUSHED_PREFIX
-from doorward.identity.oauth.requests import OFFLINE, SentBack, Shown, client_and_redirect, judge
+from doorward.identity.oauth.requests import OFFLINE, TEXT_MOST, SentBack, Shown, client_and_redirect, judge
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
 from doorward.identity.sessions import Session
+from doorward.store import Store
 
 _GONE: Final = "This request was answered already, is too old, or was started in another browser."
 
@@ -72,6 +73,7 @@ class Authorize:
         try:
             if any(name == "request_uri" for name, _ in fields):
                 found = unique(fields) if len(dict(fields)) == len(fields) else {}
+                _require_pushed(store, fields, found)
                 # what stands beside request_uri counts for nothing (RFC 9101 section 6.3)
                 pushed_as = found.get("request_uri", "").removeprefix(PUSHED_PREFIX)
                 judged = pushed(store, pushed_as, found.get("client_id", ""), now=now)
@@ -174,6 +176,17 @@ class Authorize:
     def _shown(self, text: str) -> Response:
         values = {"base": self._provider.settings.base, "title": "This cannot go on", "text": text}
         return page("message", {**values, "link": "", "link_text": ""}, status=400)
+
+
+def _require_pushed(store: Store, fields: list[tuple[str, str]], found: Mapping[str, str]) -> None:
+    """Nothing, unless the request is to be fetched from somewhere. Errors: SentBack, Shown.
+
+    Source: OpenID Connect Core section 6.2 (`request_uri_not_supported`). Nothing is ever fetched here.
+    """
+    if not found.get("request_uri", PUSHED_PREFIX).startswith(PUSHED_PREFIX):
+        _, redirect_uri = client_and_redirect(store, fields)
+        state = found.get("state", "")[:TEXT_MOST] or None
+        raise SentBack("request_uri_not_supported", "requests are pushed, not fetched", redirect_uri, state)
 
 
 def _is_recent(session: Session, waiting: Frozen, now: float) -> bool:
