@@ -17,6 +17,10 @@ State: TypeAlias = Literal["passed", "failed", "not applicable"]
 
 PLANS: Final = {
     "basic_op": ("OpenID Connect Core: Basic OP", 38),
+    "fapi2": ("FAPI 2.0 Security Profile, final", 59),
+    "message_signing": ("FAPI 2.0 Message Signing, final", 14),
+    "logout": ("OpenID Connect: logout", 17),
+    "registration": ("OpenID Connect: metadata, registration, request objects, keys", 22),
 }
 """File of the plan: its title, and how many modules the suite's plan has."""
 MODULES: Final[dict[str, "Module"]] = {}
