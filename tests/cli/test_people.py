@@ -113,6 +113,12 @@ def test_a_public_client_for_devices_needs_no_redirect_uri(place: Place) -> None
     assert (added["uses_devices"], added["redirect_uris"]) == (True, [])
 
 
+def test_a_client_is_told_for_whom_it_may_exchange_tokens(place: Place) -> None:
+    assert place.json("client", "add", "orders", "--exchange-audience", "b", "--exchange-audience", "a")[
+        "exchange_audiences"
+    ] == ["a", "b"]
+
+
 def test_a_client_says_where_people_go_and_it_is_told_after_signing_out(place: Place) -> None:
     places = [
         "--post-logout-redirect",

@@ -55,6 +55,10 @@ def add(
     id_token_alg: Annotated[
         str, typer.Option(help=f"what its ID tokens are signed with: {', '.join(ALGORITHMS)}; ES256 by default")
     ] = "",
+    exchange_audience: Annotated[
+        list[str] | None,
+        typer.Option("--exchange-audience", help="for whom it may exchange tokens it was called with; repeatable"),
+    ] = None,
     device: Annotated[bool, typer.Option("--device", help="it runs on devices without a browser (RFC 8628)")] = False,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
@@ -80,6 +84,7 @@ def add(
             backchannel_logout_uri=backchannel_logout,
             id_token_algorithm=algorithm,
             uses_devices=device,
+            exchange_audiences=exchange_audience or (),
         )
         if algorithm is not None:
             require_algorithm(settings.state / "keys" / FILE_NAME, algorithm, now=time.time())

@@ -17,10 +17,18 @@ from sqlalchemy import Row, insert, select, update
 from doorward.errors import Missing, PolicyError
 from doorward.identity import events
 from doorward.identity.client_keys import require_client_keys, require_keys_url
-from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
+from doorward.identity.names import (
+    is_name,
+    register_principal,
+    require_audience,
+    require_claims,
+    require_name,
+    require_words,
+)
+from doorward.identity.oauth.families import end_families
 from doorward.identity.redirects import require_backchannel_uri, require_redirect_uri
 from doorward.jose import Algorithm
-from doorward.store import Store, clients
+from doorward.store import Store, clients, token_families
 
 TITLE_CHARACTERS: Final = 64
 Authentication: TypeAlias = Literal["client_secret", "private_key_jwt", "none"]
@@ -75,6 +83,8 @@ class Client:
     """Where it is told that a session ended; empty: it is not."""
     uses_devices: bool = False
     """It runs on devices without a browser (RFC 8628)."""
+    exchange_audiences: tuple[str, ...] = ()
+    """For whom it may exchange tokens (RFC 8693); none: it may not."""
     created_at: float = 0.0
     disabled_at: float | None = None
 
@@ -98,6 +108,7 @@ def add_client(
     backchannel_logout_uri: str = "",
     id_token_algorithm: Algorithm | None = None,
     uses_devices: bool = False,
+    exchange_audiences: Iterable[str] = (),
 ) -> tuple[Client, str]:
     """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
@@ -111,6 +122,9 @@ def add_client(
         raise PolicyError(
             "a public client needs a redirect URI", key="redirect", hint="--redirect https://app/callback"
         )
+    audiences = sorted({require_audience(name) for name in exchange_audiences})
+    if is_public and audiences:
+        raise PolicyError("a public client cannot exchange tokens", key="exchange-audience", hint="leave out --public")
     keys = _keys(jwks, jwks_uri, is_public=is_public)
     authentication: Authentication = "private_key_jwt" if keys else "none" if is_public else "client_secret"
     secret = new_secret() if authentication == "client_secret" else ""
@@ -128,6 +142,7 @@ def add_client(
         "post_logout_redirect_uris": [require_redirect_uri(uri) for uri in post_logout_redirect_uris],
         "backchannel_logout_uri": backchannel_logout_uri and require_backchannel_uri(backchannel_logout_uri),
         "device": uses_devices,
+        "exchange_audiences": audiences,
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
         "claims": require_claims(claims or {}),
@@ -194,6 +209,8 @@ def disable_client(store: Store, name: str, *, now: float) -> Client:
         ).rowcount
         if disabled:
             events.record(connection, "client.disabled", name, now=now)
+            # by name too: what others got in exchange for its tokens does not name it
+            end_families(connection, token_families.c.client == name, now=now)
     return get_client(store, name)
 
 
@@ -255,6 +272,7 @@ def client_of(row: Row[Any]) -> Client:
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         backchannel_logout_uri=row.backchannel_logout_uri,
         uses_devices=row.device,
+        exchange_audiences=tuple(row.exchange_audiences),
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )

@@ -68,6 +68,7 @@ KINDS: Final = frozenset(
         "consent.revoked",
         "token.issued",
         "token.refreshed",
+        "token.exchanged",
         "token.revoked",
         "token.reuse_detected",
         "code.reuse_detected",

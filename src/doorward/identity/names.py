@@ -16,10 +16,11 @@ from doorward.store import principals
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _WORD: Final = re.compile(r"[!#-\[\]-~]{1,64}")
 """scope-token of RFC 6749 section 3.3; roles are held to it too."""
+_AUDIENCE: Final = re.compile(r"[!#-\[\]-~]{1,256}")
 _CLAIM: Final = re.compile(r"[A-Za-z0-9_:/.-]{1,128}")
 CLAIMS_COUNT: Final = 32
 """Most claims of one caller: every token carries them."""
-_RESERVED: Final = frozenset(
+RESERVED: Final = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "roles", "client_id", "azp", "typ", "cnf", "act"}
     | {"nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "subject"}
 )
@@ -58,10 +59,17 @@ def require_words(words: Iterable[str], what: str) -> list[str]:
     return found
 
 
+def require_audience(name: str) -> str:
+    """The audience, for one that a client may be allowed to ask for. Errors: PolicyError."""
+    if _AUDIENCE.fullmatch(name) is None:
+        raise PolicyError(f"{name[:80]!r} is not an audience", key="exchange-audience", hint="one word, as inventory")
+    return name
+
+
 def require_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     """The claims, for names that are free. Errors: PolicyError."""
     for name in claims:
-        if _CLAIM.fullmatch(name) is None or name in _RESERVED:
+        if _CLAIM.fullmatch(name) is None or name in RESERVED:
             raise PolicyError(f"{name!r} is not a claim that may be set", key="claim", hint="as account_id=a-1")
     if len(claims) > CLAIMS_COUNT:
         raise PolicyError(f"{len(claims)} claims, {CLAIMS_COUNT} allowed", key="claim")

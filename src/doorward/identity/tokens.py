@@ -43,10 +43,13 @@ class Minter:
         claims: Mapping[str, Any] | None = None,
         lifetime_s: int = LIFETIME_S,
         bound_key: str | None = None,
+        audience: str | None = None,
+        actor: Mapping[str, Any] | None = None,
     ) -> AccessToken:
         """A new access token. What the caller's own claims say can never replace what the issuer says.
 
         `bound_key` is the thumbprint of the key without which it is of no use (`cnf.jkt`, RFC 9449 section 6.1).
+        `audience`: another one than the API. `actor`: who acts for the subject (`act`, RFC 8693 section 4.1).
         """
         issued = int(now)
         token_id = secrets.token_urlsafe(16)
@@ -57,9 +60,10 @@ class Minter:
             {
                 **(claims or {}),
                 **confirmation,
+                **({} if actor is None else {"act": dict(actor)}),
                 "iss": self.issuer,
                 "sub": subject,
-                "aud": self.audience,
+                "aud": self.audience if audience is None else audience,
                 "iat": issued,
                 "exp": issued + lifetime_s,
                 "jti": token_id,

@@ -75,6 +75,7 @@ clients: Final = Table(
     Column("backchannel_logout_uri", String(512), nullable=False, server_default=""),
     Column("id_token_algorithm", String(16)),
     Column("device", Boolean, nullable=False, server_default=false()),
+    Column("exchange_audiences", JSON, nullable=False, server_default="[]"),
 )
 """`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
 secret, the hash is empty and matches nothing."""

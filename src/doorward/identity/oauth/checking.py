@@ -10,11 +10,16 @@ from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
 from doorward.store import clients, revocations, users
 
 
-def signed_claims(provider: Provider, token: str, *, now: float) -> Mapping[str, Any] | None:
-    """The claims of an access token this provider signed and that is not over; None for anything else."""
+def signed_claims(
+    provider: Provider, token: str, *, now: float, audience: str | None = None
+) -> Mapping[str, Any] | None:
+    """The claims of an access token this provider signed and that is not over; None for anything else.
+
+    `audience`: another one than the API behind the gateway.
+    """
     expected = Expected(
         issuer=provider.settings.issuer,
-        audience=provider.settings.audience,
+        audience=provider.settings.audience if audience is None else audience,
         types=frozenset({"at+jwt"}),
         clock_skew_s=0.0,
     )
@@ -26,9 +31,11 @@ def signed_claims(provider: Provider, token: str, *, now: float) -> Mapping[str,
         return None
 
 
-def valid_claims(provider: Provider, connection: Connection, token: str, *, now: float) -> Mapping[str, Any] | None:
+def valid_claims(
+    provider: Provider, connection: Connection, token: str, *, now: float, audience: str | None = None
+) -> Mapping[str, Any] | None:
     """The claims of an access token that is in force: nothing it names was revoked or disabled."""
-    claims = signed_claims(provider, token, now=now)
+    claims = signed_claims(provider, token, now=now, audience=audience)
     if claims is None:
         return None
     names = {("token", claims.get("jti")), ("subject", claims["sub"]), ("client", claims.get("client_id"))}

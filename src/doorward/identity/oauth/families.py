@@ -119,7 +119,7 @@ def refresh(
             token_families.c.id == _family_id(token),
             token_families.c.client == client,
             or_(token_families.c.bound_key.is_(None), token_families.c.bound_key == proved_key),
-            *_in_force(now),
+            *in_force(now),
         )
         .values(last_used_at=now)
         .returning(token_families)
@@ -146,7 +146,12 @@ def refresh(
 
 def note_access_token(connection: Connection, family: Family, token: AccessToken, *, issuer: str) -> None:
     """Nothing; the token ends when its family is ended."""
-    row = {"id": token.id, "family": family.id, "issuer": issuer, "expires_at": float(token.expires_at)}
+    note_of_family(connection, family.id, token, issuer=issuer)
+
+
+def note_of_family(connection: Connection, family_id: str, token: AccessToken, *, issuer: str) -> None:
+    """Nothing; the token ends when the family of that id is ended."""
+    row = {"id": token.id, "family": family_id, "issuer": issuer, "expires_at": float(token.expires_at)}
     connection.execute(insert(issued_tokens).values(row))
 
 
@@ -169,7 +174,7 @@ def family_of(connection: Connection, token: str, *, now: float) -> Family | Non
     if peek(connection, Purpose.REFRESH_TOKEN, token, now=now) is None:
         return None
     row = connection.execute(
-        select(token_families).where(token_families.c.id == _family_id(token), *_in_force(now))
+        select(token_families).where(token_families.c.id == _family_id(token), *in_force(now))
     ).one_or_none()
     return None if row is None else _family(row)
 
@@ -187,7 +192,7 @@ def end_family_of(connection: Connection, token: str, *, client: str, now: float
 
 def families_of(connection: Connection, user: str, *, now: float) -> Sequence[Family]:
     """The families of a user that are in force."""
-    rows = connection.execute(select(token_families).where(token_families.c.user == user, *_in_force(now))).all()
+    rows = connection.execute(select(token_families).where(token_families.c.user == user, *in_force(now))).all()
     return [_family(row) for row in rows]
 
 
@@ -218,7 +223,8 @@ def _family_id(token: str) -> str:
     return found if _ID.fullmatch(found) else ""
 
 
-def _in_force(now: float) -> tuple[ColumnElement[bool], ...]:
+def in_force(now: float) -> tuple[ColumnElement[bool], ...]:
+    """What must hold of a family that something may still come of."""
     return (
         token_families.c.revoked_at.is_(None),
         token_families.c.expires_at > now,

@@ -1,4 +1,4 @@
-"""`POST /oauth/token`: client credentials, authorization code, device code, refresh token. Nothing else is a grant."""
+"""`POST /oauth/token`: client credentials, authorization code, device code, refresh token, token exchange."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -14,6 +14,8 @@ from doorward.identity.forms import read_form
 from doorward.identity.oauth import device
 from doorward.identity.oauth.asking import Askers, allow_origin, answer, refusal
 from doorward.identity.oauth.codes import redeem
+from doorward.identity.oauth.exchange import GRANT_TYPE as EXCHANGE
+from doorward.identity.oauth.exchange import exchange
 from doorward.identity.oauth.families import Family, first_refresh_token, note_access_token, refresh
 from doorward.identity.oauth.id_tokens import mint_id_token
 from doorward.identity.oauth.requests import OFFLINE
@@ -22,7 +24,7 @@ from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 from doorward.store import users
 
-GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token", device.GRANT_TYPE)
+GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token", device.GRANT_TYPE, EXCHANGE)
 
 
 class TokenEndpoint:
@@ -49,6 +51,9 @@ class TokenEndpoint:
     def _grant(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
+        if form["grant_type"] == EXCHANGE:
+            # it has targets of its own
+            return answer(exchange(self._provider, client, form, key))
         if form.get("resource", self._provider.settings.audience) != self._provider.settings.audience:
             raise OAuthError("invalid_target", "unknown resource")
         match form["grant_type"]:
