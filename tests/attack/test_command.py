@@ -31,9 +31,13 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def test_attacks_are_chosen_by_control_or_id() -> None:
-    assert {each.control for each in choose(["authorize"])} == {"authorize"}
-    assert [each.id for each in choose(["authorize.role_too_low"])] == ["authorize.role_too_low"]
-    assert len(choose([])) > len(choose(["authorize", "audit"]))
+    attacks, logins = choose(["authorize"])
+    assert ({each.control for each in attacks}, logins) == ({"authorize"}, [])
+    assert [each.id for each in choose(["authorize.role_too_low"])[0]] == ["authorize.role_too_low"]
+    assert len(choose([])[0]) > len(choose(["authorize", "audit"])[0])
+    attacks, logins = choose(["login", "token.code_replay"])
+    assert (attacks, {each.control for each in logins}) == ([], {"login", "token"})
+    assert [each.id for each in logins if each.control == "token"] == ["token.code_replay"]
 
 
 def test_a_word_that_names_nothing_is_refused() -> None:

@@ -62,6 +62,13 @@ class GatewayProcess:
         return Target(host=str(place.hostname), port=int(place.port or 443), tls=context, plain_port=plain.port or 0)
 
     @property
+    def issuer_target(self) -> Target:
+        """Where its identity provider listens."""
+        place = urlsplit(self._ready["issuer"])
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        return Target(host=str(place.hostname), port=int(place.port or 443), tls=context)
+
+    @property
     def ca_file(self) -> Path:
         """The CA that vouches for its certificate."""
         return self._policy.parent / ".doorward" / "tls" / "ca.pem"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from doorward.attack.case import Attack
 from doorward.attack.wire import NO_ANSWER, Answer
@@ -10,11 +10,39 @@ from doorward.attack.wire import NO_ANSWER, Answer
 Verdict = Literal["held", "got_through", "twin_refused", "not_applicable"]
 
 
+class Described(Protocol):
+    """What a report says of an attack."""
+
+    @property
+    def id(self) -> str:
+        """`group.what_it_tries`, unique."""
+
+    @property
+    def name(self) -> str:
+        """In words."""
+
+    @property
+    def earns(self) -> str:
+        """The denial code, or what else it meets."""
+
+    @property
+    def threat(self) -> str:
+        """In words of the OWASP API Security Top 10."""
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+
+    @property
+    def control(self) -> str:
+        """The group it is listed in."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one attack and its twin."""
 
-    attack: Attack
+    attack: Described
     verdict: Verdict
     answer: Answer = NO_ANSWER
     twin_answer: Answer = NO_ANSWER

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from doorward.attack.judge import Outcome, Verdict, described
+from doorward.attack.wire import NO_ANSWER
 
 _WORDS: Final[dict[Verdict, tuple[str, str]]] = {
     "held": ("stopped", "green"),
@@ -27,7 +28,7 @@ def as_table(outcomes: Sequence[Outcome], *, verbose: bool = False) -> Table:
         shown = group if verbose else [outcome for outcome in group if outcome.is_failure]
         for outcome in shown:
             word, style = _WORDS[outcome.verdict]
-            twin = "" if outcome.verdict == "not_applicable" else described([outcome.twin_answer])
+            twin = _twin(outcome)
             came = outcome.attack.earns if outcome.verdict != "got_through" else described([outcome.answer])
             table.add_row(control, Text(outcome.attack.name), Text(word, style), came, twin)
         if not verbose:
@@ -65,6 +66,14 @@ def last_line(outcomes: Sequence[Outcome]) -> str:
     stopped = applicable - counted["got_through"]
     line = f"{stopped} of {applicable} attacks stopped, {counted['held']} of {stopped} twins passed"
     return f"{line}, {counted['not_applicable']} not applicable" if counted["not_applicable"] else line
+
+
+def _twin(outcome: Outcome) -> str:
+    if outcome.verdict == "not_applicable":
+        return ""
+    # a conversation has no one answer
+    is_told = outcome.twin_answer is not NO_ANSWER or outcome.verdict != "held"
+    return described([outcome.twin_answer]) if is_told else "passed"
 
 
 def _by_control(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:

@@ -25,6 +25,7 @@ from doorward.attack.gateway_process import GatewayError
 from doorward.attack.judge import Outcome
 from doorward.attack.lab import Laboratory
 from doorward.attack.operator import StateCredentials
+from doorward.attack.provider import LOGIN_ATTACKS, LoginAttack, ProviderSite, try_login_attack
 from doorward.attack.report import as_json as report_json
 from doorward.attack.report import as_table, last_line
 from doorward.attack.roles import all_scopes, cast_for
@@ -41,7 +42,9 @@ PUBLISHED_S: Final = 1.0
 """How long a new API key may take to reach every worker, in seconds."""
 PLAIN_COLUMNS: Final = 120
 """Width of the table where no terminal says how wide it is."""
-CONTROLS: Final = tuple(dict.fromkeys(each.control for each in every_attack()))
+_GROUPS: Final = [each.control for each in every_attack()] + [each.control for each in LOGIN_ATTACKS]
+CONTROLS: Final = tuple(dict.fromkeys(_GROUPS))
+"""What `--only` may name: the nine controls, and `login` and `token` for the identity provider's."""
 
 
 def register(app: typer.Typer) -> None:
@@ -65,9 +68,10 @@ def attack(
     i_own_this_target: Annotated[bool, typer.Option(help="needed for a target that is not on this machine")] = False,
 ) -> None:
     """Send every attack and its harmless twin; exit 1 when one gets through or a twin is refused."""
-    chosen = choose(only or [])
+    chosen, logins = choose(only or [])
     if target is None:
-        outcomes = _attack_the_laboratory(chosen)
+        outcomes = _attack_the_laboratory(chosen) if chosen else []
+        outcomes += _attack_logins(logins) if logins else []
     else:
         tokens: dict[Who, str | None] = {
             "reader": token_reader,
@@ -94,15 +98,20 @@ def attack(
     raise typer.Exit(1 if any(outcome.is_failure for outcome in outcomes) else 0)
 
 
-def choose(only: Iterable[str]) -> list[Attack]:
-    """The attacks of these controls or ids; all when none is named. Errors: PolicyError for a word that names none."""
+def choose(only: Iterable[str]) -> tuple[list[Attack], list[LoginAttack]]:
+    """The attacks of these controls or ids, and those on logins and tokens; all when none is named.
+
+    Errors: PolicyError for a word that names none.
+    """
     wanted = list(only)
     attacks = list(every_attack())
-    known = {*CONTROLS, *(each.id for each in attacks)}
+    known = {*CONTROLS, *(each.id for each in attacks), *(each.id for each in LOGIN_ATTACKS)}
     for word in wanted:
         if word not in known:
             raise PolicyError(f"{word!r} is neither a control nor an attack", key="--only", hint=", ".join(CONTROLS))
-    return [each for each in attacks if not wanted or each.control in wanted or each.id in wanted]
+    chosen = [each for each in attacks if not wanted or each.control in wanted or each.id in wanted]
+    logins = [each for each in LOGIN_ATTACKS if not wanted or each.control in wanted or each.id in wanted]
+    return chosen, logins
 
 
 def target_at(url: str, cacert: Path | None, policy: Path, *, is_owned: bool) -> Target:
@@ -175,6 +184,22 @@ def _attack_the_laboratory(chosen: list[Attack]) -> list[Outcome]:
                 return _run(Runner(laboratory.target, laboratory.samples, stages=laboratory.stage), chosen)
         except GatewayError as error:
             raise PolicyError(str(error), key="laboratory") from None
+
+
+def _attack_logins(chosen: list[LoginAttack]) -> list[Outcome]:
+    """The outcomes of attacks on a provider put up for them; it is always our own, never the target's."""
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(prefix="doorward-lab-") as directory:
+        try:
+            with contextlib.ExitStack() as open_:
+                with _talk("putting the identity provider up"):
+                    site = open_.enter_context(ProviderSite(Path(directory), make_state))
+                for each in chosen:
+                    with _talk(f"attacking {each.id}"):
+                        outcomes.append(try_login_attack(each, site))
+        except GatewayError as error:
+            raise PolicyError(str(error), key="laboratory") from None
+    return outcomes
 
 
 def _talk(text: str) -> Progress:
