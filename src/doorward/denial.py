@@ -132,6 +132,7 @@ DENIALS: Final[Mapping[str, Denial]] = MappingProxyType(
         "authenticate.signature_digest": _SIGNATURE._replace(severity="high"),
         # One code for whatever is wrong with it: which step failed would tell how near a guess was.
         "authenticate.body_decryption": Denial(400, "The body was not encrypted as demanded", "high", "API2:2023"),
+        "authenticate.stale": Denial(503, "Callers cannot be identified right now", "high", "API2:2023"),
         "authenticate.unavailable": Denial(503, "Callers cannot be identified right now", "high", "API2:2023"),
         # -- authorize: may they do this, to this object? -------------------------------------------------------
         "authorize.origin": Denial(403, "Forbidden", "high", "API8:2023"),

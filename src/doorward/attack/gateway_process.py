@@ -89,6 +89,12 @@ class GatewayProcess:
         return list(self._ready["workers"])
 
     @property
+    def control_pid(self) -> int:
+        """Process id of its control process, the latest one."""
+        lines = [orjson.loads(line) for line in self.log.splitlines() if line.startswith('{"child": "control"')]
+        return int([line["pid"] for line in lines if line["event"] == "started"][-1])
+
+    @property
     def log(self) -> str:
         """What it has said so far."""
         self._log.seek(0)

@@ -32,6 +32,7 @@ from doorward.controls.transport import TrustedProxies
 from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
+from doorward.gateway.freshness import Confirming
 from doorward.gateway.identity_trail import IdentityTrail
 from doorward.gateway.key_watch import KeyWatch
 from doorward.gateway.limit_link import SOCKET_NAME
@@ -111,6 +112,7 @@ class ControlProcess:
         )
         self._events_watch = StoreWatch(state / "store.db")
         self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})
+        self._confirming = Confirming(state)
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
 
@@ -120,6 +122,7 @@ class ControlProcess:
         # Asked before the store is read: a change between the two is published twice rather than never.
         version = self._watch.version()
         self.publish()
+        self._confirming.confirm()
         server = self._server()
         admin = None if admin_listener is None else self._admin_server(admin_listener)
         link = _valkey(self._policy)
@@ -207,6 +210,7 @@ class ControlProcess:
                 if found != published or time.monotonic() - published_at > REFRESH_S:
                     self.publish()
                     published, published_at = found, time.monotonic()
+                self._confirming.confirm()
             except (SQLAlchemyError, sqlite3.Error, OSError) as error:
                 # `published` stays: the change goes out once store and disk are well again.
                 _log.error("changes of the store cannot be published", reason=str(error))

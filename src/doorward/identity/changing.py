@@ -48,7 +48,7 @@ def version_of(kept: object) -> str:
 
 
 def change_user(store: Store, name: str, change: UserChange, *, now: float, expected: str | None = None) -> User:
-    """The user as they are now. Tokens that live already keep what they were minted with, ten minutes at most.
+    """The user as they are now. A token that says more of them than is true now is void within a second.
 
     Errors: Missing; Stale when `expected` is not its version; PolicyError as `users.add_user`.
     """

@@ -14,6 +14,7 @@ from doorward.identity.client_secrets import published_clients
 from doorward.identity.encryption_keys import published_encryption_keys
 from doorward.identity.revoking import revoked
 from doorward.identity.signature_keys import published_signature_keys
+from doorward.identity.standing import published_standing
 from doorward.jose import PrivateKey
 from doorward.store import Store
 
@@ -39,6 +40,7 @@ def published_credentials(
         revoked=revoked(store, issuer, now=now),
         signature_keys=published_signature_keys(store, now=now),
         clients=published_clients(store, issuer) if with_clients else (),
+        standing=published_standing(store, issuer, now=now),
         certificates=published_certificates(store, now=now),
         encryption_keys=published_encryption_keys(store, now=now),
     )

@@ -20,6 +20,7 @@ LABORATORY = {
     "authenticate.token_revoked",
     "authenticate.token_inactive",
     "authenticate.unavailable",
+    "authenticate.stale",
     "authenticate.certificate_missing",
     "authenticate.certificate_mismatch",
     "authenticate.certificate_untrusted",
@@ -144,7 +145,11 @@ def test_an_attack_earns_its_code_and_its_twin_passes(door: Any, attack: Any) ->
     door.policy = door.policy.model_copy(update={"hosts": ("api.example",)})
     samples: Samples = DoorSamples(door)  # type: ignore[assignment]
     sent, twin = attack.send(samples), attack.twin(samples)
-    in_lab = attack.earns.startswith("authenticate.certificate_") or attack.id.startswith("authenticate.opaque_")
+    in_lab = (
+        attack.id == "authenticate.stale"
+        or attack.earns.startswith("authenticate.certificate_")
+        or attack.id.startswith("authenticate.opaque_")
+    )
     assert (twin is None) == in_lab
     if attack.earns.startswith("authenticate.signature_"):
         signed: DoorSamples = samples  # type: ignore[assignment]

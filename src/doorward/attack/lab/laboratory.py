@@ -1,8 +1,10 @@
 """Puts the laboratory up: upstreams, three gateways, credentials; and knows what each of its stages needs."""
 
 import contextlib
+import os
 import resource
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -168,6 +170,7 @@ class Laboratory:
                 "secure",
                 upstream=f"https://127.0.0.1:{self._tls_upstream.port}",
                 forward={"ca_file": str(certificates.ca_file)},
+                authenticate={"stale_after_s": 5},
             )
             self.samples = self._make_samples(main)
             # One issuer for all three: a token minted for one is good at the others.
@@ -196,6 +199,10 @@ class Laboratory:
             case "crowded":
                 with self._held(1, self._bearer(_CROWD)):
                     yield self._main.target
+            case "control_gone":
+                self._tls_upstream.tls = self._certificates.right
+                with self._control_stopped():
+                    yield self._secure.target
             case "disk_full":
                 with self._disk_full():
                     yield self._broken.target
@@ -256,7 +263,7 @@ class Laboratory:
             case "any_origin" | "own_origin":
                 origin = "https://evil.example" if behaviour == "any_origin" else "https://app.example"
                 return replace(misbehave, target="/lab/any_origin").with_header("Origin", origin)
-            case "refused" | "disk_full" | "busy" | "tls_right_name" | "tls_wrong_name":
+            case "refused" | "disk_full" | "busy" | "control_gone" | "tls_right_name" | "tls_wrong_name":
                 return replace(misbehave, target="/lab/ok")
             case _:
                 return misbehave
@@ -334,6 +341,26 @@ class Laboratory:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
         self._wait_until_recorded_again()
 
+    @contextlib.contextmanager
+    def _control_stopped(self) -> Iterator[None]:
+        """The control process stands still for so long that nobody knows what has been revoked meanwhile."""
+        pid = self._secure.control_pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self._wait_until_stale(is_stale=True)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self._wait_until_stale(is_stale=False)
+
+    def _wait_until_stale(self, *, is_stale: bool) -> None:
+        deadline = time.monotonic() + _RECOVERY_S
+        bearer = ("Authorization", f"Bearer {self._tokens.token('reader')}")
+        while (self._health(self._secure.target, "/lab/ok", bearer).denial == "authenticate.stale") != is_stale:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_LOOK_S)
+
     def _wait_until_recorded_again(self) -> None:
         deadline = time.monotonic() + _RECOVERY_S
         while self._health(self._broken.target).denial == "audit.unavailable":
@@ -342,9 +369,9 @@ class Laboratory:
             time.sleep(_LOOK_S)
 
     @staticmethod
-    def _health(target: Target) -> Answer:
+    def _health(target: Target, path: str = "/health", *headers: tuple[str, str]) -> Answer:
         with Connection(target) as connection:
-            connection.send(request_bytes("GET", "/health", (), b"", authority=target.authority))
+            connection.send(request_bytes("GET", path, headers, b"", authority=target.authority))
             return connection.receive()
 
 

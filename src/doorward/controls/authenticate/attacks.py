@@ -421,6 +421,14 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         lambda samples: samples.secret("valid"),
     ),
     _attack(
+        "stale",
+        "call while no revocation can arrive",
+        "stale",
+        "hostile-input catalogue J10",
+        lambda samples: samples.lab("control_gone"),
+        lambda samples: samples.lab("tls_right_name"),
+    ),
+    _attack(
         "issuer_unavailable",
         "use the moment when an issuer's keys cannot be had",
         "unavailable",

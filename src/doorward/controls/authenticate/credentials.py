@@ -23,6 +23,7 @@ from doorward.controls.authenticate.introspection import Introspector, OpaqueTok
 from doorward.controls.authenticate.nonces import Nonces
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
 from doorward.controls.authenticate.replay import NoReplays, Replays
+from doorward.controls.authenticate.standing import Standing, load_standing
 from doorward.controls.authenticate.token_caller import AcceptedToken, revocation_id
 from doorward.exchange import Caller, Exchange
 from doorward.jose import JoseError, PublicKey, public_key_from_jwk
@@ -73,6 +74,7 @@ class Credentials:
         "_issuers_data",
         "_opaque",
         "_signature_data",
+        "age_s",
         "api_keys",
         "certificates",
         "clients",
@@ -85,6 +87,7 @@ class Credentials:
         "replays",
         "revoked",
         "signature_keys",
+        "standing",
         "unseal",
         "unusable_keys",
         "used_keys",
@@ -111,6 +114,10 @@ class Credentials:
         self.foreign_keys = ForeignKeys(())
         self.clients: Mapping[str, ClientSecret] = {}
         """Clients that may show their secret itself, by name; published where an operation takes HTTP Basic."""
+        self.age_s = 0.0
+        """Seconds since somebody confirmed that all of this is still true; whoever knows keeps it up to date."""
+        self.standing: Mapping[str, Standing] = {}
+        """What is true now of callers whose rights changed lately, by `Caller.key`."""
         self.used_keys: dict[str, float] = {}
         """When each API key last opened something, Unix seconds, by id: until somebody takes it away to be kept."""
         self.revoked: frozenset[str] = frozenset()
@@ -141,6 +148,7 @@ class Credentials:
         """
         issuers, unusable = _load_issuers(data["issuers"])
         api_keys, foreign_keys = load_api_keys(data["api_keys"])
+        standing = load_standing(data.get("standing", ()))
         clients = load_client_secrets(data.get("clients", ()))
         signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
@@ -150,7 +158,7 @@ class Credentials:
         if data["issuers"] != self._issuers_data:
             for cache in self._caches.values():
                 cache.clear()
-        self.issuers, self.revoked = issuers, revoked
+        self.issuers, self.revoked, self.standing = issuers, revoked, standing
         self.api_keys, self.foreign_keys, self.clients = api_keys, foreign_keys, clients
         self.signature_keys, self._signature_data = signers, by_id
         self.macs_of = _by_name(signers)
@@ -196,6 +204,7 @@ def credentials_data(
     certificates: Mapping[str, Any] | None = None,
     encryption_keys: Iterable[Mapping[str, Any]] = (),
     clients: Iterable[Mapping[str, Any]] = (),
+    standing: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The plain JSON that `Credentials.from_data` reads.
 
@@ -207,6 +216,7 @@ def credentials_data(
     what they `issued`: `{serial, authority, fingerprint, subject, roles, scopes, claims, expires_at, revoked}`.
     An encryption key is `{id, subject, issuer, public, sealed, expires_at, revoked}`: `public` is a JWK, or empty for a
     shared secret. A client that may show its secret is `{name, issuer, hash, roles, scopes, claims, disabled}`.
+    `standing` is what is true of callers whose rights changed: `{issuer, subject, roles, scopes, claims, gone}`.
     """
     return {
         "issuers": {issuer: [dict(jwk) for jwk in jwks] for issuer, jwks in issuers.items()},
@@ -216,6 +226,7 @@ def credentials_data(
         "certificates": dict(certificates or {}),
         "encryption_keys": [dict(record) for record in encryption_keys],
         "clients": [dict(record) for record in clients],
+        "standing": [dict(record) for record in standing],
     }
 
 

@@ -74,6 +74,13 @@ class BearerMechanism:
         revoked = self._credentials.revoked
         if revoked and not accepted.revocation_ids.isdisjoint(revoked):
             raise self._challenges.token("token_revoked", "token, caller, client or key is revoked")
+        standing = self._credentials.standing
+        if (
+            standing
+            and (now_is := standing.get(accepted.caller.key)) is not None
+            and not now_is.covers(accepted.caller)
+        ):
+            raise self._challenges.token("token_revoked", "the caller's roles or claims are other ones now")
         if accepted.binding is not UNBOUND or self._demand != "if_bound" or value[:1] in b"dD":
             self._require_possession(exchange, value, accepted)
         return accepted.caller

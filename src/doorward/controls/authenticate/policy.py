@@ -266,6 +266,10 @@ class AuthenticatePolicy(BaseModel):
     exact names. Certificates of Doorward's own authority need no entry: the store knows whose they are."""
     encrypted_body: EncryptedBodyPolicy = EncryptedBodyPolicy()
     """What holds for encrypted bodies (JWE)."""
+    stale_after_s: int | None = Field(default=None, ge=5, le=3600)
+    """How old what workers know of callers may be before they refuse everybody (503), in seconds. While the control
+    process is away no revocation arrives; without this, tokens and keys go on as last published, and the log says so
+    after 10 seconds. 60 suits those who rather stand still than honour a revoked credential."""
     realm: str = Field(default="api", pattern=r"^[A-Za-z0-9 ._/:-]{1,64}$")
     """`realm` of the challenge a refused client gets (RFC 9110 section 11.5)."""
 

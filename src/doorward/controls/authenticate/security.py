@@ -14,6 +14,7 @@ from doorward.controls.authenticate.hmac_signature import HmacSignatureMechanism
 from doorward.controls.authenticate.jwt import BearerMechanism
 from doorward.controls.authenticate.message_signature import MessageSignatureMechanism
 from doorward.controls.authenticate.policy import AuthenticatePolicy
+from doorward.controls.authenticate.stale import when_fresh
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Caller, Check, Exchange
@@ -77,8 +78,10 @@ def compile_check(
     mechanisms = _mechanisms(places, policy, credentials, asks_for_proofs=asks_for_proofs)
     if len(mechanisms) == 1:
         refuse = _refusal_of_none(mechanisms, policy.realm)
-        return _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), refuse)
-    return _several(mechanisms, alternatives, policy)
+        check = _one(mechanisms[0], tuple(alternative.scopes for alternative in alternatives), refuse)
+    else:
+        check = _several(mechanisms, alternatives, policy)
+    return when_fresh(check, policy, credentials)
 
 
 def compile_announcement_check(operation: Operation, policy: AuthenticatePolicy, credentials: Credentials) -> Check:
