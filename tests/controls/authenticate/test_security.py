@@ -7,7 +7,7 @@ from doorward.operation import SecurityScheme
 
 BEARER = SecurityScheme(name="jwt", kind="http", http_scheme="bearer")
 OAUTH = SecurityScheme(name="oauth", kind="oauth2")
-BASIC = SecurityScheme(name="basic", kind="http", http_scheme="basic")
+DIGEST = SecurityScheme(name="digest", kind="http", http_scheme="digest")
 HEADER_KEY = SecurityScheme(name="key", kind="apiKey", location="header", parameter="X-Partner-Key")
 QUERY_KEY = SecurityScheme(name="query", kind="apiKey", location="query", parameter="api_key")
 COOKIE_KEY = SecurityScheme(name="cookie", kind="apiKey", location="cookie", parameter="partner")
@@ -90,12 +90,12 @@ def test_two_credentials_of_different_subjects_are_refused_unless_the_policy_say
 
 
 def test_an_alternative_that_cannot_be_checked_is_never_met(door: Any) -> None:
-    door.security = ({BASIC: ()}, {BEARER: ()}, {BASIC: (), HEADER_KEY: ()})
+    door.security = ({DIGEST: ()}, {BEARER: ()}, {DIGEST: (), HEADER_KEY: ()})
     assert door.ask(door.bearer())
     assert door.code(partner(door)) == "authenticate.missing"
 
 
 def test_an_operation_that_nobody_could_call_is_the_operators_mistake(door: Any) -> None:
-    door.security = ({BASIC: ()},)
-    with pytest.raises(PolicyError, match="basic"):
+    door.security = ({DIGEST: ()},)
+    with pytest.raises(PolicyError, match="digest"):
         door.ask(door.bearer())

@@ -1,7 +1,7 @@
 """Which credentials an operation demands: OpenAPI `security`, alternatives of schemes that must all be met."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, TypeAlias
 
@@ -46,7 +46,10 @@ _DPOP: Final = "dpop"
 class _Alternative:
     places: tuple[int, ...]
     """Indices of the mechanisms that must all find a caller; the first one's counts unless the policy says so."""
+    demands: tuple[frozenset[str], ...]
+    """The scopes that each of them must have been granted, in the same order."""
     scopes: frozenset[str]
+    """All of them."""
 
 
 def takes_tokens(operation: Operation) -> bool:
@@ -173,7 +176,7 @@ def _several(
         # all of them, so that a wrong credential is noticed even where another one would do
         callers = [mechanism(exchange) for mechanism in mechanisms]
         chosen: Caller | None = None
-        demanded: list[frozenset[str]] = []
+        met: list[_Alternative] = []
         for alternative in alternatives:
             presented = [caller for index in alternative.places if (caller := callers[index]) is not None]
             if len(presented) < len(alternative.places):
@@ -182,13 +185,40 @@ def _several(
             if chosen is None:
                 chosen = caller
             if caller is chosen:
-                demanded.append(alternative.scopes)
+                met.append(alternative)
         if chosen is None:
             raise refuse("no alternative of the description is met")
-        exchange.caller = chosen
-        exchange.scopes_demanded = tuple(demanded)
+        exchange.caller, exchange.scopes_demanded = _scopes_held(chosen, met, callers)
 
     return check
+
+
+def _scopes_held(
+    chosen: Caller, met: list[_Alternative], callers: list[Caller | None]
+) -> tuple[Caller, tuple[frozenset[str], ...]]:
+    """The caller, and the scopes that each alternative still demands of them.
+
+    A scope that the description demands of one credential must be granted by that one: another credential, whose caller
+    is the one that counts, does not make up for it.
+    """
+    if all(len(alternative.places) == 1 for alternative in met):
+        return chosen, tuple(alternative.scopes for alternative in met)
+    lacking: set[str] = set()
+    for alternative in met:
+        if len(alternative.places) > 1:
+            for index, demands in zip(alternative.places, alternative.demands, strict=True):
+                found = callers[index]
+                lacking |= demands - (frozenset() if found is None else found.scopes)
+    demanded = []
+    for alternative in met:
+        if len(alternative.places) == 1:
+            holds = alternative.scopes <= chosen.scopes
+        else:
+            holds = lacking.isdisjoint(alternative.scopes)
+        demanded.append(frozenset() if holds else alternative.scopes)
+    if lacking:
+        chosen = replace(chosen, scopes=chosen.scopes - lacking)
+    return chosen, tuple(demanded)
 
 
 def _counted(
@@ -239,7 +269,7 @@ def _alternatives(
     places: list[Place] = []
     if not demanded:
         places = [_BEARER, ("header", policy.api_key_header)]
-        return tuple(places), (_Alternative((0,), frozenset()), _Alternative((1,), frozenset()))
+        return tuple(places), (_for_anybody(0), _for_anybody(1))
     alternatives: list[_Alternative] = []
     for requirement in demanded:
         needed = _places(requirement)
@@ -248,8 +278,9 @@ def _alternatives(
         for place in needed:
             if place not in places:
                 places.append(place)
-        scopes = frozenset(scope for scopes in requirement.values() for scope in scopes)
-        alternatives.append(_Alternative(tuple(places.index(place) for place in needed), scopes))
+        demands = tuple(_demanded_at(place, requirement) for place in needed)
+        indices = tuple(places.index(place) for place in needed)
+        alternatives.append(_Alternative(indices, demands, frozenset().union(*demands)))
     if not alternatives:
         names = ", ".join(sorted({scheme.name for requirement in demanded for scheme in requirement}))
         raise PolicyError(
@@ -258,6 +289,15 @@ def _alternatives(
             hint="use a bearer, basic, oauth2, openIdConnect, apiKey, mutualTLS or signature scheme, or `public`",
         )
     return tuple(places), tuple(alternatives)
+
+
+def _for_anybody(index: int) -> _Alternative:
+    return _Alternative((index,), (frozenset(),), frozenset())
+
+
+def _demanded_at(place: Place, requirement: SecurityRequirement) -> frozenset[str]:
+    """The scopes of all schemes whose credential travels there."""
+    return frozenset(scope for scheme, scopes in requirement.items() if _place(scheme) == place for scope in scopes)
 
 
 def _places(requirement: SecurityRequirement) -> list[Place] | None:
