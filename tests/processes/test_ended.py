@@ -16,13 +16,14 @@ from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.identity.api_keys import add_api_key, revoke_api_key
 from doorward.identity.changing import UserChange, change_user
 from doorward.identity.clients import add_client, disable_client
-from doorward.identity.oauth.families import note_access_token, start_family
+from doorward.identity.oauth.families import end_families, note_access_token, start_family
 from doorward.identity.revoking import revoke
 from doorward.identity.sessions import end_session, find_session, start_session
 from doorward.identity.tokens import AccessToken, Minter
 from doorward.identity.users import add_user, disable_user
 from doorward.jose import load_private_keys
 from doorward.policy.loading import load_policy
+from doorward.store import token_families
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 Header = tuple[str, str]
@@ -100,7 +101,9 @@ def a_session(site: CallersSite) -> tuple[Header, Ending]:
         note_access_token(connection, family, token, issuer=issuer_of(site))
 
     def end() -> None:
+        # as the pages and the admin interface do it
         with site.store.begin() as connection:
+            assert end_families(connection, token_families.c.session == session.id, now=time.time()) == 1
             assert end_session(connection, "signed-in", session.id, now=time.time())
 
     return bearer(token), end
