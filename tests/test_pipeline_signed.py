@@ -265,9 +265,10 @@ def test_settings_of_a_scheme_that_nobody_has_do_not_load(partner: Partner) -> N
     assert error.value.hint == "schemes: hook"
 
 
-def test_hosts_that_do_not_tell_each_other_take_no_signatures(partner: Partner) -> None:
-    with pytest.raises(PolicyError, match="do not tell each other"):
-        pipeline_of(partner.credentials, limits={"shared": {"url": "redis://127.0.0.1:6379", "hosts": 2}})
+def test_hosts_that_tell_each_other_take_signatures(partner: Partner) -> None:
+    pipeline = pipeline_of(partner.credentials, limits={"shared": {"url": "redis://127.0.0.1:6379", "hosts": 2}})
+    assert pipeline.policy.remembers_together
+    assert admitted(pipeline, partner.signed(ask=Ask(target="/orders")))[0] == ""
 
 
 @pytest.mark.parametrize(

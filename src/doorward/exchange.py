@@ -195,6 +195,8 @@ class SingleUse:
     """Last such moment."""
     holder: str = ""
     """Whose it is, so that nobody takes all the room there is to remember proofs; empty: anybody's."""
+    here: bool = False
+    """No other host would accept it: what is in it was given out by this one."""
     refusal: Denied
     """For who comes with it a second time."""
     unknown: Denied | None = None

@@ -31,7 +31,6 @@ def require_signatures_can_be_checked(operation: Operation, policy: Policy) -> N
             key="operations",
             hint="let it take a bearer token or an API key",
         )
-    _require_one_memory(operation, policy, "signatures")
 
 
 def require_somebody_is_proved(operation: Operation, policy: Policy, *, public: bool) -> None:
@@ -45,7 +44,6 @@ def require_somebody_is_proved(operation: Operation, policy: Policy, *, public: 
         hint = "a WebSocket's messages are not encrypted: leave one of the two away"
     if hint:
         raise PolicyError(f"{operation.id} cannot have encrypted bodies", key="operations", hint=hint)
-    _require_one_memory(operation, policy, "encrypted messages")
 
 
 def require_secrets_travel_hidden(operation: Operation, policy: Policy) -> None:
@@ -55,14 +53,4 @@ def require_secrets_travel_hidden(operation: Operation, policy: Policy) -> None:
             f"{operation.id} takes a client's secret by HTTP Basic, and connections are in the clear",
             key="tls",
             hint="write tls: {certificate: ..., key: ...}, or list the proxy that has it under transport",
-        )
-
-
-def _require_one_memory(operation: Operation, policy: Policy, what: str) -> None:
-    shared = policy.limits.shared
-    if shared is not None and shared.hosts > 1:
-        raise PolicyError(
-            f"{operation.id} takes {what}, each to be used once, and {shared.hosts} hosts do not tell each other",
-            key="limits.shared.hosts",
-            hint="send this operation's callers to one host, with a policy of its own",
         )

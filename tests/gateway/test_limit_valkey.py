@@ -10,7 +10,8 @@ from tests.faults.valkey import PASSWORD, Valkey, valkey
 
 from doorward.controls.limits import Bucket, Counters, Rate, SharedPolicy
 from doorward.exchange import Pending
-from doorward.gateway.limit_valkey import RETRY_S, ValkeyLink, connect
+from doorward.gateway.limit_valkey import ValkeyLink, connect
+from doorward.gateway.valkey_client import RETRY_S
 
 KEY = "issuer|alice"
 PATIENCE_S = 20.0

@@ -58,6 +58,7 @@ from doorward.store import open_store
 
 if TYPE_CHECKING:
     from doorward.gateway.limit_valkey import ValkeyLink
+    from doorward.gateway.replay_valkey import ValkeyReplays
 
 WATCH_S: Final = 0.1
 """Time between two looks at the store, in seconds: with the worker's own 0.2 a revocation is everywhere in 0.4."""
@@ -115,6 +116,8 @@ class ControlProcess:
         self._confirming = Confirming(state)
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
+        self._hosts = checked.policy.hosts
+        """Of the policy that we started with."""
 
     async def run(self, listener: socket.socket, status: int, admin_listener: socket.socket | None = None) -> None:
         """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
@@ -128,7 +131,8 @@ class ControlProcess:
         link = _valkey(self._policy)
         hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
         limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
-        replays = ReplayService(self._state / REPLAY_SOCKET_NAME)
+        memory = _memory(self._policy)
+        replays = ReplayService(self._state / REPLAY_SOCKET_NAME, shared=memory)
         key_watch = KeyWatch(self._state, self._store)
         trail = IdentityTrail(self._store, self._state, self._policy.audit, clock=time.time)
 
@@ -160,13 +164,15 @@ class ControlProcess:
                 # Not before: a process that still starts keeps whoever asks waiting.
                 if self._policy.counts_together:
                     limits.start()
-                if self._policy.workers > 1:
+                if self._policy.remembers_together:
                     replays.start()
                 key_watch.start()
                 heart.ready()
 
             if link is not None:
                 beside.append(group.create_task(link.run()))
+            if memory is not None:
+                beside.append(group.create_task(memory.run()))
             if admin is not None and admin_listener is not None:
                 group.create_task(admin.serve(sockets=[admin_listener]))
             server.started_serving = started
@@ -179,6 +185,8 @@ class ControlProcess:
         key_watch.finish()
         if link is not None:
             await link.close()
+        if memory is not None:
+            await memory.close()
         await trail.close()
         self._events_watch.close()
         self._watch.close()
@@ -265,6 +273,12 @@ class ControlProcess:
                 checked = await asyncio.to_thread(load_checked, self._policy_file)
             except PolicyError as error:
                 log_policy_error(error, "policy refused, the one in force stays")
+                continue
+            if checked.policy.hosts != self._hosts:
+                # Others would take us for a host that tells them what was used once.
+                _log.error(
+                    "policy refused, the one in force stays", key="limits.shared.hosts", hint="restart all hosts"
+                )
                 continue
             self._publisher.adopt(checked)
             self._keys.client = _outbound(checked.policy)
@@ -406,6 +420,14 @@ def _valkey(policy: Policy) -> "ValkeyLink | None":
     if policy.limits.shared is None:
         return None
     from doorward.gateway.limit_valkey import connect  # noqa: PLC0415 - its library is an extra
+
+    return connect(policy.limits.shared)
+
+
+def _memory(policy: Policy) -> "ValkeyReplays | None":
+    if policy.limits.shared is None or policy.hosts == 1:
+        return None
+    from doorward.gateway.replay_valkey import connect  # noqa: PLC0415 - its library is an extra
 
     return connect(policy.limits.shared)
 

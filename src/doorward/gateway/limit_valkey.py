@@ -5,15 +5,14 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from doorward.controls.limits import Gcra, SharedBucket, SharedPolicy, Tally
+from doorward.gateway.valkey_client import RETRY_S, client_of
 
 _log: Final = structlog.get_logger()
 
@@ -21,8 +20,6 @@ TELL_S: Final = 0.05
 """Longest time that what was let through here is not told, in seconds."""
 ANSWER_S: Final = 0.08
 """Longest wait for the server, in seconds: less than a worker waits for us."""
-RETRY_S: Final = 0.5
-"""Time between two tries to reach a server that was lost, in seconds."""
 BATCH_COUNT: Final = 512
 _TALLY_S: Final = 40 * 86_400
 """How long a count of a quota is kept after its last use: longer than the longest window."""
@@ -215,15 +212,4 @@ class ValkeyLink:
 
 def connect(policy: SharedPolicy) -> ValkeyLink:
     """The link to the server a policy names; nothing is sent yet."""
-    url = policy.url.replace("valkey", "redis", 1)
-    tls: dict[str, Any] = {"ssl_ca_certs": policy.ca_file} if policy.ca_file and url.startswith("rediss") else {}
-    client = Redis.from_url(
-        url,
-        username=policy.username,
-        password=None if policy.password is None else policy.password.get_secret_value(),
-        socket_timeout=RETRY_S,
-        socket_connect_timeout=RETRY_S,
-        retry=Retry(NoBackoff(), 0),
-        **tls,
-    )
-    return ValkeyLink(client, policy.prefix)
+    return ValkeyLink(client_of(policy), policy.prefix)

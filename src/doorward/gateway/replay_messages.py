@@ -19,6 +19,8 @@ class Proof(msgspec.Struct, array_like=True, frozen=True, gc=False):
     usable_from: float
     until: float
     holder: str = ""
+    here: bool = False
+    """No other host would accept it."""
 
 
 Word = Literal["first", "seen", "unknown"]

@@ -65,9 +65,9 @@ class Worker:
         alone = OwnReplays(born_at=time.time())
         self._serving = Serving(snapshot, self._link, workers=workers)
         policy = self._serving.policy
-        if policy.workers > 1:
+        if policy.remembers_together:
             self._replays.start()
-        self._serving.credentials.replays = alone if policy.workers == 1 else self._replays
+        self._serving.credentials.replays = self._replays if policy.remembers_together else alone
         if policy.counts_together:
             self._link.start()
         self._key_uses = KeyUseLink(snapshot.parent / KEY_USE_SOCKET_NAME, self._serving.credentials.used_keys)

@@ -373,13 +373,23 @@ class Policy(BaseModel):
         """Whether a worker's own counts are not all there is."""
         return self.workers > 1 or self.limits.shared is not None
 
+    @property
+    def hosts(self) -> int:
+        """Gateways that share their counts, and what was used once."""
+        return 1 if self.limits.shared is None else self.limits.shared.hosts
+
+    @property
+    def remembers_together(self) -> bool:
+        """Whether what a worker itself has seen used once is not all there is."""
+        return self.workers > 1 or self.hosts > 1
+
     @cached_property
     def authenticate(self) -> AuthenticatePolicy:
         """How callers prove who they are, the accepted issuers included. Errors: PolicyError when two are the same."""
         issuers = tuple(local_issuer(self.issuer.url) if issuer == "local" else issuer for issuer in self.issuers)
         found = {**_written(self.authenticate_), "issuers": issuers, "hosts": self.transport.hosts}
-        if self.limits.shared is not None and self.limits.shared.hosts > 1:
-            # Each host remembers for itself which proofs were used; a nonce is known to the host alone that made it.
+        if self.hosts > 1:
+            # A proof with a nonce is good on the host alone that made it, and needs no memory but that one's.
             found["proof_nonce"] = "required"
         return _made(AuthenticatePolicy, found)
 

@@ -85,6 +85,7 @@ class ProofJudge:
                 usable_from=when.since,
                 until=when.until,
                 holder=thumbprint,
+                here="nonce" in claims,
                 refusal=self._challenges.replayed("the proof was used before"),
                 unknown=None
                 if when.is_certain
