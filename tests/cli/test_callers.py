@@ -60,6 +60,13 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def test_a_user_has_a_mail_address_that_has_the_form_of_one(place: Place) -> None:
+    added = place.json("user", "add", "alice", "--email", "alice@mail.example")
+    assert added["email"] == "alice@mail.example"
+    with pytest.raises(PolicyError):
+        place.run("user", "add", "bob", "--email", "bob at home")
+
+
 def test_a_user_is_added_listed_and_disabled(place: Place) -> None:
     place.run("user", "add", "alice", "--role", "reader", "--claim", "account_id=a-1")
     assert "account_id=a-1" in place.run("user", "list").stdout

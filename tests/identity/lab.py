@@ -18,6 +18,8 @@ from doorward.controls.transport import TrustedProxies
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.clients import add_client
 from doorward.identity.factors.totp import hotp, step_at
+from doorward.identity.mail import outbox
+from doorward.identity.mail.writing import Letter, Writer
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.users import add_user
 from doorward.jose import generate_key
@@ -36,9 +38,11 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class Lab:
     """One provider. `web` is confidential, `spa` public, `own` the operator's own."""
 
-    def __init__(self, store: Store, issuer: str = ISSUER, proxies: TrustedProxies | None = None) -> None:
+    def __init__(
+        self, store: Store, issuer: str = ISSUER, proxies: TrustedProxies | None = None, *, sends_mail: bool = False
+    ) -> None:
         self.store, self.now, self.issuer = store, NOW, issuer
-        self.settings = IdentitySettings(issuer=issuer, proxies=lambda: proxies)
+        self.settings = IdentitySettings(issuer=issuer, proxies=lambda: proxies, sends_mail=lambda: sends_mail)
         self.app = self.made_app()
         add_user(store, "alice", now=NOW, password=PASSWORD, roles=["reader"], claims={"account_id": "a-1"})
         scopes = ["orders:read", "orders:write", "offline_access"]
@@ -53,6 +57,32 @@ class Lab:
     def made_app(self) -> Starlette:
         """The provider as it starts, with this store and this clock."""
         return create_app(self.store, [KEY], self.settings, secret=SECRET, clock=lambda: self.now)
+
+    def post_office(self) -> list[Letter]:
+        """The mails that are due, as they would be sent now."""
+        writer, letters = Writer(self.store, SECRET, self.issuer), []
+        for mail in outbox.take_due(self.store, now=self.now):
+            letter = writer.write(mail, now=self.now)
+            outbox.done(self.store, mail, now=self.now)
+            letters += [] if letter is None else [letter]
+        return letters
+
+    def with_address(self, email: str = "alice@mail.example") -> "Visitor":
+        """A browser in which alice is signed in and has proved that address; nothing waits in the outbox."""
+        visitor = self.visitor().signed_in()
+        visitor.send("/account/email", email=email)
+        self.open_link(self.post_office()[-1], visitor)
+        self.post_office()
+        visitor.get("/account")
+        return visitor
+
+    def open_link(self, letter: Letter, visitor: "Visitor | None" = None) -> httpx.Response:
+        """The page after the button on the page that the link in a mail leads to was pressed."""
+        found = re.search(rf"{re.escape(self.issuer)}(/auth/[a-z-]+)\?ticket=([\w-]{{43}})", letter.text)
+        assert found is not None, letter.text
+        who = visitor or self.visitor()
+        page = who.get(found[1], ticket=found[2])
+        return who.send(found[1]) if page.status_code == 200 else page
 
     def visitor(self, *, address: str = "192.0.2.1", **headers: Any) -> "Visitor":
         return Visitor(self, headers, address)

@@ -15,4 +15,4 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTA
 def test_every_policy_shown_loads(example: str, tmp_path: Path) -> None:
     path = tmp_path / "doorward.yaml"
     path.write_text(f"api: openapi.yaml\nupstream: http://127.0.0.1:8000\ninsecure_plain_http: true\n{example}")
-    assert load_policy(path).issuer.url.startswith("https://")
+    assert load_policy(path, {"MAIL_PASSWORD": "secret"}).issuer.url.startswith("https://")

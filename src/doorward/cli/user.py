@@ -28,6 +28,9 @@ def add(
     name: Annotated[str, typer.Argument(help="their name, as it stands in `sub`")],
     role: RoleOption = None,
     claim: ClaimOption = None,
+    email: Annotated[
+        str | None, typer.Option("--email", help="their mail address; used once they have opened a link sent there")
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="read a password (15 characters or more) from standard input")
     ] = False,
@@ -42,6 +45,7 @@ def add(
             now=time.time(),
             roles=callers.known_roles(settings, role),
             claims=callers.parse_claims(claim),
+            email=email,
             password=sys.stdin.readline().rstrip("\r\n") if password_stdin else None,
         )
         if as_json:

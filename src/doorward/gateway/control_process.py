@@ -47,6 +47,8 @@ from doorward.identity.admin.endpoint import Desk
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.credentials import Verifier
 from doorward.identity.issuer_key_file import FILE_NAME, WatchedRing, keep_fresh
+from doorward.identity.mail.delivery import Delivery
+from doorward.identity.mail.writing import Writer
 from doorward.identity.oauth.backchannel import BackChannel
 from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
@@ -111,6 +113,13 @@ class ControlProcess:
             issuer=checked.policy.issuer.url,
             client=lambda: OutboundClient(allowed_networks=_networks(self._policy.issuer.insecure_client_networks)),
         )
+        issuer = checked.policy.issuer.url
+        self._mail = Delivery(
+            self._store,
+            Writer(self._store, self._identity_secret, issuer),
+            issuer=issuer,
+            policy=lambda: self._policy.issuer.mail,
+        )
         self._events_watch = StoreWatch(state / "store.db")
         self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})
         self._confirming = Confirming(state)
@@ -155,6 +164,7 @@ class ControlProcess:
                     self._keep_keys_fresh(),
                     self._tidy(),
                     self._back_channel.run(),
+                    self._mail.run(),
                     key_watch.run(),
                     trail.follow(self._events_watch.version),
                 )
@@ -319,7 +329,10 @@ class ControlProcess:
                         self._store,
                         lambda: self._ring.ring,
                         IdentitySettings(
-                            issuer=self._policy.issuer.url, proxies=self._proxies, outbound=lambda: self._keys.client
+                            issuer=self._policy.issuer.url,
+                            sends_mail=lambda: self._policy.issuer.mail is not None,
+                            proxies=self._proxies,
+                            outbound=lambda: self._keys.client,
                         ),
                         secret=self._identity_secret,
                     ),

@@ -24,6 +24,7 @@ from doorward.identity.pages.authorize import Authorize
 from doorward.identity.pages.browser import Forged
 from doorward.identity.pages.device import DevicePage
 from doorward.identity.pages.logout import Logout
+from doorward.identity.pages.mail import MailPages
 from doorward.identity.pages.passkeys import PasskeyPages
 from doorward.identity.pages.rendering import SCRIPT, STYLE, asset
 from doorward.identity.pages.sign_in import SignIn, explained
@@ -84,7 +85,7 @@ def _page_routes(provider: Provider) -> list[Route]:
     base = provider.settings.base
     sign_in, authorize, account = SignIn(provider), Authorize(provider), Account(provider)
     logout, device = Logout(provider), DevicePage(provider)
-    passkeys = PasskeyPages(provider)
+    passkeys, mail = PasskeyPages(provider), MailPages(provider)
 
     def guarded(endpoint: _Endpoint) -> _Endpoint:
         async def answer(request: Request) -> Response:
@@ -114,6 +115,15 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("POST", "/auth/passkey", passkeys.sign_in),
         ("GET", "/auth/factor/passkey", passkeys.show_factor),
         ("POST", "/auth/factor/passkey", passkeys.factor),
+        ("GET", "/auth/recovery", mail.show_recovery),
+        ("POST", "/auth/recovery", mail.recover),
+        ("GET", "/auth/code", mail.show_code),
+        ("POST", "/auth/code", mail.send_code),
+        ("GET", "/auth/email", mail.show_verification),
+        ("POST", "/auth/email", mail.verify),
+        ("GET", "/auth/not-me", mail.show_not_me),
+        ("POST", "/auth/not-me", mail.not_me),
+        ("POST", "/account/email", mail.change_address),
         ("POST", "/auth/logout", sign_in.sign_out),
         ("GET", "/auth/reset", sign_in.show_reset),
         ("POST", "/auth/reset", sign_in.reset),

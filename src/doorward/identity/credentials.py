@@ -19,6 +19,7 @@ from doorward.identity.factors import recovery_codes, totp
 from doorward.identity.factors.passkey_rows import count_use, kept_of, kept_passkey
 from doorward.identity.factors.passkeys import Answer, AnswerRefused, Asked, Passkeys
 from doorward.identity.floods import Floods
+from doorward.identity.mail.writing import code_secret
 from doorward.identity.names import is_name
 from doorward.identity.passwords import is_password, rehashed
 from doorward.identity.risk import counters
@@ -26,10 +27,11 @@ from doorward.identity.risk.decision import Facts, Verdict
 from doorward.identity.risk.signals import POPULAR_FACTOR, UNKNOWN_ACCOUNT, WRONG_PASSWORD, Signals
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, passkeys, totp_factors, users
+from doorward.store.single_use import Purpose, consume
 
 SECOND_FACTOR: Final = "factor"
 """The place where failures of second factors are counted: after a right password, so apart from passwords."""
-CodeKind = Literal["totp", "recovery_code"]
+CodeKind = Literal["totp", "recovery_code", "mail_code"]
 FactorKind = Literal["totp", "passkey", "recovery_code"]
 PASSKEY_PLACE: Final = "passkey"
 """Where failures of passkeys in unknown browsers are counted: whoever guesses passwords does not make them wait."""
@@ -110,11 +112,13 @@ class Verifier:
         address: str,
         device: str | None = None,
         completes: bool = True,
+        visit: str = "",
         now: float,
     ) -> Proved | Refused:
         """Whether the code is an unused one of the user's.
 
-        `completes`: the password was right before, so all failures are forgotten.
+        `completes`: the password was right before, so all failures are forgotten. `visit`: the browser that a code by
+        mail was asked for in. Such a code never stands for a second factor: whoever has one needs it.
         """
         account = self.account(user)
         attempt = Attempt(name=user, secret=code, address=address, device=device, challenge_passed=True)
@@ -129,6 +133,9 @@ class Verifier:
             active = is_name(user) and _active(connection, user) is not None
             if kind == "totp":
                 right = active and self._spend_totp(connection, user, code, now)
+            elif kind == "mail_code":
+                secret = code_secret(self._secret, user, visit, code)
+                right = active and not _factors(connection, user) and _spend_mail_code(connection, secret, now)
             else:
                 right = active and recovery_codes.spend_code(connection, user, code, now=now)
             if right:
@@ -185,14 +192,23 @@ class Verifier:
                 events.record(connection, "passkey.counter", user, now=now, address=address, label=found.label)
         return Proved(user=user, factors=("passkey",), known_device=known)
 
-    def both_at_once(self, attempt: Attempt, kind: CodeKind, code: str, *, now: float) -> Proved | Refused:
+    def both_at_once(
+        self, attempt: Attempt, kind: CodeKind, code: str, *, visit: str = "", now: float
+    ) -> Proved | Refused:
         """Whether code and password are both the user's: what a challenged device is asked for.
 
         The code is looked at first, so a guess at the password needs a right code; which of the two was wrong shows in
         nothing.
         """
         factor = self.second_factor(
-            attempt.name, kind, code, address=attempt.address, device=attempt.device, completes=False, now=now
+            attempt.name,
+            kind,
+            code,
+            address=attempt.address,
+            device=attempt.device,
+            completes=False,
+            visit=visit,
+            now=now,
         )
         if isinstance(factor, Refused):
             is_password(attempt.secret, None)
@@ -336,6 +352,10 @@ def _factors(connection: Connection, user: str) -> tuple[FactorKind, ...]:
         if connection.execute(select(table.c.id).where(table.c.user == user).limit(1)).one_or_none() is not None:
             found.append(kind)
     return (*found, "recovery_code") if found else ()
+
+
+def _spend_mail_code(connection: Connection, secret: str, now: float) -> bool:
+    return consume(connection, Purpose.MAIL_CODE, secret, now=now) is not None
 
 
 def _facts_of_passkey(failures: int, since_s: float, in_a_row: int) -> Facts:

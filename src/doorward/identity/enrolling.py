@@ -15,9 +15,11 @@ from doorward.identity.factors import totp
 from doorward.identity.factors.passkey_rows import add_passkey, passkeys_of, remove_passkeys
 from doorward.identity.factors.passkeys import Answer, Asked, Passkeys
 from doorward.identity.factors.recovery_codes import replace_codes
+from doorward.identity.oauth.families import end_families
 from doorward.identity.passwords import hash_password
 from doorward.identity.sealing import ServerSecret
-from doorward.store import Store, totp_factors, users
+from doorward.identity.sessions import end_sessions
+from doorward.store import Store, token_families, totp_factors, users
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, count_unused, issue, peek, void
 
 
@@ -180,9 +182,32 @@ def reset_password(
         if spent is None or spent.subject != user:
             return False
         connection.execute(update(users).where(users.c.name == user).values(password_hash=password_hash))
+        # other links that are under way: one of them is enough
+        void(connection, Purpose.PASSWORD_RESET, user, now=now)
         void(connection, Purpose.LOGIN_STEP, user, now=now)
         events.record(connection, "password.changed", user, now=now, by="link")
     return True
+
+
+def was_not_me(store: Store, ticket: str, *, now: float) -> str | None:
+    """The user of a notice's link; their sessions, tokens and browsers are no more, and the password is void.
+
+    Second factors stay: a link that arrives by mail never opens a way around them (ID-72). None for a void link.
+    """
+    with store.begin() as connection:
+        spent = consume(connection, Purpose.NOT_ME, ticket, now=now)
+        if spent is None or spent.subject is None:
+            return None
+        user = spent.subject
+        connection.execute(update(users).where(users.c.name == user).values(password_hash=None))
+        for purpose in (Purpose.LOGIN_STEP, Purpose.ENROLMENT, Purpose.EMAIL_VERIFICATION, Purpose.PASSWORD_RESET):
+            void(connection, purpose, user, now=now)
+        void(connection, Purpose.NOT_ME, user, now=now)
+        forget_devices(connection, user)
+        end_sessions(connection, user, now=now)
+        end_families(connection, token_families.c.user == user, now=now)
+        events.record(connection, "risk.raised", user, now=now, cause="not_me")
+    return user
 
 
 def make_reset(store: Store, user: str, *, now: float) -> str:

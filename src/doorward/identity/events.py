@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from doorward.identity.mail.notices import note_event
 from doorward.store import Store, events
 
 KEPT_S: Final = 400 * 86_400.0
@@ -56,6 +57,9 @@ KINDS: Final = frozenset(
         "passkey.counter",
         "recovery.used",
         "recovery.replaced",
+        "email.changed",
+        "login.new_device",
+        "mail.undelivered",
         "password.changed",
         "password.reset_made",
         "session.created",
@@ -121,6 +125,7 @@ def record(connection: Connection, kind: str, subject: str, /, *, now: float, ad
         "detail": detail,
     }
     connection.execute(insert(events).values(row))
+    note_event(connection, kind, subject, address=address, now=now)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class IdentitySettings:
     audience: str = LOCAL_AUDIENCE
     """`aud` of its access tokens."""
     token_lifetime_s: int = LIFETIME_S
+    sends_mail: Callable[[], bool] = lambda: False
+    """Whether the policy names a server for mail; what needs mail is not offered otherwise."""
     proxies: Callable[[], TrustedProxies | None] = lambda: None
     """The listed proxies in front, as they are now (`transport.trusted_proxies`)."""
     outbound: Callable[[], OutboundClient] = OutboundClient

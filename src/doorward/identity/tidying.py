@@ -4,6 +4,7 @@ from typing import Final
 
 from doorward.identity import events, logout_notices, sessions
 from doorward.identity.ca import certificates
+from doorward.identity.mail import outbox
 from doorward.identity.oauth import device, families
 from doorward.identity.risk import counters
 from doorward.store import Store, single_use
@@ -17,6 +18,7 @@ _PURGES: Final = (
     certificates.purge,
     logout_notices.purge,
     device.purge,
+    outbox.purge,
 )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import Missing
 from doorward.identity import events
+from doorward.identity.email_form import require_email
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
 from doorward.identity.oauth.families import end_families
 from doorward.identity.passwords import hash_password
@@ -25,6 +26,7 @@ class User:
     claims: Mapping[str, Any] = field(default_factory=dict)
     """Put into their tokens as they are: what owner rules compare (`account_id`)."""
     has_password: bool = False
+    email: str | None = None
     created_at: float = 0.0
     disabled_at: float | None = None
 
@@ -37,8 +39,12 @@ def add_user(
     roles: Iterable[str] = (),
     claims: Mapping[str, Any] | None = None,
     password: str | None = None,
+    email: str | None = None,
 ) -> User:
-    """The new user. Errors: PolicyError for a name that is taken or no name, a weak password, a reserved claim."""
+    """The new user. Errors: PolicyError for a name that is taken or no name, a weak password, a reserved claim.
+
+    `email`: nothing is sent there before the user has proved it.
+    """
     require_name(name, "user")
     row = {
         "name": name,
@@ -46,11 +52,17 @@ def add_user(
         "roles": require_words(roles, "role"),
         "claims": require_claims(claims or {}),
         "created_at": now,
+        "email": None if email is None else require_email(email),
     }
     with store.begin() as connection:
         register_principal(connection, name, "user")
         connection.execute(insert(users).values(row))
-        shown: dict[str, Any] = {"roles": row["roles"], "claims": row["claims"], "password": password is not None}
+        shown: dict[str, Any] = {
+            "roles": row["roles"],
+            "claims": row["claims"],
+            "password": password is not None,
+            "email": email is not None,
+        }
         events.record(connection, "user.added", name, now=now, **shown)
     return get_user(store, name)
 
@@ -95,6 +107,7 @@ def user_of(row: Row[Any]) -> User:
         roles=tuple(row.roles),
         claims=row.claims,
         has_password=row.password_hash is not None,
+        email=row.email,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )

@@ -30,7 +30,9 @@ from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
 from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
 from doorward.operation import Operation
+from doorward.policy.mail import MailPolicy
 from doorward.policy.messages import first_mistake
+from doorward.policy.paths import PolicyPath, beside_the_policy
 
 ControlName: TypeAlias = Literal["transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
 """The controls that have a mode. `forward` and `audit` have none: a request is forwarded and recorded, or refused."""
@@ -46,17 +48,12 @@ _SERVER_NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63
 _OPERATION_KEY: Final = re.compile(r"[A-Z]+ /[^\s]*")
 
 
-def _beside_the_policy(path: Path, info: ValidationInfo) -> Path:
-    directory = (info.context or {}).get("directory")
-    return Path(directory) / path if directory is not None else path
-
-
 def _with_files(issuer: IssuerPolicy, info: ValidationInfo) -> IssuerPolicy:
     settings = issuer.introspection
     if settings is None:
         return issuer
     files = {"secret_file": settings.secret_file, "key_file": settings.key_file, "ca_file": settings.ca_file}
-    found = {name: str(_beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
+    found = {name: str(beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
     return issuer.model_copy(update={"introspection": settings.model_copy(update=found)})
 
 
@@ -93,8 +90,6 @@ def _server_name(text: str) -> str:
     return text.lower()
 
 
-PolicyPath = Annotated[Path, AfterValidator(_beside_the_policy)]
-"""A path; relative ones count from the policy file's directory."""
 Address = Annotated[str, AfterValidator(_address)]
 """`host:port`; `:8443` listens on every interface."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -187,6 +182,8 @@ class IssuerSettings(BaseModel):
     publish_keys_hours: int = Field(default=24, ge=1, le=24)
     """How long a new key is published before it signs, in hours: nobody who keeps the set of keys for that long meets a
     token with a key unknown to them."""
+    mail: MailPolicy | None = None
+    """The server that takes mail to users: notices, forgotten passwords, codes. None: no mail is sent."""
     insecure_development_tokens: bool = False
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
 
@@ -352,7 +349,7 @@ class Policy(BaseModel):
         if policy.upstream:
             raise ValueError("the upstream does not stand here: write it as `upstream:` at the top")
         files = {"ca_file": policy.ca_file, "certificate": policy.certificate, "key": policy.key}
-        found = {name: str(_beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
+        found = {name: str(beside_the_policy(Path(file), info)) for name, file in files.items() if file is not None}
         return policy.model_copy(update=found) if found else policy
 
     @field_validator("limits")
@@ -361,7 +358,7 @@ class Policy(BaseModel):
         shared = policy.shared
         if shared is None or shared.ca_file is None:
             return policy
-        found = shared.model_copy(update={"ca_file": str(_beside_the_policy(Path(shared.ca_file), info))})
+        found = shared.model_copy(update={"ca_file": str(beside_the_policy(Path(shared.ca_file), info))})
         return policy.model_copy(update={"shared": found})
 
     def run_by(self, workers: int) -> Self:

@@ -37,7 +37,7 @@ class Purpose(StrEnum):
     """A second factor shown to its user and not yet proved."""
     RECOVERY_CODE = "recovery_code"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, no secret
-    """A link with which its user sets a password, made at the command line."""
+    """A link with which its user sets a password, made at the command line or sent by mail."""
     DEVICE_CODE = "device_code"
     """What a device without a browser polls with."""
     USER_CODE = "user_code"
@@ -48,6 +48,11 @@ class Purpose(StrEnum):
     """A session of the admin API: looked at by each request, spent by its end."""
     PROOF_ID = "proof_id"
     """Id (`jti`) of a proof or assertion somebody else signed: `claim`ed at first sight."""
+    EMAIL_VERIFICATION = "email_verification"
+    """A link that proves that its user reads mail at an address."""
+    NOT_ME = "not_me"
+    """A link in a notice: what happened was not its reader's doing."""
+    MAIL_CODE = "mail_code"
     PASSKEY_CHALLENGE = "passkey_challenge"
     """A challenge of ours that a passkey signed: `claim`ed at first sight, so that showing one costs no row."""
 
@@ -67,6 +72,9 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.ADMIN_SESSION: 900.0,
     Purpose.PROOF_ID: 600.0,
     Purpose.PASSKEY_CHALLENGE: 600.0,
+    Purpose.EMAIL_VERIFICATION: 3_600.0,
+    Purpose.NOT_ME: 3 * 86_400.0,
+    Purpose.MAIL_CODE: 600.0,
 }
 """Longest time between issue and use, in seconds. A caller's mistake cannot make a code live for a day."""
 

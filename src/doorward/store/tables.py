@@ -51,6 +51,8 @@ users: Final = Table(
     Column("claims", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("disabled_at", Float),
+    Column("email", String(254)),
+    Column("email_verified_at", Float),
 )
 
 clients: Final = Table(
@@ -162,7 +164,8 @@ single_use: Final = Table(
         CheckConstraint(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
             "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id', "
-            "'passkey_challenge', 'device_code', 'user_code', 'admin_login', 'admin_session')",
+            "'passkey_challenge', 'device_code', 'user_code', 'admin_login', 'admin_session', "
+            "'email_verification', 'not_me', 'mail_code')",
             name="purpose",
         ),
         primary_key=True,
@@ -205,6 +208,23 @@ passkeys: Final = Table(
     Index("ix_passkeys_credential_hash", "credential_hash", unique=True),
 )
 """Passkeys: what their authenticators call them (found by its hash, once over all users) and their public keys."""
+
+mails: Final = Table(
+    "mails",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("user", String(64), nullable=False, index=True),
+    Column("account", String(64), nullable=False, index=True),
+    Column("address", String(254), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("next_at", Float, nullable=False, index=True),
+    Column("done_at", Float),
+)
+"""Mail that waits to be sent, and for a day that was; only `identity.mail` reads and writes it. No link and no code is
+in it. `user` and `address` are empty where somebody asked for mail at an account that cannot get any."""
 
 devices: Final = Table(
     "devices",

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from doorward.identity.addresses import address_of
 from doorward.identity.credentials import Attempt, Refused
 from doorward.identity.enrolling import (
     Enrolment,
@@ -110,6 +111,8 @@ class Account:
             "factors": list_factors(store, session.user),
             "codes_left": codes_left,
             "passkeys": self._provider.passkeys is not None,
+            "sends_mail": self._provider.settings.sends_mail(),
+            "email": address_of(store, session.user),
             "consents": list_consents(store, session.user),
             "events": events_of(store, session.user),
             "note": note,

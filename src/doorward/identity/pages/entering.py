@@ -33,6 +33,8 @@ def enter(provider: Provider, browser: Browser, user: str, amr: Sequence[str], t
             cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
         known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
         device = None if known else remember_device(connection, user, now=now)
+        if not known:
+            events.record(connection, "login.new_device", user, now=now, address=browser.address)
         events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))
     response = RedirectResponse(after_sign_in(provider.settings.base, tx), 303)
     set_cookie(response, SESSION, cookie, life_s=ABSOLUTE_S)

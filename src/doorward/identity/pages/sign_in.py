@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -41,6 +42,8 @@ _PASSWORD_AMR: Final = ("pwd",)
 _FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
     "totp": ("pwd", "otp", "mfa"),
     "recovery_code": ("pwd", "mfa"),
+    # reading mail proves nothing beyond the password (ID-70)
+    "mail_code": ("pwd",),
 }
 
 
@@ -55,8 +58,9 @@ class SignIn:
     async def show(self, request: Request) -> Response:
         """`GET /auth/login`."""
         browser = Browser(self._provider, request)
-        tx = unique(parse_fields(request.url.query.encode())).get("tx", "")
-        return browser.settle(await run_in_threadpool(self._page, browser, tx=tx))
+        asked = unique(parse_fields(request.url.query.encode()))
+        work = partial(self._page, browser, tx=asked.get("tx", ""), challenged="code" in asked)
+        return browser.settle(await run_in_threadpool(work))
 
     async def check(self, request: Request) -> Response:
         """`POST /auth/login`."""
@@ -110,7 +114,9 @@ class SignIn:
         if "code" in form:
             code = code_of(form)
             kind = _kind(code)
-            found = self._provider.verifier.both_at_once(attempt, kind, code, now=now)
+            if kind == "recovery_code" and code.isdigit():
+                kind = "mail_code"
+            found = self._provider.verifier.both_at_once(attempt, kind, code, visit=browser.visit_hash, now=now)
             if isinstance(found, Proved):
                 return enter(self._provider, browser, found.user, _FACTOR_AMR[kind], tx, now)
             return self._refusal(browser, found, tx, attempt.name, challenged=True)
@@ -229,6 +235,7 @@ class SignIn:
             "error": error,
             "challenged": challenged,
             "passkeys": self._provider.passkeys is not None,
+            "sends_mail": self._provider.settings.sends_mail(),
             "client": client.title if client else "",
         }
         return page("sign_in", values, leads_to=waiting.request.redirect_uri if waiting else None, **more)

@@ -1,0 +1,79 @@
+"""Mail addresses of users: written down by an operator or the user, used once its user has opened a link sent there."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from doorward.identity import events
+from doorward.identity.mail.outbox import Kind, ask
+from doorward.identity.names import is_name
+from doorward.identity.sealing import ServerSecret
+from doorward.store import Store, users
+from doorward.store.single_use import Purpose, consume, void
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A user's mail address."""
+
+    email: str
+    is_verified: bool
+
+
+def address_of(store: Store, user: str) -> Address | None:
+    """The address of a user; None for none."""
+    with store.begin() as connection:
+        row = connection.execute(select(users).where(users.c.name == user)).one_or_none()
+    if row is None or row.email is None:
+        return None
+    return Address(email=row.email, is_verified=row.email_verified_at is not None)
+
+
+def ask_verification(connection: Connection, secret: ServerSecret, user: str, email: str, *, now: float) -> bool:
+    """Whether a link will be sent to the address that the user wants to use. The one they have stays until then."""
+    return ask(connection, "verify", user, _account(secret, user), email, now=now)
+
+
+def confirm(store: Store, ticket: str, *, now: float) -> str | None:
+    """The user whose address is now the one the link was sent to; None for a link that is void.
+
+    The address before hears of it; links and codes that are under way to it are void.
+    """
+    with store.begin() as connection:
+        spent = consume(connection, Purpose.EMAIL_VERIFICATION, ticket, now=now)
+        if spent is None or spent.subject is None:
+            return None
+        email, mine = str(spent.payload["email"]), users.c.name == spent.subject
+        before = connection.execute(select(users.c.email).where(mine)).scalar()
+        # recorded first: the notice goes to the address there was
+        events.record(connection, "email.changed", spent.subject, now=now, first=before is None)
+        connection.execute(update(users).where(mine).values(email=email, email_verified_at=now))
+        for purpose in (Purpose.EMAIL_VERIFICATION, Purpose.PASSWORD_RESET, Purpose.MAIL_CODE):
+            void(connection, purpose, spent.subject, now=now)
+    return spent.subject
+
+
+def ask_recovery(store: Store, secret: ServerSecret, name: str, *, now: float) -> None:
+    """Nothing; a link to set a password is sent to that user's proved address, if there is such a user and address."""
+    _ask_at_name(store, secret, "recover", name, now=now)
+
+
+def ask_code(store: Store, secret: ServerSecret, name: str, visit: str, *, now: float) -> None:
+    """Nothing; a code is sent likewise, good in the browser that asked alone."""
+    _ask_at_name(store, secret, "code", name, now=now, visit=visit)
+
+
+def _ask_at_name(store: Store, secret: ServerSecret, kind: Kind, name: str, *, now: float, **detail: str) -> None:
+    # what cannot be a name is no user's, and some of it PostgreSQL does not even take
+    looked_up = name if is_name(name) else ""
+    with store.begin() as connection:
+        row = connection.execute(select(users).where(users.c.name == looked_up)).one_or_none()
+        reachable = row is not None and row.email_verified_at is not None and row.disabled_at is None
+        to = str(row.email) if row is not None and reachable else ""
+        user = looked_up if reachable else ""
+        ask(connection, kind, user, _account(secret, name), to, now=now, **detail)
+
+
+def _account(secret: ServerSecret, name: str) -> str:
+    """Under which asking for mail is counted: a keyed hash, because people type passwords there."""
+    return secret.mac("mail account", name.encode("utf-8", "surrogatepass")).hex()

@@ -1,0 +1,56 @@
+"""Of which events a user hears by mail: rows written in the transaction of the event, so that none is forgotten."""
+
+import secrets
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, insert, select
+
+from doorward.store import mails, users
+
+TOLD: Final[dict[str, str]] = {
+    "password.changed": "The password was changed.",
+    "password.reset_made": "A link was made with which a new password can be set.",
+    "factor.added": "A second factor was added.",
+    "factor.removed": "A second factor was removed.",
+    "recovery.replaced": "New recovery codes were made; the old ones are void.",
+    "recovery.used": "A recovery code was used.",
+    "email.changed": "The mail address was changed.",
+    "login.new_device": "Somebody signed in from a browser that was not known before.",
+    "login.locked": "Somebody guessed at the password so often that new browsers are locked out.",
+    "passkey.counter": "A passkey was used whose counter did not grow: there may be a copy of it.",
+}
+"""What mails say of each kind."""
+NOTICES_MOST: Final = 30
+"""Notices to one user within an hour; what exceeds it stands in the account alone."""
+_HOUR_S: Final = 3_600.0
+
+
+def note_event(connection: Connection, kind: str, subject: str, *, address: str, now: float) -> bool:
+    """Whether the user will hear of it: it is of such a kind, and they have a mail address that they proved."""
+    if kind not in TOLD:
+        return False
+    to = connection.execute(
+        select(users.c.email).where(users.c.name == subject, users.c.email_verified_at.is_not(None))
+    ).scalar()
+    if not to:
+        return False
+    lately = (mails.c.user == subject) & (mails.c.kind == "notice") & (mails.c.created_at > now - _HOUR_S)
+    if int(connection.execute(select(func.count()).where(lately)).scalar_one()) >= NOTICES_MOST:
+        return False
+    connection.execute(insert(mails).values(mail_row("notice", subject, "", to, now, event=kind, of=address[:64])))
+    return True
+
+
+def mail_row(kind: str, user: str, account: str, to: str, now: float, **detail: Any) -> dict[str, Any]:
+    """A row that waits to be sent."""
+    return {
+        "id": secrets.token_hex(16),
+        "kind": kind,
+        "user": user,
+        "account": account,
+        "address": to,
+        "detail": {**detail, "at": now},
+        "attempts": 0,
+        "created_at": now,
+        "next_at": now,
+    }

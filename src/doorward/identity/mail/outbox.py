@@ -1,0 +1,106 @@
+"""Mail that waits to be sent: bounded, written beside the change it tells of, taken by one sender at a time.
+
+It holds no link and no code: those are made when the mail is sent, so nothing that opens a door rests here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from doorward.identity import events
+from doorward.identity.mail.notices import mail_row
+from doorward.store import Store, mails
+
+Kind: TypeAlias = Literal["notice", "verify", "recover", "code"]
+WAITS_S: Final = (10.0, 60.0, 300.0, 1_800.0, 7_200.0)
+"""How long to wait after each failed attempt, in seconds; after one more failure the mail is given up."""
+LIFE_S: Final[dict[str, float]] = {"notice": 86_400.0, "verify": 3_600.0, "recover": 1_800.0, "code": 600.0}
+"""How long a mail of each kind is worth sending, in seconds."""
+WAITING_MOST: Final = 10_000
+"""Mails that wait at a time. Beyond half of it only notices are taken: asking for mail must not keep them out."""
+ASKED_MOST: Final = 3
+"""Mails of one kind that may be asked for at one account within an hour, whoever asks."""
+TAKEN_COUNT: Final = 32
+LEASE_S: Final = 120.0
+"""How long a taken mail is its sender's, in seconds: longer than sending takes."""
+_HOUR_S: Final = 3_600.0
+_KEPT_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One mail to be written and sent."""
+
+    id: str
+    kind: Kind
+    user: str
+    address: str
+    """Empty: nobody is to get it; it was asked for at an account that has no proved address, or does not exist."""
+    detail: dict[str, Any]
+    attempts: int
+    created_at: float
+
+
+def ask(connection: Connection, kind: Kind, user: str, account: str, to: str, *, now: float, **detail: Any) -> bool:
+    """Whether the mail will be sent. `account`: under which asking is counted, the same for names nobody has.
+
+    The statements are the same whether there is anybody to send it to or not (ID-72).
+    """
+    waiting = int(connection.execute(select(func.count()).where(mails.c.done_at.is_(None))).scalar_one())
+    lately = (mails.c.account == account) & (mails.c.kind == kind) & (mails.c.created_at > now - _HOUR_S)
+    asked = int(connection.execute(select(func.count()).where(lately)).scalar_one())
+    if waiting >= WAITING_MOST // 2 or asked >= ASKED_MOST:
+        return False
+    connection.execute(insert(mails).values(mail_row(kind, user, account, to, now, **detail)))
+    return True
+
+
+def take_due(store: Store, *, now: float) -> Sequence[Mail]:
+    """Mails that are due, now the caller's for two minutes."""
+    due = (mails.c.done_at.is_(None)) & (mails.c.next_at <= now)
+    chosen = select(mails.c.id).where(due).order_by(mails.c.next_at).limit(TAKEN_COUNT)
+    with store.begin() as connection:
+        taken = connection.execute(
+            update(mails)
+            # asked again: another sender may have taken it since the rows were chosen
+            .where(mails.c.id.in_(chosen), due)
+            .values(next_at=now + LEASE_S, attempts=mails.c.attempts + 1)
+            .returning(mails)
+        ).all()
+    return [
+        Mail(
+            id=row.id,
+            kind=row.kind,
+            user=row.user,
+            address=row.address,
+            detail=row.detail,
+            attempts=row.attempts,
+            created_at=row.created_at,
+        )
+        for row in taken
+    ]
+
+
+def done(store: Store, mail: Mail, *, now: float) -> None:
+    """Nothing; it was sent, or there is nobody to send it to. It is kept a day, to count what was asked for."""
+    with store.begin() as connection:
+        connection.execute(update(mails).where(mails.c.id == mail.id).values(done_at=now))
+
+
+def failed(store: Store, mail: Mail, *, now: float) -> None:
+    """Nothing; it is sent later, or, after the last attempt or its time, never, of which an event is left."""
+    with store.begin() as connection:
+        mine = mails.c.id == mail.id
+        next_at = now + WAITS_S[min(mail.attempts, len(WAITS_S)) - 1]
+        if mail.attempts <= len(WAITS_S) and next_at < mail.created_at + LIFE_S[mail.kind]:
+            connection.execute(update(mails).where(mine).values(next_at=next_at))
+            return
+        connection.execute(update(mails).where(mine).values(done_at=now))
+        events.record(connection, "mail.undelivered", mail.user, now=now, mail=mail.kind)
+
+
+def purge(connection: Connection, *, now: float) -> int:
+    """How many mails went that are a day old."""
+    return connection.execute(delete(mails).where(mails.c.created_at <= now - _KEPT_S)).rowcount

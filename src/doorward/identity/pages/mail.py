@@ -1,0 +1,195 @@
+"""The pages around mail: forgotten password, a code asked for, an address proved, "this was not me".
+
+A link that arrives by mail only shows a page: what it does happens when its button is pressed, because programs that
+look through mail open links. Whether there is such a user never shows (ID-72).
+"""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from doorward.identity.addresses import ask_code, ask_recovery, ask_verification, confirm
+from doorward.identity.email_form import is_email
+from doorward.identity.enrolling import was_not_me
+from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.mail.asking import Asking
+from doorward.identity.pages.browser import Browser
+from doorward.identity.pages.rendering import page
+from doorward.identity.provider import Provider
+from doorward.store.single_use import Purpose, peek
+
+_SENT: Final = (
+    "If there is such an account and it has a mail address that was proved, a mail is on its way. "
+    "Nothing came? Look where unwanted mail goes, or ask whoever runs this service."
+)
+_VOID: Final = "It was used, or is too old."
+
+
+class MailPages:
+    """What is asked for by mail and what links in mail lead to."""
+
+    __slots__ = ("_asking", "_provider")
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider, self._asking = provider, Asking()
+
+    async def show_recovery(self, request: Request) -> Response:
+        """`GET /auth/recovery`."""
+        browser = Browser(self._provider, request)
+        return browser.settle(self._asking_page(browser, "recovery"))
+
+    async def recover(self, request: Request) -> Response:
+        """`POST /auth/recovery`."""
+        return await self._ask(request, "recovery")
+
+    async def show_code(self, request: Request) -> Response:
+        """`GET /auth/code`."""
+        browser = Browser(self._provider, request)
+        tx = unique(parse_fields(request.url.query.encode())).get("tx", "")
+        return browser.settle(self._asking_page(browser, "code", tx))
+
+    async def send_code(self, request: Request) -> Response:
+        """`POST /auth/code`."""
+        return await self._ask(request, "code")
+
+    async def show_verification(self, request: Request) -> Response:
+        """`GET /auth/email`."""
+        return await self._show_link(request, Purpose.EMAIL_VERIFICATION)
+
+    async def verify(self, request: Request) -> Response:
+        """`POST /auth/email`."""
+        browser, form = await self._sent(request)
+
+        def act() -> Response:
+            user = confirm(self._provider.store, form.get("ticket", ""), now=self._provider.clock())
+            if user is None:
+                return self._message("This link is void", _VOID, status=400)
+            return self._message("Address proved", f"Mail about the account {user} goes there from now on.")
+
+        return browser.settle(await run_in_threadpool(act))
+
+    async def show_not_me(self, request: Request) -> Response:
+        """`GET /auth/not-me`."""
+        return await self._show_link(request, Purpose.NOT_ME)
+
+    async def not_me(self, request: Request) -> Response:
+        """`POST /auth/not-me`."""
+        browser, form = await self._sent(request)
+
+        def act() -> Response:
+            if was_not_me(self._provider.store, form.get("ticket", ""), now=self._provider.clock()) is None:
+                return self._message("This link is void", _VOID, status=400)
+            text = (
+                "Every session of the account is ended and its password is void. Set a new one now. If a second factor "
+                "or the mail address is not yours, tell whoever runs this service at once."
+            )
+            return self._message("Locked up", text, link="/auth/recovery", link_text="Set a new password")
+
+        return browser.settle(await run_in_threadpool(act))
+
+    async def change_address(self, request: Request) -> Response:
+        """`POST /account/email`: a link goes to the address; it counts once that is opened."""
+        browser, form = await self._sent(request)
+
+        def act() -> Response:
+            now = self._provider.clock()
+            session, email = browser.session(now), form.get("email", "").strip()
+            if session is None or not session.is_fresh(now):
+                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+            if not self._provider.settings.sends_mail() or not is_email(email):
+                return self._message("No mail address", "Mail cannot be sent there.", link="/account", status=400)
+            with self._provider.store.begin() as connection:
+                sent = ask_verification(connection, self._provider.secret, session.user, email, now=now)
+            if not sent:
+                return self._message("Too much mail", "Try again in an hour.", link="/account", status=429)
+            return self._message("Look at your mail", "Open the link in it within an hour.", link="/account")
+
+        return await run_in_threadpool(act)
+
+    async def _sent(self, request: Request) -> tuple[Browser, dict[str, str]]:
+        browser = Browser(self._provider, request)
+        form = await read_form(request)
+        browser.require_own_form(form.get("csrf", ""))
+        return browser, form
+
+    async def _ask(self, request: Request, what: str) -> Response:
+        browser, form = await self._sent(request)
+        now = self._provider.clock()
+        if not self._provider.settings.sends_mail():
+            return self._asking_page(browser, what)
+        if not self._asking.may(browser.address, now):
+            return self._message("Too much mail", "Try again in an hour.", status=429)
+
+        def act() -> None:
+            store, secret, name = self._provider.store, self._provider.secret, form.get("name", "")
+            if what == "recovery":
+                ask_recovery(store, secret, name, now=now)
+            else:
+                ask_code(store, secret, name, browser.visit_hash, now=now)
+
+        await run_in_threadpool(act)
+        link, text = "/auth/login", "Sign in"
+        if what == "code":
+            link, text = f"/auth/login?code=1&tx={quote(form.get('tx', ''), safe='')}", "Type the code"
+        return self._message("Look at your mail", _SENT, link=link, link_text=text)
+
+    async def _show_link(self, request: Request, purpose: Purpose) -> Response:
+        browser = Browser(self._provider, request)
+        ticket = unique(parse_fields(request.url.query.encode())).get("ticket", "")
+
+        def act() -> Response:
+            with self._provider.store.begin() as connection:
+                found = peek(connection, purpose, ticket, now=self._provider.clock())
+            if found is None:
+                return self._message("This link is void", _VOID, status=400)
+            values = {**self._values(browser), "ticket": ticket, "user": found.subject, **_LINK_PAGES[purpose]}
+            return page("link", {**values, "email": found.payload.get("email", "")})
+
+        return browser.settle(await run_in_threadpool(act))
+
+    def _asking_page(self, browser: Browser, what: str, tx: str = "") -> Response:
+        if not self._provider.settings.sends_mail():
+            return self._message("No mail", "This service sends no mail. Ask whoever runs it.", status=404)
+        return page("ask_mail", {**self._values(browser), **_ASKING_PAGES[what], "tx": tx})
+
+    def _message(
+        self, title: str, text: str, *, link: str = "", link_text: str = "Back", status: int = 200
+    ) -> Response:
+        values = {"title": title, "text": text, "link": link, "link_text": link_text}
+        return page("message", {"base": self._provider.settings.base, **values}, status=status)
+
+    def _values(self, browser: Browser) -> dict[str, Any]:
+        return {"base": self._provider.settings.base, "csrf": browser.csrf()}
+
+
+_ASKING_PAGES: Final = {
+    "recovery": {
+        "title": "Forgot your password?",
+        "path": "/auth/recovery",
+        "text": "A link with which you set a new one is sent to the mail address of your account.",
+        "button": "Send a link",
+    },
+    "code": {
+        "title": "A code by mail",
+        "path": "/auth/code",
+        "text": "It is sent to the mail address of your account and works in this browser, together with the password.",
+        "button": "Send a code",
+    },
+}
+_LINK_PAGES: Final = {
+    Purpose.EMAIL_VERIFICATION: {
+        "title": "Is this your address?",
+        "path": "/auth/email",
+        "text": "Mail about this account will go there:",
+        "button": "Yes, use it",
+    },
+    Purpose.NOT_ME: {
+        "title": "Was this not you?",
+        "path": "/auth/not-me",
+        "text": "Every session of this account ends and its password becomes void:",
+        "button": "It was not me",
+    },
+}
