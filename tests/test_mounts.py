@@ -63,6 +63,7 @@ CASES = [
     Case("a read", get("/orders?limit=5"), 200),
     Case("a write", post(b'{"note":"hello"}'), 200),
     Case("a public read", anonymous("/health"), 200),
+    Case("who vouches for callers", anonymous("/.well-known/oauth-protected-resource"), 200),
     Case("one's own account", get("/accounts/a-1"), 200),
     Case("an upload", post(b"\0" * 4000, "Content-Type: application/octet-stream", target="/uploads"), 200),
     Case("a file", get("/file"), 200),

@@ -13,6 +13,7 @@ from typing import Final
 from doorward.controls import audit, authenticate, authorize, forward, inspect, limits, minimise, transport, validate
 from doorward.controls.audit import Recorder
 from doorward.controls.authenticate import AnswerSigner, Credentials
+from doorward.controls.authenticate.resource_metadata import ResourceMetadata
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.inspect import MessageCheck
 from doorward.controls.limits import Counters, LimitsPolicy, Priority
@@ -96,7 +97,7 @@ STAGES: Final = (
 class Pipeline:
     """All plans of one policy. Immutable: a reload makes a new one, exchanges under way keep the old."""
 
-    __slots__ = ("_address", "_cors", "_first", "_router", "_signer", "_signs", "_undescribed", "policy",
+    __slots__ = ("_address", "_cors", "_first", "_metadata", "_router", "_signer", "_signs", "_undescribed", "policy",
                  "recorder", "version")  # fmt: skip
 
     def __init__(
@@ -111,6 +112,7 @@ class Pipeline:
         signer: AnswerSigner | None = None,
         signed: frozenset[str] = frozenset(),
         undescribed: Mapping[str, Plan] = MappingProxyType({}),
+        metadata: ResourceMetadata | None = None,
     ) -> None:
         """`signer` signs the answers to the operations whose ids are `signed`.
 
@@ -121,6 +123,7 @@ class Pipeline:
         self._undescribed = undescribed
         # Not `_signed`: compiled, it would be a word that C compilers keep for themselves.
         self._signer, self._signs = signer if signed else None, signed
+        self._metadata = metadata
         self._cors = Cors(policy.minimise.cors) if policy.minimise.cors else None
         self._first = address + gate + ((self._cors.check,) if self._cors else ())
 
@@ -137,10 +140,16 @@ class Pipeline:
             return  # such a request is refused anyway, and does not wait for it
 
     def preflight(self, exchange: Exchange) -> Response | None:
-        """The answer to a browser's question whether it may ask, where the policy lists origins; else None.
+        """The answer to a question about the API and not to it, else None.
 
+        A browser's question whether it may ask, where the policy lists origins; and who vouches for callers.
         Errors: Denied, when the path is not described. Pending, as `admit_head`.
         """
+        metadata = self._metadata
+        if metadata is not None and metadata.answers(exchange):
+            exchange.policy_version = self.version
+            _pass(self._first, exchange, 0)
+            return metadata.response()
         cors = self._cors
         if cors is None or not is_preflight(exchange):
             return None
@@ -247,6 +256,7 @@ def compile_pipeline(
         signer=answers,
         signed=signed,
         undescribed=learning,
+        metadata=authenticate.compile_metadata(policy.authenticate, description.operations),
     )
 
 

@@ -42,7 +42,12 @@ class Lab:
         self, store: Store, issuer: str = ISSUER, proxies: TrustedProxies | None = None, *, sends_mail: bool = False
     ) -> None:
         self.store, self.now, self.issuer = store, NOW, issuer
-        self.settings = IdentitySettings(issuer=issuer, proxies=lambda: proxies, sends_mail=lambda: sends_mail)
+        self.settings = IdentitySettings(
+            issuer=issuer,
+            proxies=lambda: proxies,
+            sends_mail=lambda: sends_mail,
+            resource=lambda: "https://api.example",
+        )
         self.app = self.made_app()
         add_user(store, "alice", now=NOW, password=PASSWORD, roles=["reader"], claims={"account_id": "a-1"})
         scopes = ["orders:read", "orders:write", "offline_access"]

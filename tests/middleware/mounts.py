@@ -117,6 +117,7 @@ POLICY: Final[dict[str, Any]] = {
     "api": "openapi.yaml",
     "insecure_plain_http": True,
     "issuer": {"url": ISSUER},
+    "authenticate": {"resource": "https://api.test"},
     "roles": {"reader": ["GET *"], "clerk": ["*"], "metered": ["GET *"]},
     "owners": {"/accounts/{account_id}": "caller.account_id"},
     "public": ["GET /health"],

@@ -333,6 +333,7 @@ class ControlProcess:
                             sends_mail=lambda: self._policy.issuer.mail is not None,
                             proxies=self._proxies,
                             outbound=lambda: self._keys.client,
+                            resource=lambda: self._policy.authenticate.resource_url,
                         ),
                         secret=self._identity_secret,
                     ),

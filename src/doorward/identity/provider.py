@@ -47,6 +47,15 @@ class IdentitySettings:
     outbound: Callable[[], OutboundClient] = OutboundClient
     """What fetches documents of clients (their keys), as the policy stands now."""
 
+    resource: Callable[[], str | None] = lambda: None
+    """The URL under which clients know the API (RFC 9728), as the policy stands now: another name of the audience."""
+
+    def is_api(self, name: str) -> bool:
+        """Whether a client means the API behind the gateway by what it asks a token for (RFC 8707)."""
+        url = self.resource()
+        # browsers and libraries write the slash after the host, or not
+        return name == self.audience or (url is not None and name.removesuffix("/") == url.removesuffix("/"))
+
     @property
     def base(self) -> str:
         """The path all endpoints stand below; empty at the root."""

@@ -17,7 +17,10 @@ from doorward.operation import SecurityScheme
 CLIENT = generate_key("ES256")
 THIEF = generate_key("ES256")
 KEYS = {algorithm: generate_key(algorithm, rsa_bits=2048) for algorithm in ALGORITHMS}
-ALGS = b'algs="ES256 EdDSA PS256 RS256 Ed25519"'
+ALGS = (
+    b'algs="ES256 EdDSA PS256 RS256 Ed25519", '
+    b'resource_metadata="https://api.example/.well-known/oauth-protected-resource"'
+)
 BEARER = SecurityScheme(name="jwt", kind="http", http_scheme="bearer")
 DPOP = SecurityScheme(name="dpop", kind="http", http_scheme="dpop")
 KEY_SCHEME = SecurityScheme(name="key", kind="apiKey", location="header", parameter="X-Api-Key")

@@ -155,6 +155,7 @@ def test_a_redirect_uri_that_is_one_apps_alone_can_be_registered(uri: str) -> No
         ({"code_challenge": CHALLENGE + "="}, "invalid_request"),
         ({"scope": "openid admin"}, "invalid_scope"),
         ({"resource": "https://other.example"}, "invalid_target"),
+        ({"resource": "https://api.example/other"}, "invalid_target"),
         ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
         ({"prompt": "none login"}, "invalid_request"),
         ({"prompt": "select_account"}, "invalid_request"),
@@ -170,6 +171,14 @@ def test_everything_else_that_is_wrong_is_sent_back_with_the_issuer(
     back = sent_back(lab.visitor().signed_in().ask_authorization(**fields))
     assert (back["error"], back["iss"], back["state"]) == (error, ISSUER, "s-1")
     assert "code" not in back
+
+
+@pytest.mark.parametrize("resource", ["https://api.example", "https://api.example/", "urn:doorward:api"])
+def test_the_api_may_be_asked_for_by_the_name_its_metadata_tell(lab: Lab, resource: str) -> None:
+    """ID-20: RFC 8707 with RFC 9728."""
+    code = lab.code(resource=resource)
+    assert lab.redeem(code, resource="https://api.example.evil/").json()["error"] == "invalid_target"
+    assert lab.redeem(code, resource=resource).status_code == 200
 
 
 BASE = {

@@ -34,6 +34,7 @@ from doorward.controls.authenticate.policy import (
     local_issuer,
 )
 from doorward.controls.authenticate.replay import NoReplays, OwnReplays, Replays, ReplaySet, once_check
+from doorward.controls.authenticate.resource_metadata import compile_metadata
 from doorward.controls.authenticate.security import (
     compile_announcement_check,
     compile_check,
@@ -67,6 +68,7 @@ __all__ = [
     "SealedRelease",
     "compile_announcement_check",
     "compile_check",
+    "compile_metadata",
     "compile_opening",
     "compile_standing_check",
     "credentials_data",

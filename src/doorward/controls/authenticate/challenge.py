@@ -64,10 +64,17 @@ class Challenges:
 
     __slots__ = ("_challenge", "_nonce", "_schemes")
 
-    def __init__(self, realm: str, demand: ProofDemand, fresh_nonce: Callable[[float], bytes]) -> None:
+    def __init__(
+        self,
+        realm: str,
+        demand: ProofDemand,
+        fresh_nonce: Callable[[float], bytes],
+        resource_metadata: str | None = None,
+    ) -> None:
+        """`resource_metadata`: where a client finds out who vouches for callers (RFC 9728 section 5.1)."""
         self._nonce, self._schemes = fresh_nonce, _SCHEMES[demand]
         self._challenge = {
-            (scheme, error): _challenge(_written(scheme, realm, error))
+            (scheme, error): _challenge(_written(scheme, realm, error, resource_metadata))
             for scheme in ("Bearer", "DPoP")
             for error in _ERRORS
         }
@@ -94,12 +101,14 @@ class Challenges:
         return Denied("authenticate.proof_replayed", detail, headers=(self._challenge["DPoP", _INVALID_PROOF],))
 
 
-def _written(scheme: str, realm: str, error: str) -> str:
+def _written(scheme: str, realm: str, error: str, resource_metadata: str | None) -> str:
     parts = [f'realm="{realm}"']
     if error:
         parts.append(f'error="{error}"')
     if scheme == "DPoP":
         parts.append(f'algs="{" ".join(ALGORITHM_NAMES)}"')
+    if resource_metadata is not None:
+        parts.append(f'resource_metadata="{resource_metadata}"')
     return f"{scheme} {', '.join(parts)}"
 
 

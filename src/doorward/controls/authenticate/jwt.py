@@ -8,6 +8,7 @@ from doorward.controls.authenticate.credentials import Credentials
 from doorward.controls.authenticate.dpop import ProofJudge
 from doorward.controls.authenticate.introspection import OpaqueTokens, TokenInactive
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
+from doorward.controls.authenticate.resource_metadata import metadata_url
 from doorward.controls.authenticate.token_caller import AcceptedToken, accept
 from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange
@@ -36,7 +37,9 @@ class BearerMechanism:
         self._credentials, self._demand = credentials, policy.proof
         self._cache = credentials.cache_for(policy)
         self._cache_count, self._token_bytes = policy.token_cache_count, policy.token_bytes
-        self._challenges = Challenges(policy.realm, policy.proof, credentials.fresh_nonce)
+        resource = policy.resource_url
+        place = None if resource is None else metadata_url(resource)
+        self._challenges = Challenges(policy.realm, policy.proof, credentials.fresh_nonce, place)
         self._judge = ProofJudge(policy, credentials, self._challenges) if asks_for_proofs else None
         self._issuers = {issuer.issuer: (issuer, _expected(issuer)) for issuer in policy.issuers if issuer.signs}
         self._opaque = credentials.opaque_tokens(policy)

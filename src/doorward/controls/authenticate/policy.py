@@ -1,5 +1,6 @@
 """What an operator may write about proving who calls."""
 
+import re
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -28,6 +29,16 @@ def _origin(text: str) -> str:
         raise ValueError("is no origin: write https://api.example.com, with the port where it is not 443")
     default = {"https": ":443", "http": ":80"}[parts.scheme]
     return text.lower().removesuffix(default)
+
+
+def _resource(text: str) -> str:
+    parts = urlsplit(text)
+    is_plain = not (parts.query or parts.fragment or parts.username or "%" in text or "//" in parts.path)
+    if parts.scheme != "https" or not parts.hostname or not is_plain or re.fullmatch(r"[!-~]{1,512}", text) is None:
+        raise ValueError("is not an API's URL: write https://api.example.com, without query or fragment")
+    if '"' in text or "\\" in text:
+        raise ValueError("is not an API's URL: it stands in a header, between quotation marks")
+    return text
 
 
 class IntrospectionPolicy(BaseModel):
@@ -270,6 +281,11 @@ class AuthenticatePolicy(BaseModel):
     """How old what workers know of callers may be before they refuse everybody (503), in seconds. While the control
     process is away no revocation arrives; without this, tokens and keys go on as last published, and the log says so
     after 10 seconds. 60 suits those who rather stand still than honour a revoked credential."""
+    resource: Literal["derived", "off"] | Annotated[str, AfterValidator(_resource)] = "derived"
+    """This API's https URL as its clients know it (`https://api.example.com`, with a path where it stands below one).
+    Clients that know it find out who vouches for callers at `/.well-known/oauth-protected-resource` (RFC 9728), and
+    refusals of tokens name that place. `derived`: the one origin of `proof_origins`, else https and the one name of
+    `transport.hosts`, else there is no such place. `off`: there is none. Never taken from a request."""
     realm: str = Field(default="api", pattern=r"^[A-Za-z0-9 ._/:-]{1,64}$")
     """`realm` of the challenge a refused client gets (RFC 9110 section 11.5)."""
 
@@ -285,6 +301,16 @@ class AuthenticatePolicy(BaseModel):
         if len(set(schemes)) != len(schemes):
             raise ValueError("a scheme of hmac_signatures is listed twice: it could be judged by two rules")
         return self
+
+    @property
+    def resource_url(self) -> str | None:
+        """This API's URL; None where nobody knows it, nobody vouches for callers, or the policy wants none told."""
+        if self.resource == "off" or not self.issuers:
+            return None
+        if self.resource != "derived":
+            return self.resource
+        known = self.proof_origins or tuple(f"https://{host}" for host in self.hosts)
+        return known[0] if len(known) == 1 and known[0].startswith("https://") else None
 
     def key_fields(self) -> tuple[bytes, ...]:
         """Names of the header fields that carry API keys by this policy, whatever the description says."""

@@ -43,7 +43,7 @@ class DeviceEndpoint:
         settings, now = self._provider.settings, self._provider.clock()
         if not client.uses_devices:
             raise OAuthError("unauthorized_client", "the client is not registered for devices")
-        if form.get("resource", settings.audience) != settings.audience:
+        if not settings.is_api(form.get("resource", settings.audience)):
             raise OAuthError("invalid_target", "unknown resource")
         scopes = {word for word in form.get("scope", "").split(" ") if word}
         if not scopes.issubset({*client.scopes, *STANDARD_SCOPES}):

@@ -113,7 +113,7 @@ def judge(
         raise refused("invalid_request", "PKCE with code_challenge_method=S256 is required")
     if "dpop_jkt" in found and _THUMBPRINT.fullmatch(found["dpop_jkt"]) is None:
         raise refused("invalid_request", "dpop_jkt is a SHA-256 thumbprint")
-    if found.get("resource", settings.audience) != settings.audience:
+    if not settings.is_api(found.get("resource", settings.audience)):
         raise refused("invalid_target", "unknown resource")
     prompt = tuple(sorted({word for word in found.get("prompt", "").split(" ") if word}))
     if not _PROMPTS.issuperset(prompt) or ("none" in prompt and len(prompt) > 1):

@@ -54,7 +54,7 @@ class TokenEndpoint:
         if form["grant_type"] == EXCHANGE:
             # it has targets of its own
             return answer(exchange(self._provider, client, form, key))
-        if form.get("resource", self._provider.settings.audience) != self._provider.settings.audience:
+        if not self._provider.settings.is_api(form.get("resource", self._provider.settings.audience)):
             raise OAuthError("invalid_target", "unknown resource")
         match form["grant_type"]:
             case "client_credentials":
