@@ -83,6 +83,8 @@ class Plan:
     """Set where the policy lets a WebSocket be opened."""
     proves_by_body: bool = False
     """The body is part of the proof of who calls: what asks for a caller runs when it is complete."""
+    answer_bytes: int | None = None
+    """Most bytes of an answer that is held, where it is less than for all others."""
     waits_with_body: bool = False
     """Checks of the body may be Pending: one of them asks whether what came was used before."""
 
@@ -353,6 +355,7 @@ def _compile_plan(
         scan=_scan(operation, strictness, modes.get("validate", "enforce")),
         websocket=_websocket(operation, policy, description, None if public else credentials),
         proves_by_body=proves_by_body,
+        answer_bytes=min(proving.encrypted_body.max_bytes, policy.forward.response_bytes) if encrypted else None,
         waits_with_body=proves_by_body or encrypted,
     )
 

@@ -2,8 +2,11 @@
 
 import socket
 import threading
+from dataclasses import replace
 
 from tests.gateway.lab import PATIENCE_S, Lab, request
+
+from doorward.modes import WholeRelease
 
 BIG = b"x" * 500_000
 BIG_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 500000\r\n\r\n" + BIG
@@ -43,6 +46,29 @@ def test_a_streamed_answer_cut_by_the_upstream_is_broken_off_not_shortened(lab: 
         else:
             raise AssertionError("a cut answer looked whole")
     assert not lab.audit.wait_for_closed().complete
+
+
+def test_a_stream_without_an_end_is_refused_once_it_is_more_than_is_held(lab: Lab) -> None:
+    """Of an operation whose answers leave whole or not at all: long before it is what others may answer."""
+    ended = threading.Event()
+
+    def pours(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        try:
+            while True:
+                connection.sendall(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
+        except OSError:
+            ended.set()
+            raise
+
+    key = "GET", b"/stream"
+    whole = WholeRelease(lab.pipeline.plans[key].release)
+    lab.pipeline.plans[key] = replace(lab.pipeline.plans[key], release=whole, answer_bytes=10_000)
+    lab.upstream.answers[b"/stream"] = pours
+    answer = lab.ask(request(target="/stream"))
+    assert answer is not None
+    assert (answer.status, answer.code) == (502, "forward.upstream_framing")
+    assert ended.wait(PATIENCE_S), "the upstream was let go of"
 
 
 def test_a_client_that_does_not_read_slows_the_upstream_down(lab: Lab) -> None:

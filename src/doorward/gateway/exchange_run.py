@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from doorward.controls.minimise import LONG_BYTES
-from doorward.controls.validate.antivirus import total_bytes
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Pending, Response
 from doorward.gateway.answer import LAST_CHUNK, chunk
+from doorward.gateway.exchange_scan import ExchangeScan
 from doorward.problem import denial_response, fault_response
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from doorward.controls.validate import Feed
     from doorward.gateway.gateway import Gateway
     from doorward.gateway.upstream_connection import UpstreamConnection
-    from doorward.pipeline import Plan, ScanPlan
+    from doorward.pipeline import Plan
 
 SMALL_BYTES: Final = 64 * 1024
 """A response up to this size is held whole even if no control reads it: then a broken one never reaches the client."""
@@ -90,10 +90,9 @@ class ExchangeRun:
         "_pieces",
         "_pool",
         "_response_ended",
-        "_scan_bytes",
+        "_scan",
         "_sent_at",
         "_stage",
-        "_stop_scan",
         "_streams_response",
         "_upload_ended",
         "body",
@@ -139,8 +138,7 @@ class ExchangeRun:
         self._filtered = b""
         """The beginning of a streamed response, as it may leave."""
         self._feed: Feed | None = None
-        self._scan_bytes = 0
-        self._stop_scan: Callable[[], object] | None = None
+        self._scan: ExchangeScan | None = None
 
     @property
     def is_done(self) -> bool:
@@ -313,23 +311,14 @@ class ExchangeRun:
 
     def _admitted(self, plan: "Plan") -> None:
         if plan.scan is not None and self.exchange.uploads:
-            self._begin_scan(plan.scan)
+            self._stage = _Stage.SCAN
+            self._scan = ExchangeScan(self._gateway, plan.scan, self.exchange, self._scanned)
         else:
             self._go_to_upstream(plan)
 
-    def _begin_scan(self, scan: "ScanPlan") -> None:
-        """Ask the scanner: the one step that waits in a task, since it takes longer than all the others together."""
-        uploads, self.exchange.uploads = self.exchange.uploads, ()
-        size = total_bytes(uploads)
-        self._gateway.load.hold(size)
-        self._scan_bytes = size
-        self._stage = _Stage.SCAN
-        self._stop_scan = self._gateway.scanner.begin(scan.policy, uploads, self._scanned)
-
     def _scanned(self, verdict: Exception | None) -> None:
         plan = self.plan
-        self._stop_scan = None
-        self._release_scan()
+        self._scan = None
         if self._stage is not _Stage.SCAN or plan is None or plan.scan is None:
             return
         self._stage = _Stage.ADMIT
@@ -345,15 +334,9 @@ class ExchangeRun:
             self.fail(error)
 
     def _drop_scan(self) -> None:
-        stop, self._stop_scan = self._stop_scan, None
-        if stop is not None:
-            stop()
-            self._release_scan()
-
-    def _release_scan(self) -> None:
-        if self._scan_bytes:
-            self._gateway.load.release(self._scan_bytes)
-            self._scan_bytes = 0
+        scan, self._scan = self._scan, None
+        if scan is not None:
+            scan.drop()
 
     def _go_to_upstream(self, plan: "Plan") -> None:
         if plan.records_intent:
@@ -443,8 +426,8 @@ class ExchangeRun:
                 if length is None or length <= LONG_BYTES:
                     return
                 if not plan.release.streams(self.exchange, response):
-                    if length > self._gateway.response_bytes:
-                        self.refuse(_response_too_large(self._gateway.response_bytes))
+                    if length > self._held_most(plan):
+                        self.refuse(_response_too_large(self._held_most(plan)))
                     return
             self._stream(plan)
         except Denied as denied:
@@ -495,8 +478,12 @@ class ExchangeRun:
             # The status line waits for its record; until then the upstream waits too.
             if self._connection is not None:
                 self._connection.pause()
-        elif self._collected_bytes > self._gateway.response_bytes:
-            self.refuse(_response_too_large(self._gateway.response_bytes))
+        elif self.plan is not None and self._collected_bytes > self._held_most(self.plan):
+            self.refuse(_response_too_large(self._held_most(self.plan)))
+
+    def _held_most(self, plan: "Plan") -> int:
+        """Most bytes of a response that is held whole."""
+        return self._gateway.response_bytes if plan.answer_bytes is None else plan.answer_bytes
 
     def response_end(self) -> None:
         """The response is complete."""

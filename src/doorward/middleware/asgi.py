@@ -313,8 +313,9 @@ class _Run:
             await self._send({"type": "http.response.body", "body": filtered, "more_body": True})
             await self._send_piece(b"", more=more)
             return
-        if self._response_bytes > self.policy.forward.response_bytes:
-            raise Denied("forward.upstream_framing", f"response above {self.policy.forward.response_bytes} bytes")
+        most = self.policy.forward.response_bytes if plan.answer_bytes is None else plan.answer_bytes
+        if self._response_bytes > most:
+            raise Denied("forward.upstream_framing", f"response above {most} bytes")
         if not more:
             response.body = b"".join(self._collected)
             plan.release.apply(exchange)

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.controls.authenticate.partner import NOW
+from tests.controls.authenticate.partner import NOW, Partner
 from tests.controls.authenticate.sealed import (
     OLD,
     OWN,
@@ -18,11 +19,12 @@ from tests.controls.authenticate.sealed import (
     reheaded,
 )
 
+from doorward.attack.case import Ask, Signing
 from doorward.client.encryption import EncryptionRefused
-from doorward.controls.authenticate import NoReplays, OwnReplays
+from doorward.controls.authenticate import NoReplays, OwnReplays, credentials_data
 from doorward.denial import Denied
 from doorward.errors import PolicyError
-from doorward.exchange import Response
+from doorward.exchange import Exchange, Response
 from doorward.jose import encrypt, generate_decryption_key
 
 CODE = "authenticate.body_decryption"
@@ -310,6 +312,59 @@ def test_answers_are_held_whole(gate: Gate) -> None:
     release = gate.admit(exchange).release
     endless = Response(200, [(b"content-type", b"text/event-stream")])
     assert (release.reads_body(exchange, endless), release.streams(exchange, endless)) == (True, False)
+
+
+def binary(required: bool) -> dict[str, Any]:
+    """The description, with an upload in place of an order."""
+    said = document()
+    content: dict[str, Any] = {"application/octet-stream": {}}
+    said["paths"]["/orders"]["post"]["requestBody"] = {"required": required, "content": content}
+    return said
+
+
+def test_a_body_that_no_control_reads_is_opened_too_and_its_kind_judged() -> None:
+    gate = Gate(said=binary(required=True))
+    exchange = gate.exchange(gate.message(b"\x00\x01", cty="octet-stream"), ("content-type", "application/jose"))
+    assert gate.verdict(exchange) == ""
+    assert exchange.request.body == b"\x00\x01"
+    assert gate.code(gate.message(jti="message-number-2")) == "validate.content_type"
+    assert gate.code(gate.message(b"", cty="octet-stream", jti="message-number-3")) == "validate.schema"
+    assert gate.code(b"\x00\x01", media_type="application/octet-stream") == CODE
+
+
+def test_an_empty_message_is_a_request_without_a_body() -> None:
+    gate = Gate(said=binary(required=False))
+    exchange = gate.exchange(gate.message(b"", cty="octet-stream"), ("content-type", "application/jose"))
+    head = gate.admit(exchange).request_head(exchange)
+    assert b"\r\ncontent-length: 0\r\n" in head
+
+
+def test_a_signature_covers_the_encrypted_body() -> None:
+    """A webhook's HMAC: the body proves who calls, and is opened only then."""
+    said = document()
+    scheme = {"type": "apiKey", "in": "header", "name": "X-Signature", "x-doorward": {"signature": "hmac"}}
+    said["components"]["securitySchemes"] = {"hook": scheme}
+    said["security"] = [{"hook": []}]
+    gate = Gate(said=said)
+    partner = Partner("hmac")
+    records = [gate.alice.encryption_record(subject="partner")]
+    gate.credentials.apply(credentials_data(issuers={}, signature_keys=partner.records, encryption_keys=records))
+
+    def asked(body: bytes, after: Callable[[Ask], Ask] | None = None) -> Exchange:
+        ask = Ask(method="POST", target="/orders", body=body, headers=(("content-type", "application/jose"),))
+        signed = partner.hooked(Signing(after=after), ask)
+        assert signed.finish is not None
+        sent = signed.finish(signed, "api.example")
+        exchange = gate.exchange(sent.body, *sent.headers)
+        exchange.request.target = b"/orders"
+        return exchange
+
+    assert gate.verdict(asked(gate.message())) == ""
+    other = gate.message(jti="message-number-3")
+    swapped = asked(gate.message(jti="message-number-2"), lambda sent: replace(sent, body=other))
+    assert gate.verdict(swapped) == "authenticate.signature_invalid"
+    assert swapped.seal_answer is None
+    assert gate.verdict(asked(gate.message())) == CODE, "signed anew, the message is the same"
 
 
 # -- what does not load -----------------------------------------------------------------------------------------------
