@@ -6,12 +6,13 @@ operator's own network.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -20,6 +21,7 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
+_Result = TypeVar("_Result")
 DOCUMENT_BYTES: Final = 256 * 1024
 TOTAL_S: Final = 5.0
 _TAKEN: Final = frozenset({200, 204})
@@ -35,6 +37,16 @@ async def resolve_by_system(host: str, port: int) -> list[str]:
     """Every address of a host, by the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[4][0]) for address in found]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAnswer:
+    """An answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; values of a field that comes several times are joined by commas."""
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +91,30 @@ class OutboundClient:
         content = urlencode(fields).encode("ascii")
         return await self._ask(url, "POST", {**headers, **_FORM, "accept": answer}, content, answer=answer)
 
+    async def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> "OutboundAnswer":
+        """Whatever `url` answers, of any status: for protocols that say in status and fields what is meant.
+
+        Errors: OutboundRefused, when nothing of an allowed size came from an allowed place in time.
+        """
+
+        async def asked() -> OutboundAnswer:
+            async with self._opened(url, method, headers, content) as response:
+                body = await self._whole(url, response)
+                return OutboundAnswer(response.status_code, dict(response.headers), body)
+
+        return await self._within(url, asked())
+
     async def _ask(
         self, url: str, method: str, headers: Mapping[str, str], content: bytes | None = None, *, answer: str = ""
     ) -> bytes:
+        return await self._within(url, self._asked(url, method, headers, content, answer))
+
+    async def _within(self, url: str, asked: Awaitable[_Result]) -> _Result:
         try:
             async with asyncio.timeout(self.total_s):
-                return await self._asked(url, method, headers, content, answer)
+                return await asked
         except TimeoutError:
             raise OutboundRefused(f"{url} did not answer within {self.total_s} s") from None
         except (httpx.HTTPError, OSError) as error:
@@ -93,6 +123,19 @@ class OutboundClient:
     async def _asked(
         self, url: str, method: str, headers: Mapping[str, str], content: bytes | None, answer: str
     ) -> bytes:
+        async with self._opened(url, method, headers, content) as response:
+            if answer and response.headers.get("content-type", "").partition(";")[0].strip().lower() != answer:
+                raise OutboundRefused(f"{url} answered {response.status_code} with something else than {answer}")
+            if content is not None and not answer:
+                if response.status_code not in _TAKEN:
+                    raise OutboundRefused(f"{url} answered {response.status_code}")
+                return b""
+            return await self._read(url, response)
+
+    @contextlib.asynccontextmanager
+    async def _opened(
+        self, url: str, method: str, headers: Mapping[str, str], content: bytes | None
+    ) -> AsyncIterator[httpx.Response]:
         target = self._checked_url(url)
         port = target.port or (443 if target.scheme == "https" else 80)
         pinned = self.checked_address(await self.resolve(target.host, port), target.host)
@@ -109,17 +152,14 @@ class OutboundClient:
                 extensions={"sni_hostname": target.host},
             ) as response,
         ):
-            if answer and response.headers.get("content-type", "").partition(";")[0].strip().lower() != answer:
-                raise OutboundRefused(f"{url} answered {response.status_code} with something else than {answer}")
-            if content is not None and not answer:
-                if response.status_code not in _TAKEN:
-                    raise OutboundRefused(f"{url} answered {response.status_code}")
-                return b""
-            return await self._read(url, response)
+            yield response
 
     async def _read(self, url: str, response: httpx.Response) -> bytes:
         if response.status_code != 200:
             raise OutboundRefused(f"{url} answered {response.status_code}")
+        return await self._whole(url, response)
+
+    async def _whole(self, url: str, response: httpx.Response) -> bytes:
         if "content-encoding" in response.headers:
             raise OutboundRefused(f"{url} answered with a content encoding nobody asked for")
         document = bytearray()

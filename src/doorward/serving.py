@@ -52,6 +52,11 @@ class Serving:
         self.pipeline = self._compiled(self._snapshot, self.policy)
         inspect.warm()
 
+    @property
+    def acme_thumbprint(self) -> str:
+        """Of the account at the ACME server; empty where the policy names none."""
+        return self._snapshot.acme_thumbprint
+
     def refresh(self) -> bool:
         """Whether a new policy came into force. New credentials take effect in place, without new plans.
 

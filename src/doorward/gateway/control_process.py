@@ -38,6 +38,7 @@ from doorward.gateway.key_watch import KeyWatch
 from doorward.gateway.limit_link import SOCKET_NAME
 from doorward.gateway.limit_service import LimitService, SharedCounts
 from doorward.gateway.liveness import Heartbeat
+from doorward.gateway.public_certificate import PublicCertificate, ShownCertificate
 from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published, load_checked
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.replay_service import ReplayService
@@ -54,7 +55,7 @@ from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
 from doorward.outbound import Network, OutboundClient
-from doorward.policy.document import Policy, TlsSettings
+from doorward.policy.document import AcmeSettings, Policy, TlsSettings
 from doorward.sealing import sealer_for
 from doorward.store import open_store
 
@@ -127,6 +128,14 @@ class ControlProcess:
         self._tls: ssl.SSLContext | None = None
         self._hosts = checked.policy.hosts
         """Of the policy that we started with."""
+        self._shown = ShownCertificate(state)
+        self._public = PublicCertificate(
+            state,
+            self._identity_secret,
+            self._acme,
+            self._take_up_certificate,
+            plain=lambda: self._policy.plain_redirect or "",
+        )
 
     async def run(self, listener: socket.socket, status: int, admin_listener: socket.socket | None = None) -> None:
         """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
@@ -143,6 +152,7 @@ class ControlProcess:
         memory = _memory(self._policy)
         replays = ReplayService(self._state / REPLAY_SOCKET_NAME, shared=memory)
         key_watch = KeyWatch(self._state, self._store)
+        has_started = asyncio.Event()
         trail = IdentityTrail(self._store, self._state, self._policy.audit, clock=time.time)
 
         def stop() -> None:
@@ -165,6 +175,7 @@ class ControlProcess:
                     self._tidy(),
                     self._back_channel.run(),
                     self._mail.run(),
+                    self._public.run(has_started),
                     key_watch.run(),
                     trail.follow(self._events_watch.version),
                 )
@@ -178,6 +189,7 @@ class ControlProcess:
                     replays.start()
                 key_watch.start()
                 heart.ready()
+                has_started.set()
 
             if link is not None:
                 beside.append(group.create_task(link.run()))
@@ -214,7 +226,7 @@ class ControlProcess:
             with_clients=any(takes_secrets(each) for each in self._publisher.checked.description.operations),
         )
         fetched = {name: int(kept.fetched_at) // _HOUR_S * _HOUR_S for name, kept in self._keys.sets.items()}
-        self._publisher.publish(credentials, fetched)
+        self._publisher.publish(credentials, fetched, acme_thumbprint=self._acme_thumbprint())
 
     async def _follow_store(self, published: int) -> None:
         """Publish within a tenth of a second of any change: a revocation that waits is a door left open."""
@@ -293,8 +305,16 @@ class ControlProcess:
             self._publisher.adopt(checked)
             self._keys.client = _outbound(checked.policy)
             self._take_up_certificate()
+            self._public.wake()
             if self._publish_or_log():
                 _log.info("policy reloaded", file=str(self._policy_file))
+
+    def _acme(self) -> AcmeSettings | None:
+        return None if self._policy.tls is None else self._policy.tls.acme
+
+    def _acme_thumbprint(self) -> str:
+        settings = self._acme()
+        return "" if settings is None else self._public.account(settings).thumbprint
 
     def _publish_or_log(self) -> bool:
         try:
@@ -307,7 +327,8 @@ class ControlProcess:
     def _take_up_certificate(self) -> None:
         tls = self._policy.tls
         if self._tls is not None and tls is not None:
-            self._tls.load_cert_chain(tls.certificate, tls.key)
+            shown = self._shown.settings(tls)
+            self._tls.load_cert_chain(shown.certificate, shown.key)
 
     @property
     def _policy(self) -> Policy:
@@ -367,7 +388,8 @@ class ControlProcess:
         return _Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
 
     def _context(self, tls: TlsSettings) -> ssl.SSLContext:
-        self._tls = server_context(tls.certificate, tls.key)
+        shown = self._shown.settings(tls)
+        self._tls = server_context(shown.certificate, shown.key)
         return self._tls
 
     def _encryption_keys(self, _request: Request) -> Response:

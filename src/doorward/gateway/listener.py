@@ -1,8 +1,10 @@
 """Listening for clients: over TLS, in the clear where the policy says so, and the port that only sends to https."""
 
 import asyncio
+import re
 import socket
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from doorward.controls.transport import TransportPolicy, compile_check
 from doorward.denial import Denied
@@ -12,6 +14,17 @@ from doorward.gateway.gateway import Gateway, LocalAnswer
 from doorward.gateway.http1 import LINGER_S, ClientConnection
 from doorward.gateway.http2 import Http2Connection
 from doorward.gateway.tls import HANDSHAKE_S, HTTP_2
+
+CHALLENGE: Final = "/.well-known/acme-challenge/"
+"""Where ACME servers ask (RFC 8555 section 8.3)."""
+_CHALLENGE: Final = CHALLENGE.encode("ascii")
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9_-]{16,128}")
+"""base64url of at least 96 random bits; no other character, so that nothing else can be put into the answer."""
+_CHALLENGE_FIELDS: Final = (
+    (b"content-type", b"application/octet-stream"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class Listener(Protocol):
@@ -55,17 +68,25 @@ async def listen(
     )
 
 
-def redirect_to_https(policy: TransportPolicy, port: int) -> LocalAnswer:
+def redirect_to_https(
+    policy: TransportPolicy, port: int, acme_thumbprint: Callable[[], str] = lambda: ""
+) -> LocalAnswer:
     """What answers a request on the plain port: 308 to the same place over https for GET and HEAD.
 
     A request of another kind has already sent its secrets in the clear, so it is refused and not repeated:
     Denied `transport.tls_plaintext`. The place is built from the checked Host and the canonical path.
+    A question of an ACME server (RFC 8555 section 8.3) is answered here: whatever token it brings, with the account's
+    thumbprint behind it. That proves nothing to anybody but the server that knows this account.
     """
     check = compile_check(policy)
     suffix = b"" if port == 443 else b":%d" % port
 
     def answer(exchange: Exchange) -> Response:
         request = exchange.request
+        thumbprint = acme_thumbprint()
+        token = request.path.removeprefix(_CHALLENGE)
+        if thumbprint and token != request.path and request.method == "GET" and _TOKEN.fullmatch(token):
+            return Response(200, list(_CHALLENGE_FIELDS), token + b"." + thumbprint.encode("ascii"))
         check(exchange)
         if request.method not in {"GET", "HEAD"} or request.has_body or b"authorization" in request.headers:
             raise Denied("transport.tls_plaintext", f"{request.method} over plain HTTP")

@@ -109,7 +109,9 @@ class Publisher:
                 _log.warning("this change takes effect at the next start", key=name, file=str(self._policy_file))
         self.checked = checked.run_by(self.checked.policy.workers)
 
-    def publish(self, credentials: Mapping[str, Any], issuer_keys_at: Mapping[str, int]) -> Snapshot | None:
+    def publish(
+        self, credentials: Mapping[str, Any], issuer_keys_at: Mapping[str, int], *, acme_thumbprint: str = ""
+    ) -> Snapshot | None:
         """The snapshot written, or None when nothing changed. Errors: OSError, PolicyError."""
         last = self._last
         snapshot = Snapshot(
@@ -119,6 +121,7 @@ class Publisher:
             description=dict(self.checked.description.document),
             credentials=dict(credentials),
             issuer_keys_at=dict(issuer_keys_at),
+            acme_thumbprint=acme_thumbprint,
         )
         if last is not None and last.same_content(snapshot):
             return None

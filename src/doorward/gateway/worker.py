@@ -35,6 +35,7 @@ from doorward.gateway.key_use_messages import SOCKET_NAME as KEY_USE_SOCKET_NAME
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
+from doorward.gateway.public_certificate import ShownCertificate
 from doorward.gateway.replay_link import ReplayLink
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
@@ -76,9 +77,12 @@ class Worker:
         self._freshness = Freshness(snapshot.parent)
         self._serving.credentials.age_s = self._freshness.age_s()
         self._upstream_stamps = _upstream_stamps(policy.forward)
+        self._shown = ShownCertificate(snapshot.parent)
         self._tls = None
         if policy.tls is not None:
-            self._tls = ServerTls(policy.tls, self._own_authorities(), http2=policy.transport.http2)
+            self._tls = ServerTls(
+                self._shown.settings(policy.tls), self._own_authorities(), http2=policy.transport.http2
+            )
             self._serving.credentials.certificates.foreign = self._tls.lists
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
@@ -142,7 +146,9 @@ class Worker:
             pressure=self._serving.counters.pressure,
             deadlines=self._deadlines,
             scheme="https" if scheme == "https" else "http",
-            local_answer=redirect_to_https(policy.transport, redirects_to) if redirects_to else None,
+            local_answer=redirect_to_https(policy.transport, redirects_to, lambda: self._serving.acme_thumbprint)
+            if redirects_to
+            else None,
         )
 
     def _follow(self) -> None:
@@ -187,7 +193,7 @@ class Worker:
     def _renew(self) -> None:
         settings = self._serving.policy.tls
         if settings is not None and self._tls is not None:
-            self._tls.follow(settings, self._own_authorities())
+            self._tls.follow(self._shown.settings(settings), self._own_authorities())
             self._serving.credentials.certificates.foreign = self._tls.lists
 
     def _own_authorities(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from doorward.jose.encryption_keys import (
     generate_decryption_key,
 )
 from doorward.jose.errors import JoseError, Reason
+from doorward.jose.flattened import sign_flattened
 from doorward.jose.key_sets import KEY_COUNT, KeySet, parse_key_set, usable_keys
 from doorward.jose.keys import (
     ALGORITHM_NAMES,
@@ -96,6 +97,7 @@ __all__ = [
     "public_jwks",
     "public_key_from_jwk",
     "save_private_keys",
+    "sign_flattened",
     "sign_jwt",
     "sign_proof",
     "split_jwe",

@@ -115,6 +115,36 @@ class CertificateSettings(BaseModel):
     names in the certificate."""
 
 
+class AcmeSettings(BaseModel):
+    """A certificate for public names, asked for at an ACME server (RFC 8555) and renewed in time."""
+
+    model_config = _CONFIG
+
+    directory: HttpUrl
+    """The server's directory, such as `https://acme-v02.api.letsencrypt.org/directory`."""
+    names: tuple[ServerName, ...] = Field(min_length=1, max_length=100)
+    """The names in the certificate, each of which must lead to this gateway, port 80 included. No wildcards: those
+    need `dns-01`, which Doorward does not do."""
+    agree_to_terms: bool
+    """That you have read the server's terms and agree: no account is made without it."""
+    contact: str = Field(default="", max_length=320, pattern=r"^[^\s:,]*$")
+    """A mail address the server may warn. Empty: none."""
+    ca_file: PolicyPath | None = None
+    """PEM file with the authorities that vouch for a private ACME server; None: those of the system."""
+    insecure_networks: tuple[Network, ...] = ()
+    """Networks in which the ACME server may stand although they are not public. For a private one."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        if not self.directory.startswith("https://"):
+            raise ValueError("the directory of an ACME server is an https URL")
+        if not self.agree_to_terms:
+            raise ValueError("write agree_to_terms: true once you have read the server's terms")
+        if any(name.startswith("*") for name in self.names):
+            raise ValueError("a wildcard cannot be proved by http-01: write each name")
+        return self
+
+
 class TlsSettings(BaseModel):
     """The gateway's own certificates, and what it asks of clients' ones. Files are read again when they change."""
 
@@ -132,6 +162,9 @@ class TlsSettings(BaseModel):
     profile: Literal["modern", "intermediate"] = "intermediate"
     """`modern`: TLS 1.3 only. `intermediate`: TLS 1.2 too, with forward secrecy and AEAD; still needed by some clients
     older than 2018."""
+    acme: AcmeSettings | None = None
+    """Where a certificate for public names is asked for. It takes the place of `certificate` as soon as it is there;
+    until then, and should it be lost, `certificate` is shown."""
     client_ca: PolicyPath | None = None
     """PEM file with the authorities whose certificates clients may show (mutual TLS)."""
     local_ca: bool = False
@@ -311,6 +344,8 @@ class Policy(BaseModel):
     def _tls_or_said_otherwise(self) -> Self:
         if self.tls is None and not self.insecure_plain_http:
             raise ValueError("tls is missing: write tls: {certificate: ..., key: ...}")
+        if self.tls is not None and self.tls.acme is not None and self.plain_redirect is None:
+            raise ValueError('tls.acme needs plain_redirect: ":80", where the ACME server asks for its proof')
         return self
 
     @field_validator("issuers")

@@ -44,6 +44,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Issuers' public keys, API-key records, signature keys (secrets sealed) and revocations, as
     `controls.authenticate.Credentials` reads them."""
 
+    acme_thumbprint: str = ""
+    """Of the account at the ACME server, where the policy names one: what its questions are answered with. Public."""
     issuer_keys_at: dict[str, int] = {}
     """When the keys of each external issuer were fetched: Unix seconds, to the hour."""
 
