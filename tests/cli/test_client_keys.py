@@ -54,7 +54,7 @@ def test_what_cannot_be_is_said(place: Place, words: tuple[str, ...]) -> None:
 
 
 def test_keys_are_registered_or_fetched(place: Place) -> None:
-    with pytest.raises(PolicyError, match="not both"):
+    with pytest.raises(PolicyError, match="one way"):
         place.run(
             "client", "add", "x", "--jwks", written(place, generate_key("ES256")), "--jwks-uri", "https://a.example/j"
         )

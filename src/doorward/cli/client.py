@@ -13,12 +13,16 @@ from doorward.errors import PolicyError
 from doorward.identity.changing import ClientChange, change_client, replace_secret
 from doorward.identity.clients import Client, add_client, disable_client, list_clients, replace_keys
 from doorward.identity.issuer_key_file import FILE_NAME, require_algorithm
+from doorward.identity.oauth.asking import CERTIFICATE_METHODS
 from doorward.jose import ALGORITHMS, Algorithm
 
 JwksOption = Annotated[
     Path | None, typer.Option("--jwks", help="a file with the JWK set of public keys it signs with (private_key_jwt)")
 ]
 JwksUriOption = Annotated[str, typer.Option("--jwks-uri", help="where that set is; fetched when it is needed")]
+CertificateOption = Annotated[
+    Path | None, typer.Option("--certificate", help="its self-signed certificate (PEM), or the one in use and the next")
+]
 _COMMANDS: Final = typer.Typer(help="programs that fetch tokens", no_args_is_help=True)
 
 
@@ -45,6 +49,10 @@ def add(
     ] = False,
     jwks: JwksOption = None,
     jwks_uri: JwksUriOption = "",
+    certificate: CertificateOption = None,
+    tls_name: Annotated[
+        str, typer.Option(help="the one name that its certificate must have (RFC 8705): san_dns=client.example.com")
+    ] = "",
     post_logout_redirect: Annotated[
         list[str] | None,
         typer.Option("--post-logout-redirect", help="where people may be sent back to after signing out; repeatable"),
@@ -80,6 +88,8 @@ def add(
             pushes_only=pushed_only,
             jwks=None if jwks is None else callers.read_file(jwks),
             jwks_uri=jwks_uri,
+            certificate=None if certificate is None else callers.read_file(certificate),
+            tls_name=tls_name,
             post_logout_redirect_uris=post_logout_redirect or (),
             backchannel_logout_uri=backchannel_logout,
             id_token_algorithm=algorithm,
@@ -92,8 +102,12 @@ def add(
         callers.show_json({**asdict(client), "secret": secret})
         return
     if not secret and not client.is_public:
-        callers.say(f"added client {client.name} with {callers.words(client.roles)}; it signs assertions (RFC 7523)")
-        callers.say(f"for the audience {settings.issuer.url}")
+        callers.say(
+            f"added client {client.name} with {callers.words(client.roles)}; no secret: {client.authentication}"
+        )
+        callers.say(f"issuer, and audience of assertions: {settings.issuer.url}")
+        if client.authentication in CERTIFICATE_METHODS and not settings.issuer.mtls_listen:
+            callers.say("hint: nobody is asked for a certificate before the policy says issuer.mtls_listen")
         return
     if client.is_public:
         callers.say(f"added public client {client.name}; it signs people in at {settings.issuer.url}/oauth/authorize")
@@ -110,18 +124,25 @@ def keys(
     name: Annotated[str, typer.Argument(help="its client_id")],
     jwks: JwksOption = None,
     jwks_uri: JwksUriOption = "",
+    certificate: CertificateOption = None,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
-    """Replace the keys that a client signs assertions with; the old ones are void at once."""
+    """Replace the keys or certificates that a client proves itself by; the old ones are void at once."""
     with callers.opened(policy) as (_, store):
         client = replace_keys(
-            store, name, now=time.time(), jwks=None if jwks is None else callers.read_file(jwks), jwks_uri=jwks_uri
+            store,
+            name,
+            now=time.time(),
+            jwks=None if jwks is None else callers.read_file(jwks),
+            jwks_uri=jwks_uri,
+            certificate=None if certificate is None else callers.read_file(certificate),
         )
     if as_json:
         callers.show_json(asdict(client))
     else:
-        callers.say(f"client {name} signs with {client.jwks_uri or callers.words(key['kid'] for key in client.jwks)}")
+        told = callers.words(str(key.get("kid", key.get("x5t#S256"))) for key in client.jwks)
+        callers.say(f"client {name} proves itself by {client.jwks_uri or told}")
 
 
 @_COMMANDS.command("change")

@@ -44,7 +44,9 @@ def run(
             control=_control_command(policy, settings.state, listeners),
             worker=worker_command(settings.state.resolve() / SNAPSHOT_NAME, listeners.gateway, listeners.plain),
             worker_count=settings.workers,
-            control_fds=tuple(one.fileno() for one in (listeners.issuer, listeners.admin) if one is not None),
+            control_fds=tuple(
+                one.fileno() for one in (listeners.issuer, listeners.admin, listeners.mtls) if one is not None
+            ),
             worker_fds=tuple(one.fileno() for one in workers),
             lock_fd=lock,
             title="".join(one if one.isprintable() else " " for one in checked.description.title),
@@ -63,6 +65,7 @@ def _control_command(policy: Path, state: Path, listeners: "_Listeners") -> tupl
         *("--state", str(state.resolve())),
         *("--issuer-fd", str(listeners.issuer.fileno())),
         *(() if listeners.admin is None else ("--admin-fd", str(listeners.admin.fileno()))),
+        *(() if listeners.mtls is None else ("--mtls-fd", str(listeners.mtls.fileno()))),
     )
 
 
@@ -75,6 +78,8 @@ class _Listeners:
             self.gateway = self._listen(policy.listen, "listen")
             self.issuer = self._listen(policy.issuer.listen, "issuer.listen")
             self.admin = None if policy.admin is None else self._listen(policy.admin.listen, "admin.listen")
+            mtls = policy.issuer.mtls_listen
+            self.mtls = self._listen(mtls, "issuer.mtls_listen") if mtls else None
             self.plain = self._listen(policy.plain_redirect, "plain_redirect") if policy.plain_redirect else None
         except PolicyError:
             self._open.close()

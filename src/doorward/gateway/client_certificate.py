@@ -63,6 +63,16 @@ def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
     )
 
 
+def verified_chain(secure: ssl.SSLObject) -> list[bytes]:
+    """The certificates (DER) that OpenSSL checked, from the client's own to the one that is trusted; none: no client's.
+
+    A list of one is a certificate that is trusted by itself.
+    """
+    chain: list[Any] = _chains(secure).get_verified_chain() or []
+    # bytes since Python 3.13; before, objects behind a private name
+    return [each if isinstance(each, bytes) else bytes(each.public_bytes(_DER)) for each in chain]
+
+
 def thumbprint(der: bytes) -> str:
     """`x5t#S256` of a certificate (RFC 8705 section 3.1).
 
@@ -86,12 +96,8 @@ def _chain_length(secure: ssl.SSLObject) -> int:
 
 def _issuer(secure: ssl.SSLObject) -> bytes | None:
     """The certificate (DER) whose signature OpenSSL found on the client's; None for one that is trusted by itself."""
-    chain: list[Any] = _chains(secure).get_verified_chain() or []
-    if len(chain) < 2:
-        return None
-    above = chain[1]
-    # bytes since Python 3.13; before, an object behind a private name
-    return above if isinstance(above, bytes) else bytes(above.public_bytes(_DER))
+    chain = verified_chain(secure)
+    return chain[1] if len(chain) > 1 else None
 
 
 def _chains(secure: ssl.SSLObject) -> Any:

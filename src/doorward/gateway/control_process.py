@@ -5,20 +5,19 @@ Workers live without it: they serve, and restart, from the last good snapshot.
 
 import argparse
 import asyncio
-import contextlib
 import signal
 import socket
 import sqlite3
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import structlog
-import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,6 +33,8 @@ from doorward.errors import PolicyError, PolicyErrors
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
 from doorward.gateway.freshness import Confirming
 from doorward.gateway.identity_trail import IdentityTrail
+from doorward.gateway.issuer_mtls import MutualTls, programs_only, protocol_for, require_tls
+from doorward.gateway.issuer_server import IssuerServer, issuer_server, mtls_address
 from doorward.gateway.key_watch import KeyWatch
 from doorward.gateway.limit_link import SOCKET_NAME
 from doorward.gateway.limit_service import LimitService, SharedCounts
@@ -55,7 +56,7 @@ from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
 from doorward.outbound import Network, OutboundClient
-from doorward.policy.document import AcmeSettings, Policy, TlsSettings
+from doorward.policy.document import AcmeSettings, Policy
 from doorward.sealing import sealer_for
 from doorward.store import open_store
 
@@ -136,16 +137,29 @@ class ControlProcess:
             self._take_up_certificate,
             plain=lambda: self._policy.plain_redirect or "",
         )
+        self._mutual: MutualTls | None = None
 
-    async def run(self, listener: socket.socket, status: int, admin_listener: socket.socket | None = None) -> None:
+    async def run(
+        self,
+        listener: socket.socket,
+        status: int,
+        admin_listener: socket.socket | None = None,
+        mtls: socket.socket | None = None,
+    ) -> None:
         """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
         loop = asyncio.get_running_loop()
         # Asked before the store is read: a change between the two is published twice rather than never.
         version = self._watch.version()
         self.publish()
         self._confirming.confirm()
-        server = self._server()
         admin = None if admin_listener is None else self._admin_server(admin_listener)
+        tls = self._policy.tls
+        shown = None if tls is None else self._shown.settings(tls)
+        # HTTP/1.1 alone: uvicorn speaks nothing else
+        self._tls = None if shown is None else server_context(shown.certificate, shown.key, http2=False)
+        app = self._app()
+        server = issuer_server(app, self._tls)
+        second = None if mtls is None else self._mutual_server(app)
         link = _valkey(self._policy)
         hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
         limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
@@ -159,6 +173,8 @@ class ControlProcess:
             server.should_exit = True
             if admin is not None:
                 admin.should_exit = True
+            if second is not None:
+                second.should_exit = True
 
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -197,6 +213,8 @@ class ControlProcess:
                 beside.append(group.create_task(memory.run()))
             if admin is not None and admin_listener is not None:
                 group.create_task(admin.serve(sockets=[admin_listener]))
+            if second is not None and mtls is not None:
+                group.create_task(second.serve(sockets=[mtls]))
             server.started_serving = started
             await server.serve(sockets=[listener])
             heart.stop()
@@ -216,6 +234,7 @@ class ControlProcess:
 
     def publish(self) -> None:
         """Publish a snapshot if anything in it changed. Errors: OSError, SQLAlchemyError."""
+        self._follow_mutual()
         now = time.time()
         credentials = published_credentials(
             self._store,
@@ -329,6 +348,8 @@ class ControlProcess:
         if self._tls is not None and tls is not None:
             shown = self._shown.settings(tls)
             self._tls.load_cert_chain(shown.certificate, shown.key)
+            if self._mutual is not None:
+                self._mutual.renew_certificate(shown.certificate, shown.key)
 
     @property
     def _policy(self) -> Policy:
@@ -338,43 +359,27 @@ class ControlProcess:
         # asked at each request: a reloaded policy may list others
         return self._policy.transport.proxies()
 
-    def _server(self) -> "_Server":
-        app = Starlette(
+    def _app(self) -> Starlette:
+        issuer = self._policy.issuer
+        settings = IdentitySettings(
+            issuer=issuer.url,
+            proxies=self._proxies,
+            outbound=lambda: self._keys.client,
+            resource=lambda: self._policy.authenticate.resource_url,
+            sends_mail=lambda: self._policy.issuer.mail is not None,
+            mtls=mtls_address(issuer),
+        )
+        provider = create_app(self._store, lambda: self._ring.ring, settings, secret=self._identity_secret)
+        return Starlette(
             routes=[
                 Route("/livez", _alive),
                 Route("/readyz", self._ready),
                 Route(ENCRYPTION_KEYS_PATH, self._encryption_keys),
-                Mount(
-                    "/",
-                    create_app(
-                        self._store,
-                        lambda: self._ring.ring,
-                        IdentitySettings(
-                            issuer=self._policy.issuer.url,
-                            sends_mail=lambda: self._policy.issuer.mail is not None,
-                            proxies=self._proxies,
-                            outbound=lambda: self._keys.client,
-                            resource=lambda: self._policy.authenticate.resource_url,
-                        ),
-                        secret=self._identity_secret,
-                    ),
-                ),
+                Mount("/", provider),
             ]
         )
-        tls = self._policy.tls
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            timeout_graceful_shutdown=3,
-            ssl_context_factory=None if tls is None else lambda _config, _default: self._context(tls),
-        )
-        return _Server(config)
 
-    def _admin_server(self, listener: socket.socket) -> "_Server":
+    def _admin_server(self, listener: socket.socket) -> IssuerServer:
         verifier = Verifier(self._store, self._identity_secret)
         desk = Desk(
             store=self._store,
@@ -385,12 +390,20 @@ class ControlProcess:
             clock=time.time,
         )
         app = create_admin_app(desk, hosts_of(listener))
-        return _Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
+        return issuer_server(app, None)
 
-    def _context(self, tls: TlsSettings) -> ssl.SSLContext:
-        shown = self._shown.settings(tls)
-        self._tls = server_context(shown.certificate, shown.key)
-        return self._tls
+    def _mutual_server(self, app: Starlette) -> IssuerServer:
+        base = urlsplit(self._policy.issuer.url).path.rstrip("/")
+        mutual = self._mutual = MutualTls(self._shown.settings(require_tls(self._policy.tls)), self._store)
+        return issuer_server(programs_only(app, base), mutual.context, protocol=protocol_for(mutual))
+
+    def _follow_mutual(self) -> None:
+        tls = self._policy.tls
+        if self._mutual is not None and tls is not None:
+            try:
+                self._mutual.follow(tls)
+            except PolicyError as error:
+                log_policy_error(error, "whom the issuer trusts for clients stays as it was")
 
     def _encryption_keys(self, _request: Request) -> Response:
         """The public keys that clients encrypt bodies to. Not `async`: it reads a file, which a thread does."""
@@ -426,20 +439,6 @@ class StoreWatch:
     def close(self) -> None:
         """Let go of the store."""
         self._connection.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that tells when it accepts, and without signal handlers of its own: ours also end the tasks beside it."""
-
-    started_serving: Callable[[], None] = staticmethod(lambda: None)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.started_serving()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def hosts_of(listener: socket.socket) -> list[str]:
@@ -494,6 +493,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--issuer-fd", type=int, required=True)
     parser.add_argument("--admin-fd", type=int)
+    parser.add_argument("--mtls-fd", type=int)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     arguments = parser.parse_args()
@@ -508,7 +508,9 @@ def main() -> None:
 async def _run(arguments: argparse.Namespace) -> None:
     listener = socket.socket(fileno=arguments.issuer_fd)
     admin = None if arguments.admin_fd is None else socket.socket(fileno=arguments.admin_fd)
-    await ControlProcess(arguments.policy, arguments.state, arguments.workers).run(listener, arguments.status_fd, admin)
+    mtls = None if arguments.mtls_fd is None else socket.socket(fileno=arguments.mtls_fd)
+    process = ControlProcess(arguments.policy, arguments.state, arguments.workers)
+    await process.run(listener, arguments.status_fd, admin, mtls)
 
 
 if __name__ == "__main__":

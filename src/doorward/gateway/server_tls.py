@@ -176,7 +176,7 @@ def _read(settings: TlsSettings, own_authorities: tuple[str, ...], *, http2: boo
                 raise PolicyError(problem, key="tls.certificates", hint="say with `names:` which one is shown for it")
             owners[name] = more.certificate
             by_name[name] = made
-    return _Shown(settings, default, by_name, own_authorities, _lists(settings))
+    return _Shown(settings, default, by_name, own_authorities, foreign_lists(settings))
 
 
 def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings, own_authorities: tuple[str, ...]) -> None:
@@ -188,7 +188,7 @@ def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings, own_autho
         context.load_verify_locations(cadata="".join(own_authorities))
 
 
-def _lists(settings: TlsSettings) -> ForeignLists | None:
+def foreign_lists(settings: TlsSettings) -> ForeignLists | None:
     """Whom other authorities no longer vouch for. Errors: PolicyError.
 
     Not OpenSSL's business: it would look once, in the handshake, and the connection then stands for hours.
@@ -197,6 +197,11 @@ def _lists(settings: TlsSettings) -> ForeignLists | None:
         return None
     authorities = _authorities(settings.client_ca)
     return read_lists(settings.client_crl, authorities, grace_s=settings.client_crl_grace_s, now=time.time())
+
+
+def client_authorities(settings: TlsSettings) -> list[x509.Certificate]:
+    """The authorities of `tls.client_ca`. Errors: PolicyError."""
+    return [] if settings.client_ca is None else _authorities(settings.client_ca)
 
 
 def names_in(certificate: Path) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import Missing, PolicyError
 from doorward.identity import events
+from doorward.identity.client_certificates import require_self_signed, require_tls_name
 from doorward.identity.client_keys import require_client_keys, require_keys_url
 from doorward.identity.names import (
     is_name,
@@ -31,7 +32,9 @@ from doorward.jose import Algorithm
 from doorward.store import Store, clients, token_families
 
 TITLE_CHARACTERS: Final = 64
-Authentication: TypeAlias = Literal["client_secret", "private_key_jwt", "none"]
+Authentication: TypeAlias = Literal[
+    "client_secret", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none"
+]
 """The one way in which a client proves itself."""
 _SECRET_BYTES: Final = 32
 _NOBODYS: Final = "0" * 64
@@ -64,9 +67,11 @@ class Client:
     """It can keep no secret."""
     authentication: Authentication = "client_secret"
     jwks: tuple[Mapping[str, Any], ...] = ()
-    """The public keys that it signs assertions with."""
+    """The public keys that it signs assertions with, or its self-signed certificates."""
     jwks_uri: str = ""
     """Where these are fetched from; empty: they are registered."""
+    tls_name: tuple[str, str] = ("", "")
+    """Field and value that its certificate must have (RFC 8705 section 2.1.2)."""
     id_token_algorithm: Algorithm | None = None
     """What its ID tokens are signed with; None: as access tokens are."""
     title: str = ""
@@ -104,6 +109,8 @@ def add_client(
     pushes_only: bool = False,
     jwks: bytes | None = None,
     jwks_uri: str = "",
+    certificate: bytes | None = None,
+    tls_name: str = "",
     post_logout_redirect_uris: Iterable[str] = (),
     backchannel_logout_uri: str = "",
     id_token_algorithm: Algorithm | None = None,
@@ -112,7 +119,8 @@ def add_client(
 ) -> tuple[Client, str]:
     """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
-    `jwks`, `jwks_uri`: the set of public keys it signs assertions with, or where that is.
+    `jwks`, `jwks_uri`: the set of public keys it signs assertions with, or where that is. `certificate`, `tls_name`:
+    its self-signed certificate (PEM), or the one name an authority must vouch for (`san_dns=client.example.com`).
     Errors: PolicyError, as for `users.add_user`; for a redirect URI that is none, a public client that has none or has
     keys; for keys that cannot be used.
     """
@@ -125,14 +133,12 @@ def add_client(
     audiences = sorted({require_audience(name) for name in exchange_audiences})
     if is_public and audiences:
         raise PolicyError("a public client cannot exchange tokens", key="exchange-audience", hint="leave out --public")
-    keys = _keys(jwks, jwks_uri, is_public=is_public)
-    authentication: Authentication = "private_key_jwt" if keys else "none" if is_public else "client_secret"
-    secret = new_secret() if authentication == "client_secret" else ""
+    proof = _proof(jwks, jwks_uri, certificate, tls_name, is_public=is_public, now=now)
+    secret = new_secret() if proof["authentication"] == "client_secret" else ""
     row: dict[str, Any] = {
-        **keys,
+        **proof,
         "name": name,
         "secret_hash": hash_secret(secret) if secret else "",
-        "authentication": authentication,
         "id_token_algorithm": id_token_algorithm,
         "kind": "public" if is_public else "confidential",
         "title": require_title(title or name),
@@ -157,16 +163,23 @@ def add_client(
     return get_client(store, name), secret
 
 
-def replace_keys(store: Store, name: str, *, now: float, jwks: bytes | None = None, jwks_uri: str = "") -> Client:
-    """The client, which proves itself by these keys from now on and by no others.
+def replace_keys(
+    store: Store,
+    name: str,
+    *,
+    now: float,
+    jwks: bytes | None = None,
+    jwks_uri: str = "",
+    certificate: bytes | None = None,
+) -> Client:
+    """The client, which proves itself by these keys, or certificates, from now on and by no others.
 
-    Errors: PolicyError when there is none, it has no keys to replace, or these cannot be used.
+    Errors: PolicyError when there is none, it has none of that kind to replace, or these cannot be used.
     """
-    keys = _keys(jwks, jwks_uri, is_public=False)
-    if get_client(store, name).authentication != "private_key_jwt" or not keys:
-        raise PolicyError(
-            f"{name} does not prove itself by keys", key="client", hint="add a new client with --jwks or --jwks-uri"
-        )
+    keys = _proof(jwks, jwks_uri, certificate, "", is_public=False, now=now)
+    kind = get_client(store, name).authentication
+    if kind != keys["authentication"] or kind not in {"private_key_jwt", "self_signed_tls_client_auth"}:
+        raise PolicyError(f"{name} does not prove itself by such keys", key="client", hint="add a new client with them")
     with store.begin() as connection:
         connection.execute(update(clients).where(clients.c.name == name).values(keys))
         key_ids = [key.get("kid", "") for key in keys["jwks"]]
@@ -223,17 +236,38 @@ def check_secret(store: Store, name: str, secret: str) -> Client | None:
     return client_of(row) if row is not None and matches and row.disabled_at is None else None
 
 
-def _keys(jwks: bytes | None, jwks_uri: str, *, is_public: bool) -> dict[str, Any]:
-    """The columns of a client's keys; empty when it has none."""
-    if jwks is None and not jwks_uri:
-        return {}
-    if is_public:
+def _proof(
+    jwks: bytes | None, jwks_uri: str, certificate: bytes | None, tls_name: str, *, is_public: bool, now: float
+) -> dict[str, Any]:
+    """The columns that say how the client proves itself. Errors: PolicyError for more ways than one."""
+    given = [name for name, value in _ways(jwks, jwks_uri, certificate, tls_name) if value]
+    if is_public and given:
         raise PolicyError("a public client keeps no key", key="public", hint="leave --public or the keys away")
-    if jwks is not None and jwks_uri:
-        raise PolicyError("keys are registered or fetched, not both", key="jwks", hint="leave one of them away")
-    if jwks is None:
-        return {"jwks": [], "jwks_uri": require_keys_url(jwks_uri)}
-    return {"jwks": require_client_keys(jwks), "jwks_uri": ""}
+    if len(given) > 1:
+        raise PolicyError(
+            f"a client proves itself in one way, not both by {given[0]} and {given[1]}", key=given[1], hint="choose one"
+        )
+    columns: dict[str, Any] = {"jwks": [], "jwks_uri": "", "tls_field": "", "tls_value": ""}
+    if jwks is not None:
+        return {**columns, "authentication": "private_key_jwt", "jwks": require_client_keys(jwks)}
+    if jwks_uri:
+        return {**columns, "authentication": "private_key_jwt", "jwks_uri": require_keys_url(jwks_uri)}
+    if certificate is not None:
+        found = require_self_signed(certificate, now=now)
+        return {**columns, "authentication": "self_signed_tls_client_auth", "jwks": found}
+    if tls_name:
+        field, value = require_tls_name(tls_name)
+        return {**columns, "authentication": "tls_client_auth", "tls_field": field, "tls_value": value}
+    return {**columns, "authentication": "none" if is_public else "client_secret"}
+
+
+def _ways(jwks: bytes | None, jwks_uri: str, certificate: bytes | None, tls_name: str) -> tuple[tuple[str, bool], ...]:
+    return (
+        ("jwks", jwks is not None),
+        ("jwks-uri", bool(jwks_uri)),
+        ("certificate", certificate is not None),
+        ("tls-name", bool(tls_name)),
+    )
 
 
 def require_title(text: str) -> str:
@@ -264,6 +298,7 @@ def client_of(row: Row[Any]) -> Client:
         authentication=row.authentication,
         jwks=tuple(row.jwks),
         jwks_uri=row.jwks_uri,
+        tls_name=(row.tls_field, row.tls_value),
         id_token_algorithm=row.id_token_algorithm,
         title=row.title or row.name,
         redirect_uris=tuple(row.redirect_uris),

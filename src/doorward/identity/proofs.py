@@ -39,12 +39,12 @@ class ProofMemory:
 class TokenProofs:
     """Judges the proofs that come with requests to one endpoint."""
 
-    __slots__ = ("_memory", "_target")
+    __slots__ = ("_memory", "_targets")
 
-    def __init__(self, endpoint: str, memory: ProofMemory) -> None:
-        """`endpoint` is the URL as the metadata tell it, never one from a request."""
-        parts = urlsplit(endpoint)
-        self._target = normal_origin(parts.scheme, parts.netloc), normal_path(parts.path)
+    def __init__(self, endpoints: str | tuple[str, ...], memory: ProofMemory) -> None:
+        """`endpoints` are its URLs as the metadata tell them, never one from a request."""
+        parts = [urlsplit(each) for each in ((endpoints,) if isinstance(endpoints, str) else endpoints)]
+        self._targets = {(normal_origin(each.scheme, each.netloc), normal_path(each.path)) for each in parts}
         self._memory = memory
 
     def bound_key(self, proofs: list[str], now: float, *, method: str = "POST", token: str | None = None) -> str | None:
@@ -68,7 +68,7 @@ class TokenProofs:
         proof = split_proof(raw, max_bytes=PROOF_BYTES)
         claims = verify_proof(proof)
         require_method(claims, method)
-        if target_of(claims) != self._target:
+        if target_of(claims) not in self._targets:
             raise JoseError("claims", "htu is another endpoint")
         if token is not None and not hmac.compare_digest(str(claims.get("ath")).encode(), _hash(token)):
             raise JoseError("claims", "ath is of another token")

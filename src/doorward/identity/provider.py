@@ -47,6 +47,8 @@ class IdentitySettings:
     outbound: Callable[[], OutboundClient] = OutboundClient
     """What fetches documents of clients (their keys), as the policy stands now."""
 
+    mtls: str = ""
+    """Its address on the listener that asks for certificates (RFC 8705 section 5), without a slash; empty: none."""
     resource: Callable[[], str | None] = lambda: None
     """The URL under which clients know the API (RFC 9728), as the policy stands now: another name of the audience."""
 
@@ -77,6 +79,10 @@ class IdentitySettings:
     def url(self, path: str) -> str:
         """The absolute URL of one of the provider's paths."""
         return self.issuer.rstrip("/") + path
+
+    def urls(self, path: str) -> tuple[str, ...]:
+        """All absolute URLs of it: also that on the listener that asks for certificates, where there is one."""
+        return (self.url(path), self.mtls + path) if self.mtls else (self.url(path),)
 
 
 class Busy(Exception):

@@ -45,16 +45,20 @@ class Minter:
         bound_key: str | None = None,
         audience: str | None = None,
         actor: Mapping[str, Any] | None = None,
+        bound_certificate: str | None = None,
     ) -> AccessToken:
         """A new access token. What the caller's own claims say can never replace what the issuer says.
 
-        `bound_key` is the thumbprint of the key without which it is of no use (`cnf.jkt`, RFC 9449 section 6.1).
+        `bound_key` is the thumbprint of the key without which it is of no use (`cnf.jkt`, RFC 9449 section 6.1),
+        `bound_certificate` that of the certificate (`cnf.x5t#S256`, RFC 8705 section 3.1).
         `audience`: another one than the API. `actor`: who acts for the subject (`act`, RFC 8693 section 4.1).
         """
         issued = int(now)
         token_id = secrets.token_urlsafe(16)
         granted = tuple(sorted(set(scopes)))
-        confirmation = {} if bound_key is None else {"cnf": {"jkt": bound_key}}
+        bound = {"jkt": bound_key, "x5t#S256": bound_certificate}
+        found = {name: thumbprint for name, thumbprint in bound.items() if thumbprint is not None}
+        confirmation = {"cnf": found} if found else {}
         text = sign_jwt(
             self.key,
             {

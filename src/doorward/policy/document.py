@@ -209,6 +209,12 @@ class IssuerSettings(BaseModel):
     insecure_client_networks: tuple[Network, ...] = ()
     """Networks in which clients may be told of ended sessions although they are not public (loopback, private). None by
     default: an address that leads inside would let whoever wrote it down send requests there."""
+    mtls_listen: Address | None = None
+    """Address of a second listener, which asks clients for a certificate (RFC 8705): for clients that prove themselves
+    by one, and for tokens bound to it. A listener of its own, so that no browser is asked. It trusts `tls.client_ca`,
+    `tls.local_ca` and registered self-signed certificates. None: no such listener."""
+    mtls_url: HttpUrl | None = None
+    """How clients reach it; None: the host of `url` with the port of `mtls_listen`."""
     rotate_keys_days: int | None = Field(default=30, ge=2, le=366)
     """Age at which the key that signs tokens is replaced, in days: what a stolen key is good for has an end. null: only
     when somebody runs `doorward key rotate-issuer`."""
@@ -346,6 +352,8 @@ class Policy(BaseModel):
             raise ValueError("tls is missing: write tls: {certificate: ..., key: ...}")
         if self.tls is not None and self.tls.acme is not None and self.plain_redirect is None:
             raise ValueError('tls.acme needs plain_redirect: ":80", where the ACME server asks for its proof')
+        if self.tls is None and self.issuer.mtls_listen is not None:
+            raise ValueError("issuer.mtls_listen needs tls: without it nobody can show a certificate")
         return self
 
     @field_validator("issuers")

@@ -78,6 +78,8 @@ clients: Final = Table(
     Column("id_token_algorithm", String(16)),
     Column("device", Boolean, nullable=False, server_default=false()),
     Column("exchange_audiences", JSON, nullable=False, server_default="[]"),
+    Column("tls_field", String(16), nullable=False, server_default=""),
+    Column("tls_value", String(512), nullable=False, server_default=""),
 )
 """`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
 secret, the hash is empty and matches nothing."""
@@ -345,6 +347,7 @@ token_families: Final = Table(
     Column("auth_time", Float, nullable=False),
     Column("amr", JSON, nullable=False),
     Column("bound_key", String(43)),
+    Column("bound_certificate", String(43)),
     Column("created_at", Float, nullable=False),
     Column("last_used_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),

@@ -189,7 +189,7 @@ def test_replaced_keys_prove_nothing(lab: Lab) -> None:
     replace_keys(lab.store, "bank", now=lab.now, jwks=json.dumps(public_jwks([OTHER])).encode())
     assert refused(ask(lab, assertion(lab))) == (401, "invalid_client")
     assert ask(lab, assertion(lab, OTHER)).status_code == 200
-    with pytest.raises(PolicyError, match="does not prove itself by keys"):
+    with pytest.raises(PolicyError, match="does not prove itself by such keys"):
         replace_keys(lab.store, "web", now=lab.now, jwks=json.dumps(public_jwks([OTHER])).encode())
 
 

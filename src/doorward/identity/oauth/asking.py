@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from doorward.identity.assertions import chosen_key, judge_assertion
 from doorward.identity.client_auth import FailureLimiter, client_assertion, client_credentials, names_public_client
+from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, fits
 from doorward.identity.client_keys import ClientKeys
 from doorward.identity.clients import Client, check_secret, find_client
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
@@ -18,6 +19,8 @@ from doorward.jose import JoseError, UnverifiedToken, split_unverified
 from doorward.store.single_use import Purpose, claim
 
 AUTHENTICATION_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+CERTIFICATE_METHODS: Final = ("tls_client_auth", "self_signed_tls_client_auth")
+"""Where there is a listener that asks for certificates."""
 
 
 class Askers:
@@ -38,7 +41,7 @@ class Askers:
         authorization = request.headers.getlist("authorization")
         if names_public_client(authorization, form):
             client = await run_in_threadpool(find_client, self._provider.store, form["client_id"])
-            if client is None or not public_too or not client.is_public or client.disabled_at is not None:
+            if client is None or client.disabled_at is not None or not _is_proved(client, request, public_too):
                 raise OAuthError("invalid_client", "no client authentication", 401)
             return client
         address = self._provider.address_of(request)
@@ -101,6 +104,25 @@ class Askers:
         store = self._provider.store
         subject = name if find_client(store, name) is not None else ""
         self._provider.verifier.floods.note(store, "client.fail", subject, now=now, address=address)
+
+
+def certificate_thumbprint(request: Request) -> str | None:
+    """That of the certificate of the request's connection; None without one."""
+    shown = _shown(request)
+    return None if shown is None else shown.thumbprint
+
+
+def _shown(request: Request) -> ShownCertificate | None:
+    found = request.scope.get(SCOPE_KEY)
+    return found if isinstance(found, ShownCertificate) else None
+
+
+def _is_proved(client: Client, request: Request, public_too: bool) -> bool:
+    """Whether a client that only says its name is who it says: a public one, or one with its certificate."""
+    if client.authentication in CERTIFICATE_METHODS:
+        shown = _shown(request)
+        return shown is not None and fits(shown, client.authentication, client.jwks, client.tls_name)
+    return public_too and client.is_public
 
 
 def _not_accepted(error: JoseError) -> OAuthError:

@@ -136,6 +136,7 @@ def redeem(
     redirect_uri: str | None,
     now: float,
     bound_key: str | None = None,
+    bound_certificate: str | None = None,
 ) -> Redeemed | None:
     """What the code was good for; None when it is void, or not this client's. It is spent in any case.
 
@@ -165,6 +166,7 @@ def redeem(
         amr=bound["amr"],
         now=now,
         bound_key=bound_key,
+        bound_certificate=bound_certificate,
     )
     events.record(connection, "token.issued", spent.subject, now=now, client=client.name, family=family.id)
     return Redeemed(family=family, nonce=bound["nonce"])

@@ -123,7 +123,13 @@ def decide(
 
 
 def poll(
-    connection: Connection, device_code: str, client: Client, *, now: float, bound_key: str | None
+    connection: Connection,
+    device_code: str,
+    client: Client,
+    *,
+    now: float,
+    bound_key: str | None,
+    bound_certificate: str | None,
 ) -> Family | OAuthError:
     """The family that came of an allowed request, or why there is none yet or never (section 3.5).
 
@@ -159,6 +165,7 @@ def poll(
         amr=row.amr,
         now=now,
         bound_key=bound_key,
+        bound_certificate=bound_certificate,
     )
     events.record(connection, "token.issued", row.user, now=now, client=client.name, family=family.id)
     return family

@@ -93,7 +93,8 @@ class Endpoints:
             family = family_of(connection, token, now=now)
         if claims is not None and claims.get("client_id") == client.name:
             known = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope")
-            kind = {"token_type": "DPoP", "cnf": claims["cnf"]} if "cnf" in claims else {"token_type": "Bearer"}
+            kind = {"token_type": "DPoP" if "jkt" in claims.get("cnf", ()) else "Bearer"}
+            kind |= {"cnf": claims["cnf"]} if "cnf" in claims else {}
             return {"active": True, **kind, **{name: claims[name] for name in known}}
         if family is not None and family.client == client.name:
             return {

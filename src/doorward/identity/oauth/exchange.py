@@ -26,8 +26,10 @@ ACTORS_COUNT: Final = 4
 _UNUSABLE: Final = "the subject token is void, not for this client, or not shown by whom it is bound to"
 
 
-def exchange(provider: Provider, client: Client, form: Mapping[str, str], key: str | None) -> dict[str, Any]:
-    """The members of the answer. `key`: thumbprint of the key that a proof came with the request by.
+def exchange(
+    provider: Provider, client: Client, form: Mapping[str, str], *, key: str | None, certificate: str | None
+) -> dict[str, Any]:
+    """The members of the answer. `key`, `certificate`: thumbprints of what the client proved with its request.
 
     Errors: OAuthError `unauthorized_client`, `invalid_request` (also for the subject token, RFC 8693 section 2.2.2),
     `invalid_target`, `invalid_scope`.
@@ -39,7 +41,7 @@ def exchange(provider: Provider, client: Client, form: Mapping[str, str], key: s
     now = provider.clock()
     with provider.store.begin() as connection:
         family = _family_in_force(provider, connection, client, token, now)
-        claims = _subject(provider, connection, client, token, key, now)
+        claims = _subject(provider, connection, client, token, {"jkt": key, "x5t#S256": certificate}, now)
         scopes = _narrowed(form.get("scope"), claims, client)
         minted = provider.minter.mint(
             str(claims["sub"]),
@@ -50,6 +52,7 @@ def exchange(provider: Provider, client: Client, form: Mapping[str, str], key: s
             claims={name: value for name, value in claims.items() if name not in RESERVED},
             lifetime_s=min(provider.settings.token_lifetime_s, int(claims["exp"]) - int(now)),
             bound_key=key,
+            bound_certificate=certificate,
             audience=audience,
             actor=_actor(client, claims),
         )
@@ -99,14 +102,13 @@ def _family_in_force(provider: Provider, connection: Connection, client: Client,
 
 
 def _subject(
-    provider: Provider, connection: Connection, client: Client, token: str, key: str | None, now: float
+    provider: Provider, connection: Connection, client: Client, token: str, proved: Mapping[str, str | None], now: float
 ) -> Mapping[str, Any]:
     shown = _shown_to(provider, client, token, now)
     claims = shown and valid_claims(provider, connection, token, now=now, audience=str(shown["aud"]))
     if not claims:
         raise OAuthError("invalid_request", _UNUSABLE)
-    bound = claims.get("cnf")
-    if bound is not None and (key is None or bound != {"jkt": key}):
+    if not dict(claims.get("cnf", {})).items() <= proved.items():
         # whoever got hold of a bound token must not make a free one of it
         raise OAuthError("invalid_request", _UNUSABLE)
     return claims

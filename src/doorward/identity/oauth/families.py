@@ -47,6 +47,8 @@ class Family:
     expires_at: float
     bound_key: str | None
     """Thumbprint of the key without a proof by which nothing more comes of it (RFC 9449 section 5); None: of none."""
+    bound_certificate: str | None = None
+    """Thumbprint of the certificate without which nothing more comes of it (RFC 8705 section 4)."""
 
 
 def start_family(
@@ -61,6 +63,7 @@ def start_family(
     amr: Iterable[str],
     now: float,
     bound_key: str | None = None,
+    bound_certificate: str | None = None,
 ) -> Family:
     """The family, now in force."""
     row = {
@@ -72,6 +75,7 @@ def start_family(
         "auth_time": auth_time,
         "amr": list(amr),
         "bound_key": bound_key,
+        "bound_certificate": bound_certificate,
         "created_at": now,
         "last_used_at": now,
         "expires_at": now + ABSOLUTE_S,
@@ -87,6 +91,7 @@ def start_family(
         amr=tuple(amr),
         expires_at=now + ABSOLUTE_S,
         bound_key=bound_key,
+        bound_certificate=bound_certificate,
     )
 
 
@@ -104,11 +109,12 @@ def refresh(
     rotates: bool,
     now: float,
     proved_key: str | None = None,
+    shown_certificate: str | None = None,
 ) -> tuple[Family, str] | None:
     """The family a refresh token belongs to and the token to use from now on; None when it is void.
 
-    `proved_key` is the key that a proof came with the request by; without the one the family is bound to, the token is
-    void for this request, and nothing of it is spent.
+    `proved_key` is the key that a proof came with the request by, `shown_certificate` that of its connection; without
+    those the family is bound to, the token is void for this request, and nothing of it is spent.
 
     Whatever it gives back, the transaction is to be committed: a reuse has then ended the family.
     """
@@ -119,6 +125,7 @@ def refresh(
             token_families.c.id == _family_id(token),
             token_families.c.client == client,
             or_(token_families.c.bound_key.is_(None), token_families.c.bound_key == proved_key),
+            or_(token_families.c.bound_certificate.is_(None), token_families.c.bound_certificate == shown_certificate),
             *in_force(now),
         )
         .values(last_used_at=now)
@@ -254,4 +261,5 @@ def _family(row: Row[Any]) -> Family:
         amr=tuple(row.amr),
         expires_at=row.expires_at,
         bound_key=row.bound_key,
+        bound_certificate=row.bound_certificate,
     )

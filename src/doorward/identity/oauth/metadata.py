@@ -3,11 +3,11 @@
 from typing import Any
 
 from doorward.identity.client_keys import ASSERTION_ALGORITHMS
-from doorward.identity.oauth.asking import AUTHENTICATION_METHODS
+from doorward.identity.oauth.asking import AUTHENTICATION_METHODS, CERTIFICATE_METHODS
 from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth.standard_claims import CLAIMS_OF_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
-from doorward.identity.provider import Provider
+from doorward.identity.provider import IdentitySettings, Provider
 from doorward.jose import ALGORITHM_NAMES
 
 _TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for name in names))
@@ -16,6 +16,7 @@ _TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for
 def metadata(provider: Provider) -> dict[str, Any]:
     """The document, the same on both well-known paths."""
     settings = provider.settings
+    methods = [*AUTHENTICATION_METHODS, *(CERTIFICATE_METHODS if settings.mtls else ())]
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),
@@ -34,11 +35,11 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "grant_types_supported": list(GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": list(AUTHENTICATION_METHODS),
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-        "revocation_endpoint_auth_methods_supported": list(AUTHENTICATION_METHODS),
+        "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-        "introspection_endpoint_auth_methods_supported": [name for name in AUTHENTICATION_METHODS if name != "none"],
+        "introspection_endpoint_auth_methods_supported": [name for name in methods if name != "none"],
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
         "dpop_signing_alg_values_supported": list(ALGORITHM_NAMES),
@@ -49,4 +50,22 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        **_on_the_other_listener(settings),
+    }
+
+
+def _on_the_other_listener(settings: IdentitySettings) -> dict[str, Any]:
+    """What holds where clients are asked for certificates (RFC 8705 sections 3.3, 5)."""
+    if not settings.mtls:
+        return {}
+    endpoints = {
+        "token_endpoint": "/oauth/token",
+        "pushed_authorization_request_endpoint": "/oauth/par",
+        "revocation_endpoint": "/oauth/revoke",
+        "introspection_endpoint": "/oauth/introspect",
+        "userinfo_endpoint": "/oauth/userinfo",
+    }
+    return {
+        "tls_client_certificate_bound_access_tokens": True,
+        "mtls_endpoint_aliases": {name: settings.mtls + path for name, path in endpoints.items()},
     }

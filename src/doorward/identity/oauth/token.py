@@ -1,7 +1,7 @@
 """`POST /oauth/token`: client credentials, authorization code, device code, refresh token, token exchange."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +12,7 @@ from doorward.identity import events
 from doorward.identity.clients import Client
 from doorward.identity.forms import read_form
 from doorward.identity.oauth import device
-from doorward.identity.oauth.asking import Askers, allow_origin, answer, refusal
+from doorward.identity.oauth.asking import Askers, allow_origin, answer, certificate_thumbprint, refusal
 from doorward.identity.oauth.codes import redeem
 from doorward.identity.oauth.exchange import GRANT_TYPE as EXCHANGE
 from doorward.identity.oauth.exchange import exchange
@@ -27,6 +27,22 @@ from doorward.store import users
 GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token", device.GRANT_TYPE, EXCHANGE)
 
 
+class Bound(NamedTuple):
+    """What tokens are bound to: what the client proved with its request."""
+
+    key: str | None
+    """Thumbprint of the key of its proof (RFC 9449)."""
+    certificate: str | None
+    """Thumbprint of the certificate of its connection (RFC 8705)."""
+
+    def lasting(self, client: Client) -> str | None:
+        """The certificate that refresh tokens are bound to: a public client's (RFC 8705 section 4).
+
+        Another one proves itself anew each time, and may do it by the next certificate.
+        """
+        return self.certificate if client.is_public else None
+
+
 class TokenEndpoint:
     """Parse, decide, store in one transaction, answer."""
 
@@ -34,7 +50,7 @@ class TokenEndpoint:
 
     def __init__(self, provider: Provider, askers: Askers) -> None:
         self._provider, self._askers = provider, askers
-        self._proofs = TokenProofs(provider.settings.url("/oauth/token"), provider.proof_memory)
+        self._proofs = TokenProofs(provider.settings.urls("/oauth/token"), provider.proof_memory)
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request."""
@@ -43,31 +59,31 @@ class TokenEndpoint:
             form = await read_form(request)
             client = await self._askers.client(request, form)
             key = self._proofs.bound_key(request.headers.getlist("dpop"), self._provider.clock())
-            response = await run_in_threadpool(self._grant, client, form, key)
+            response = await run_in_threadpool(self._grant, client, form, Bound(key, certificate_thumbprint(request)))
         except OAuthError as error:
             response = refusal(error)
         return response if client is None else allow_origin(response, request, client)
 
-    def _grant(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
+    def _grant(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
         if form["grant_type"] == EXCHANGE:
             # it has targets of its own
-            return answer(exchange(self._provider, client, form, key))
+            return answer(exchange(self._provider, client, form, key=bound.key, certificate=bound.certificate))
         if not self._provider.settings.is_api(form.get("resource", self._provider.settings.audience)):
             raise OAuthError("invalid_target", "unknown resource")
         match form["grant_type"]:
             case "client_credentials":
-                return self._client_credentials(client, form, key)
+                return self._client_credentials(client, form, bound)
             case "authorization_code":
-                return self._authorization_code(client, form, key)
+                return self._authorization_code(client, form, bound)
             case "refresh_token":
-                return self._refresh_token(client, form, key)
+                return self._refresh_token(client, form, bound)
             case device.GRANT_TYPE:
-                return self._device_code(client, form, key)
+                return self._device_code(client, form, bound)
         raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
 
-    def _client_credentials(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
+    def _client_credentials(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
         if client.is_public:
             raise OAuthError("unauthorized_client", "a public client has no credentials")
         wanted = _narrowed(form.get("scope"), client.scopes)
@@ -79,11 +95,12 @@ class TokenEndpoint:
             scopes=wanted,
             claims=client.claims,
             lifetime_s=self._provider.settings.token_lifetime_s,
-            bound_key=key,
+            bound_key=bound.key,
+            bound_certificate=bound.certificate,
         )
-        return answer(self._body(token.text, token.scopes, key))
+        return answer(self._body(token.text, token.scopes, bound))
 
-    def _authorization_code(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
+    def _authorization_code(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
         if "code" not in form:
             raise OAuthError("invalid_request", "code is missing")
         now = self._provider.clock()
@@ -95,31 +112,39 @@ class TokenEndpoint:
                 verifier=form.get("code_verifier"),
                 redirect_uri=form.get("redirect_uri"),
                 now=now,
-                bound_key=key,
+                bound_key=bound.key,
+                bound_certificate=bound.lasting(client),
             )
             if redeemed is not None:
-                body = self._first_tokens(connection, client, redeemed.family, redeemed.nonce, now, key)
+                body = self._first_tokens(connection, client, redeemed.family, redeemed.nonce, now, bound)
         if redeemed is None:
             # one answer for a code that is unknown, expired, used, another client's, or comes with a wrong verifier
             raise OAuthError("invalid_grant", "the code is void or not this client's")
         return answer(body)
 
-    def _device_code(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
+    def _device_code(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
         if not client.uses_devices:
             raise OAuthError("unauthorized_client", "the client is not registered for devices")
         if "device_code" not in form:
             raise OAuthError("invalid_request", "device_code is missing")
         now = self._provider.clock()
         with self._provider.store.begin() as connection:
-            found = device.poll(connection, form["device_code"], client, now=now, bound_key=key)
+            found = device.poll(
+                connection,
+                form["device_code"],
+                client,
+                now=now,
+                bound_key=bound.key,
+                bound_certificate=bound.lasting(client),
+            )
             if isinstance(found, Family):
-                body = self._first_tokens(connection, client, found, None, now, key)
+                body = self._first_tokens(connection, client, found, None, now, bound)
         if isinstance(found, OAuthError):
             # raised only now: what the poll wrote is committed
             raise found
         return answer(body)
 
-    def _refresh_token(self, client: Client, form: Mapping[str, str], key: str | None) -> Response:
+    def _refresh_token(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
         if "refresh_token" not in form:
             raise OAuthError("invalid_request", "refresh_token is missing")
         now = self._provider.clock()
@@ -131,12 +156,13 @@ class TokenEndpoint:
                 client=client.name,
                 rotates=client.is_public,
                 now=now,
-                proved_key=key,
+                proved_key=bound.key,
+                shown_certificate=bound.certificate,
             )
             if found is not None:
                 family, token = found
                 scopes = _narrowed(form.get("scope"), family.scopes)
-                body = self._tokens(connection, family, scopes, now, key)
+                body = self._tokens(connection, family, scopes, now, bound)
                 body["refresh_token"] = token
                 if "openid" in scopes:
                     body["id_token"] = self._id_token(client, family, None, now)
@@ -146,9 +172,9 @@ class TokenEndpoint:
         return answer(body)
 
     def _first_tokens(
-        self, connection: Connection, client: Client, family: Family, nonce: str | None, now: float, key: str | None
+        self, connection: Connection, client: Client, family: Family, nonce: str | None, now: float, bound: Bound
     ) -> dict[str, Any]:
-        body = self._tokens(connection, family, family.scopes, now, key)
+        body = self._tokens(connection, family, family.scopes, now, bound)
         if OFFLINE in family.scopes:
             body["refresh_token"] = first_refresh_token(connection, family, now=now)
         if "openid" in family.scopes:
@@ -156,7 +182,7 @@ class TokenEndpoint:
         return body
 
     def _tokens(
-        self, connection: Connection, family: Family, scopes: Iterable[str], now: float, key: str | None
+        self, connection: Connection, family: Family, scopes: Iterable[str], now: float, bound: Bound
     ) -> dict[str, Any]:
         """The members of an answer that every grant for a user has. Errors: OAuthError for a user who may not call."""
         user = connection.execute(
@@ -172,15 +198,16 @@ class TokenEndpoint:
             scopes=scopes,
             claims=user.claims,
             lifetime_s=self._provider.settings.token_lifetime_s,
-            bound_key=key,
+            bound_key=bound.key,
+            bound_certificate=bound.certificate,
         )
         note_access_token(connection, family, token, issuer=self._provider.settings.issuer)
-        return self._body(token.text, token.scopes, key)
+        return self._body(token.text, token.scopes, bound)
 
-    def _body(self, token: str, scopes: Iterable[str], key: str | None) -> dict[str, Any]:
+    def _body(self, token: str, scopes: Iterable[str], bound: Bound) -> dict[str, Any]:
         return {
             "access_token": token,
-            "token_type": "Bearer" if key is None else "DPoP",
+            "token_type": "Bearer" if bound.key is None else "DPoP",
             "expires_in": self._provider.settings.token_lifetime_s,
             "scope": " ".join(scopes),
         }

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from doorward.identity.forms import read_form
-from doorward.identity.oauth.asking import answer
+from doorward.identity.oauth.asking import answer, certificate_thumbprint
 from doorward.identity.oauth.checking import valid_claims
 from doorward.identity.oauth.standard_claims import told
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
@@ -35,7 +35,7 @@ class UserInfo:
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self._proofs = TokenProofs(provider.settings.url("/oauth/userinfo"), provider.proof_memory)
+        self._proofs = TokenProofs(provider.settings.urls("/oauth/userinfo"), provider.proof_memory)
 
     async def answer(self, request: Request) -> Response:
         """`GET` and `POST`."""
@@ -44,7 +44,7 @@ class UserInfo:
             shown = await _shown(request)
             scheme = shown.scheme
             key = self._key(request, shown)
-            return answer(await run_in_threadpool(self._told, shown.token, key))
+            return answer(await run_in_threadpool(self._told, shown.token, key, certificate_thumbprint(request)))
         except OAuthError as error:
             algorithms = f', algs="{" ".join(ALGORITHM_NAMES)}"' if scheme == "DPoP" else ""
             nonce = {name: value for name, value in error.headers.items() if name == "dpop-nonce"}
@@ -61,24 +61,29 @@ class UserInfo:
             raise OAuthError("invalid_dpop_proof", "no proof came with the token", 401)
         return key
 
-    def _told(self, token: str, key: str | None) -> dict[str, Any]:
+    def _told(self, token: str, key: str | None, certificate: str | None) -> dict[str, Any]:
         with self._provider.store.begin() as connection:
             claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
             name = "" if claims is None else str(claims["sub"])
             known = connection.execute(select(users.c.claims).where(users.c.name == name)).scalar_one_or_none()
         if claims is None:
             raise OAuthError("invalid_token", "the access token is void", 401)
-        _require_binding(claims, key)
+        _require_binding(claims, key, certificate)
         scopes = str(claims.get("scope", "")).split(" ")
         if "openid" not in scopes:
             raise OAuthError("insufficient_scope", "openid was not granted", 403)
         return told(name, known or {}, scopes)
 
 
-def _require_binding(claims: Mapping[str, Any], key: str | None) -> None:
-    """Nothing, for a bound token with its key or a bearer token without one. Errors: OAuthError (RFC 9449 7.2)."""
-    bound = claims.get("cnf")
-    if (bound is None and key is None) or (key is not None and bound == {"jkt": key}):
+def _require_binding(claims: Mapping[str, Any], key: str | None, certificate: str | None) -> None:
+    """Nothing, for a token with all that it is bound to, or with nothing if it is bound to nothing.
+
+    Errors: OAuthError (RFC 9449 section 7.2, RFC 8705 section 3).
+    """
+    bound = dict(claims.get("cnf", {}))
+    same_key = bound.pop("jkt", None) == key
+    same_certificate = bound.pop("x5t#S256", certificate) == certificate
+    if same_key and same_certificate and not bound:
         return
     raise OAuthError("invalid_token", "the token is not bound to what came with it", 401)
 
