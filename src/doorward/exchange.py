@@ -193,6 +193,9 @@ class SingleUse:
     """First moment at which it could have been accepted, Unix seconds."""
     until: float
     """Last such moment."""
+    ahead_s: float = 0.0
+    """How much of that time lies before the moment at which the proof says it was made, in seconds. Both bounds are of
+    the policy in force, and another policy may draw them closer or wider around that moment."""
     holder: str = ""
     """Whose it is, so that nobody takes all the room there is to remember proofs; empty: anybody's."""
     here: bool = False

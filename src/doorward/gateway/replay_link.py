@@ -98,7 +98,12 @@ class ReplayLink:
         self._under_way.append(asked)
         proofs = [each.proof for each in asked]
         self._transport.write(
-            pack_batch([Proof(each.proof, each.usable_from, each.until, each.holder, each.here) for each in proofs])
+            pack_batch(
+                [
+                    Proof(each.proof, each.usable_from, each.until, each.holder, each.here, each.ahead_s)
+                    for each in proofs
+                ]
+            )
         )
         if self._timer is None:
             self._timer = self._loop.call_later(ANSWER_S, self._give_up, asked)

@@ -21,6 +21,7 @@ class Proof(msgspec.Struct, array_like=True, frozen=True, gc=False):
     holder: str = ""
     here: bool = False
     """No other host would accept it."""
+    ahead_s: float = 0.0
 
 
 Word = Literal["first", "seen", "unknown"]

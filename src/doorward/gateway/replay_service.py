@@ -46,7 +46,12 @@ class ReplayService(WorkerSocket):
 
     def _own(self, each: Proof, seen: ReplaySet) -> Word:
         return seen.claim(
-            each.proof, usable_from=each.usable_from, until=each.until, now=self._clock(), holder=each.holder
+            each.proof,
+            usable_from=each.usable_from,
+            until=each.until,
+            now=self._clock(),
+            holder=each.holder,
+            ahead_s=each.ahead_s,
         )
 
 

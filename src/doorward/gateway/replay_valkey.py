@@ -24,6 +24,9 @@ ANSWER_S: Final = 0.25
 """Longest wait for the server, in seconds: less than a worker waits for us."""
 CLOCKS_S: Final = 5.0
 """How far the clocks of the hosts and of the server may be apart, in seconds. Beyond it nothing is accepted."""
+AGE_MOST_S: Final = 300.0
+"""As old a proof may be under any policy, in seconds. Each is kept that long: the policy in force tomorrow may be more
+patient than the one under which it was used."""
 BATCH_COUNT: Final = 512
 _EVICTS: Final = ("allkeys", "volatile")
 
@@ -133,7 +136,7 @@ class ValkeyReplays:
         # First of all, over the same connection: whose answers these are. A lost connection is replaced silently.
         pipeline.info("server")
         for proof in proofs:
-            keep_ms = int((max(proof.until - now, 0.0) + 2 * CLOCKS_S) * 1000)
+            keep_ms = int((max(proof.until - now, AGE_MOST_S) + 2 * CLOCKS_S) * 1000)
             key = f"{self._prefix}:{proof.proof.hex()}"
             pipeline.evalsha(self._claim, 2, key, f"{self._prefix}:born", self._memory, keep_ms)
         info, *answers = await pipeline.execute()

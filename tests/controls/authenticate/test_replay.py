@@ -113,6 +113,26 @@ def test_proofs_are_kept_as_long_as_the_longest_is_good_for() -> None:
     assert claimed(seen, life_s=300.0, now=410.0) == "unknown"
 
 
+@pytest.mark.parametrize("shown_after_s", range(0, 116, 5))
+def test_a_policy_with_less_patience_for_clocks_and_more_for_age_lets_no_proof_pass_twice(shown_after_s: int) -> None:
+    made_at = 1_000.0
+    seen = ReplaySet(born_at=0.0)
+    used = seen.claim(b"once", usable_from=made_at - 60, until=made_at + 60, now=made_at, ahead_s=60)
+    assert used == "first"
+    now = made_at + shown_after_s
+    seen.claim(b"other", usable_from=now - 5, until=now + 115, now=now, ahead_s=5)
+    again = seen.claim(b"once", usable_from=made_at - 5, until=made_at + 115, now=now, ahead_s=5)
+    assert again in {"seen", "unknown"}
+
+
+def test_proofs_that_are_made_now_pass_however_policies_change() -> None:
+    seen = ReplaySet(born_at=0.0)
+    for number in range(400):
+        now, ahead_s, age_s = 1_000.0 + number, (60, 5, 0, 30)[number % 4], (60, 115, 300, 5)[number // 100]
+        proof = str(number).encode()
+        assert seen.claim(proof, usable_from=now - ahead_s, until=now + age_s, now=now, ahead_s=ahead_s) == "first"
+
+
 def test_the_check_uses_proofs_up_and_refuses_the_second_time() -> None:
     replays = OwnReplays(born_at=0.0)
     check = once_check(lambda: replays)

@@ -140,6 +140,7 @@ class _Opening:
                 proof=hashlib.blake2b(f"jwe\0{caller.key}\0{message_id}".encode(), digest_size=16).digest(),
                 usable_from=made_at - self._policy.clock_skew_s,
                 until=made_at + self._policy.max_age_s,
+                ahead_s=self._policy.clock_skew_s,
                 holder=caller.key,
                 refusal=_refused(f"{caller.subject} sent message {message_id} before"),
             ),

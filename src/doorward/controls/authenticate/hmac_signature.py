@@ -77,6 +77,7 @@ class HmacSignatureMechanism:
                 proof=hashlib.blake2b(key.caller.credential_id.encode("utf-8") + b"\0" + mac, digest_size=16).digest(),
                 usable_from=received.time - ahead_s,
                 until=received.time + behind_s,
+                ahead_s=ahead_s,
                 holder=key.caller.credential_id,
                 refusal=self._refusal("replayed", f"key {key.caller.credential_id}: this signature was used before"),
             ),

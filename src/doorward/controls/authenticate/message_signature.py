@@ -148,6 +148,7 @@ class MessageSignatureMechanism:
                 proof=hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest(),
                 usable_from=created - self._policy.clock_skew_s,
                 until=created + self._policy.max_age_s,
+                ahead_s=self._policy.clock_skew_s,
                 holder=key.caller.credential_id,
                 refusal=self._refusal("replayed", f"key {key.caller.credential_id} used this nonce before"),
             ),

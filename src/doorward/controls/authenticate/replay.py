@@ -40,7 +40,7 @@ class ReplaySet:
     ['first', 'seen']
     """
 
-    __slots__ = ("_by_start", "_complete_since", "_count", "_held", "_kept_s", "_most")
+    __slots__ = ("_ahead_s", "_by_start", "_complete_since", "_count", "_held", "_kept_s", "_most")
 
     def __init__(self, *, born_at: float, most: int = PROOFS_MOST) -> None:
         """`born_at`: Unix seconds since when everything was noted."""
@@ -51,19 +51,33 @@ class ReplaySet:
         self._held: dict[str, _Holder] = {}
         self._kept_s = 0.0
         """How long proofs are kept: the longest that any was good for."""
+        self._ahead_s = 0.0
+        """How much later, at most, a proof that is here could have become usable under another policy."""
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def claim(self, proof: bytes, *, usable_from: float, until: float, now: float, holder: str = "") -> Sight:
+    def claim(
+        self,
+        proof: bytes,
+        *,
+        usable_from: float,
+        until: float,
+        now: float,
+        holder: str = "",
+        ahead_s: float = 0.0,
+    ) -> Sight:
         """Whether it is used for the first time; from now on it no longer is.
 
         Units: Unix seconds. `usable_from` is the first moment at which it could have been accepted, `until` the last:
-        what a proof says of itself, so that it says the same whenever it is shown.
+        what a proof says of itself, so that it says the same whenever it is shown. Unless the policy changes meanwhile:
+        it was made `ahead_s` after `usable_from`, and a policy that has less patience with clocks, and more with age,
+        sees the same proof begin by so much later.
         """
         self._kept_s = max(self._kept_s, until - usable_from)
-        self._forget(now - self._kept_s)
+        self._ahead_s = max(self._ahead_s, ahead_s)
+        self._forget(now - self._kept_s - self._ahead_s)
         if any(proof in proofs for proofs in self._by_start.values()):
             return "seen"
         if usable_from <= self._complete_since or self._count >= self._most:
@@ -85,7 +99,7 @@ class ReplaySet:
                 held.count -= 1
                 if not held.count:
                     del self._held[held.name]
-            self._complete_since = max(self._complete_since, (start + 1) * _WIDTH_S)
+            self._complete_since = max(self._complete_since, (start + 1) * _WIDTH_S + self._ahead_s)
 
 
 class Replays(Protocol):
@@ -111,6 +125,7 @@ class OwnReplays:
             until=proof.until,
             now=exchange.complete_at,
             holder=proof.holder,
+            ahead_s=proof.ahead_s,
         )
 
 
