@@ -77,6 +77,31 @@ def test_a_key_file_gone_bad_leaves_the_pipeline_in_force(published: Published) 
     assert serving.pipeline is before
 
 
+@pytest.mark.parametrize("name", ["upstream.json", "record.key"])
+def test_a_key_file_that_is_gone_stops_a_start_by_its_name_and_a_running_worker_goes_on(
+    published: Published, name: str
+) -> None:
+    serving = Serving(published.snapshot)
+    before = serving.pipeline
+    (published.keys / name).rename(published.keys / "away")
+    published.publish(2)
+    assert not serving.refresh()
+    assert serving.pipeline is before
+    with pytest.raises(PolicyError, match=name.replace(".", r"\.")) as refusal:
+        Serving(published.snapshot)
+    assert refusal.value.hint
+
+
+def test_a_broken_key_of_signed_answers_costs_nothing_where_none_is_signed(published: Published) -> None:
+    key = published.keys / "answers.pem"
+    key.write_bytes(b"not a key")
+    key.chmod(0o600)
+    serving = Serving(published.snapshot)
+    published.publish(2)
+    serving.refresh()
+    assert serving._snapshot.number == 2
+
+
 def test_a_worker_does_not_start_with_a_bad_key_file_and_says_which(published: Published) -> None:
     published.upstream_key.write_text("{}")
     with pytest.raises(PolicyError, match=r"upstream\.json"):

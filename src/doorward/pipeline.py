@@ -113,12 +113,14 @@ class Pipeline:
         recorder: Recorder,
         signer: AnswerSigner | None = None,
         signed: frozenset[str] = frozenset(),
+        takes_proofs: bool = False,
         undescribed: Mapping[str, Plan] = MappingProxyType({}),
         metadata: ResourceMetadata | None = None,
     ) -> None:
         """`signer` signs the answers to the operations whose ids are `signed`.
 
-        `undescribed`: plans by method, where what the description lacks may pass.
+        `takes_proofs`: some operation takes tokens, which may come with a proof. `undescribed`: plans by method, where
+        what the description lacks may pass.
         """
         self.policy, self.version, self.recorder = policy, version, recorder
         self._address, self._router = address, router
@@ -126,7 +128,7 @@ class Pipeline:
         # Not `_signed`: compiled, it would be a word that C compilers keep for themselves.
         self._signer, self._signs = signer if signed else None, signed
         self._metadata = metadata
-        self._cors = Cors(policy.minimise.cors) if policy.minimise.cors else None
+        self._cors = Cors(policy.minimise.cors, takes_proofs=takes_proofs) if policy.minimise.cors else None
         self._first = address + gate + ((self._cors.check,) if self._cors else ())
 
     def count_address(self, exchange: Exchange) -> None:
@@ -257,6 +259,9 @@ def compile_pipeline(
         recorder=recorder,
         signer=answers,
         signed=signed,
+        takes_proofs=any(
+            authenticate.takes_tokens(each) and not policy.is_public(each) for each in description.operations
+        ),
         undescribed=learning,
         metadata=authenticate.compile_metadata(policy.authenticate, description.operations),
     )

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from doorward import answer_key, encryption_key, sealing
-from doorward.answer_key import load_answer_key
+from doorward.answer_key import AnswerKey, load_answer_key
 from doorward.automata import keep_in
 from doorward.controls import inspect
 from doorward.controls.authenticate import AnswerSigner, Credentials, Nonces, nonce_key
@@ -17,6 +17,7 @@ from doorward.controls.limits import Counters, Link
 from doorward.encryption_key import load_encryption_keys
 from doorward.errors import Fault, PolicyError
 from doorward.jose import JoseError, load_private_keys
+from doorward.operation import ApiDescription
 from doorward.pipeline import Pipeline, compile_pipeline
 from doorward.policy.document import Policy
 from doorward.policy.openapi import description_from_document
@@ -45,7 +46,7 @@ class Serving:
         self._snapshot = Snapshot.read(path)
         self.policy = self._parsed_policy(self._snapshot)
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
-        self.credentials.nonces = Nonces(nonce_key((self._keys / "record.key").read_bytes(), os.uname().nodename))
+        self.credentials.nonces = Nonces(nonce_key(self._record_key(), os.uname().nodename))
         self._take_encryption_keys()
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
@@ -118,22 +119,47 @@ class Serving:
         for reason in self.credentials.unusable_keys:
             _log.warning("a key is left out", reason=reason)
 
+    def _record_key(self) -> bytes:
+        try:
+            return (self._keys / "record.key").read_bytes()
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    def _answer_key(self, policy: Policy, description: ApiDescription) -> AnswerKey | None:
+        """The key that signs answers. One that cannot be used costs a policy that wants none signed nothing."""
+        try:
+            return load_answer_key(self._keys)
+        except PolicyError as error:
+            if any(policy.operation_policy(operation).sign_answers for operation in description.operations):
+                raise
+            _log.error("the key of signed answers cannot be used", reason=str(error))
+            return None
+
     def _compiled(self, snapshot: Snapshot, policy: Policy) -> Pipeline:
         try:
             keys = load_private_keys(self._keys / "upstream.json")
         except JoseError as error:
             raise PolicyError(error.problem, key="state", hint="restore the file that init wrote") from error
-        answers = load_answer_key(self._keys)
+        except OSError as error:
+            raise _unreadable(error) from error
+        description = description_from_document(snapshot.description)
+        answers = self._answer_key(policy, description)
         return compile_pipeline(
             policy,
-            description_from_document(snapshot.description),
+            description,
             version=snapshot.version,
             credentials=self.credentials,
             signer=IdentitySigner(keys[0], policy.forward),
             counters=self.counters,
-            record_key=(self._keys / "record.key").read_bytes(),
+            record_key=self._record_key(),
             answers=None if answers is None else AnswerSigner(answers.id, answers.key),
         )
+
+
+def _unreadable(error: OSError) -> PolicyError:
+    return PolicyError(
+        f"{error.filename} cannot be read: {error.strerror}", key="state", hint="restore it from a backup"
+    )
 
 
 def stamp(path: Path) -> Stamp:

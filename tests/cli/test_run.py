@@ -96,6 +96,19 @@ def test_a_key_that_cannot_be_used_is_refused_by_name(policy: Path, name: str, c
         require_state(policy.parent / ".doorward")
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_the_key_of_signed_answers_is_tried_too_once_it_is_there(policy: Path, mode: int) -> None:
+    state = policy.parent / ".doorward"
+    key = state / "keys" / "answers.pem"
+    key.unlink(missing_ok=True)
+    require_state(state)
+    key.write_bytes(b"not a key")
+    key.chmod(mode)
+    with pytest.raises(PolicyError, match=r"answers\.pem") as refusal:
+        require_state(state)
+    assert refusal.value.hint
+
+
 def test_a_private_key_others_can_read_is_refused(policy: Path) -> None:
     key = policy.parent / ".doorward" / "keys" / "upstream.json"
     key.chmod(0o644)

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Self
 import typer
 
 from doorward import logs
+from doorward.answer_key import load_answer_key
 from doorward.errors import PolicyError
 from doorward.gateway.publisher import SNAPSHOT_NAME, load_checked
 from doorward.gateway.supervise import Orders
@@ -133,6 +134,8 @@ def require_state(state: Path) -> None:
         record_key = (keys / "record.key").read_bytes()
     except (JoseError, OSError) as error:
         raise PolicyError(f"a key cannot be used: {error}", key="state", hint="restore it from a backup") from error
+    # It may be missing: it is made when something needs it first.
+    load_answer_key(keys)
     if len(record_key) != KEY_BYTES:
         raise PolicyError(f"{keys / 'record.key'} holds {len(record_key)} bytes, not {KEY_BYTES}", key="state")
     snapshot_key(state / SNAPSHOT_NAME)

@@ -25,6 +25,34 @@ def checked(*fields: Header, **policy: Any) -> Exchange:
     return made
 
 
+def test_a_page_that_may_send_tokens_may_send_proofs_and_read_what_the_next_one_needs() -> None:
+    asked = exchange((b"origin", PAGE), (b"access-control-request-method", b"GET"), method="OPTIONS")
+    for headers, takes_proofs, sends, reads in (
+        (
+            ["authorization", "content-type"],
+            True,
+            b"authorization, content-type, dpop",
+            b"dpop-nonce, www-authenticate",
+        ),
+        (["Authorization", "DPoP"], True, b"authorization, dpop", b"dpop-nonce, www-authenticate"),
+        (["authorization", "content-type"], False, b"authorization, content-type", None),
+        (["content-type"], True, b"content-type", None),
+    ):
+        cors = Cors(CorsPolicy(origins=[PAGE.decode()], headers=headers), takes_proofs=takes_proofs)
+        assert dict(cors.preflight(asked, ["GET"]).headers)[b"access-control-allow-headers"] == sends
+        made = exchange((b"origin", PAGE))
+        cors.check(made)
+        assert dict(made.answer_headers).get(b"access-control-expose-headers") == reads
+
+
+def test_what_the_policy_exposes_is_kept_beside_it_and_not_repeated() -> None:
+    made = exchange((b"origin", PAGE))
+    policy = CorsPolicy(origins=[PAGE.decode()], expose=["X-Total", "DPoP-Nonce"])
+    Cors(policy, takes_proofs=True).check(made)
+    exposed = dict(made.answer_headers)[b"access-control-expose-headers"]
+    assert exposed == b"X-Total, DPoP-Nonce, www-authenticate"
+
+
 def test_a_listed_origin_may_read() -> None:
     made = checked((b"origin", PAGE), expose=["X-Total"], credentials=True)
     assert made.answer_headers == [

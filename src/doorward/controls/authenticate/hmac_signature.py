@@ -5,6 +5,7 @@ judged before. Each signature is accepted once.
 """
 
 import hashlib
+from typing import Final
 
 from doorward.controls.authenticate.challenge import signature_refusal
 from doorward.controls.authenticate.credentials import Credentials, SignatureKey
@@ -14,7 +15,9 @@ from doorward.denial import Denied
 from doorward.exchange import Caller, Exchange, SingleUse
 from doorward.signatures import SignatureRefused
 from doorward.signatures.components import authority_text
-from doorward.signatures.webhook import MacKey, ReceivedMac, mac_fits, received_mac
+from doorward.signatures.webhook import MacKey, ReceivedMac, mac_fits, mac_key, received_mac
+
+_NOBODYS: Final = mac_key(bytes(32), "hmac-sha256")
 
 
 class HmacSignatureMechanism:
@@ -34,7 +37,9 @@ class HmacSignatureMechanism:
             if received is None:
                 return False
             self._require_fresh(received, exchange.now)
-            self._usable(received, exchange)
+            if not self._names_key:
+                # Somebody who names a key must not learn here, before they send a body, whether there is one.
+                self._usable(received, exchange)
         except SignatureRefused as error:
             raise self._refusal(error.reason, error.problem) from error
         return True
@@ -61,6 +66,11 @@ class HmacSignatureMechanism:
             target=request.target,
             body=body,
         )
+
+    @property
+    def _names_key(self) -> bool:
+        """Whether a request says which key it was signed with."""
+        return self._policy.form == "doorward"
 
     def _prove(self, exchange: Exchange, received: ReceivedMac) -> Caller:
         self._require_fresh(received, exchange.complete_at)
@@ -99,12 +109,14 @@ class HmacSignatureMechanism:
             elif key.mac is not None:
                 usable.append((key, key.mac))
         if not usable:
+            # As much work as for a key that counts: an unknown id costs what a wrong signature costs.
+            mac_fits(received, _NOBODYS)
             raise SignatureRefused("invalid", problem)
         return usable
 
     def _candidates(self, received: ReceivedMac) -> tuple[SignatureKey, ...]:
         """The key it names, or those of the caller the policy names: two while they are rotated."""
-        if self._policy.form == "doorward":
+        if self._names_key:
             key = self._credentials.signature_keys.get(received.key_id)
             is_ours = key is not None and (not self._policy.caller or key.caller.subject == self._policy.caller)
             return (key,) if key is not None and is_ours else ()

@@ -12,6 +12,8 @@ from doorward.exchange import Exchange, Header, Response
 _ORIGIN: Final = b"origin"
 _ASKED_METHOD: Final = b"access-control-request-method"
 _FINDING: Final = "minimise.cors"
+_PROOF_REQUESTS: Final = ("dpop",)
+_PROOF_ANSWERS: Final = ("dpop-nonce", "www-authenticate")
 OWN: Final = frozenset(
     {
         b"access-control-allow-origin",
@@ -31,7 +33,12 @@ class Cors:
 
     __slots__ = ("_allowed", "_exposed", "_is_open", "_preflight")
 
-    def __init__(self, policy: CorsPolicy) -> None:
+    def __init__(self, policy: CorsPolicy, *, takes_proofs: bool = False) -> None:
+        """`takes_proofs`: some operation takes tokens, which may be bound to a key (DPoP).
+
+        Then a page that may send them may send the proof, too, and read the nonce for the next one, and why one was
+        refused (RFC 9449 section 9).
+        """
         self._is_open = "*" in policy.origins
         own = [(b"access-control-allow-credentials", b"true")] if policy.credentials else []
         if not self._is_open:
@@ -41,10 +48,13 @@ class Cors:
             for origin in policy.origins
         }
         self._exposed: tuple[Header, ...] = ()
-        if policy.expose:
-            self._exposed = ((b"access-control-expose-headers", ", ".join(policy.expose).encode("ascii")),)
+        takes_proofs = takes_proofs and "authorization" in {name.lower() for name in policy.headers}
+        expose = _with(policy.expose, _PROOF_ANSWERS if takes_proofs else ())
+        if expose:
+            self._exposed = ((b"access-control-expose-headers", ", ".join(expose).encode("ascii")),)
+        headers = _with(policy.headers, _PROOF_REQUESTS if takes_proofs else ())
         self._preflight: tuple[Header, ...] = (
-            (b"access-control-allow-headers", ", ".join(policy.headers).lower().encode("ascii")),
+            (b"access-control-allow-headers", ", ".join(headers).lower().encode("ascii")),
             (b"access-control-max-age", b"%d" % policy.max_age_s),
         )
 
@@ -71,6 +81,11 @@ class Cors:
 
     def _of(self, origin: bytes) -> tuple[Header, ...] | None:
         return self._allowed.get(b"*" if self._is_open else origin)
+
+
+def _with(written: list[str], more: tuple[str, ...]) -> list[str]:
+    known = {name.lower() for name in written}
+    return [*written, *(name for name in more if name not in known)]
 
 
 def is_preflight(exchange: Exchange) -> bool:
