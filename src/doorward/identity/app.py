@@ -139,6 +139,7 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("POST", "/auth/device/answer", device.answer),
         ("GET", "/account", account.show),
         ("POST", "/account/sessions", account.end_session),
+        ("POST", "/account/devices", account.forget_device),
         ("POST", "/account/factors/start", account.start_factor),
         ("POST", "/account/factors/finish", account.finish_factor),
         ("POST", "/account/factors/remove", account.remove_factor),

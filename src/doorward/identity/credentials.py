@@ -332,6 +332,12 @@ class Verifier:
         return False
 
 
+def factors_of(store: Store, user: str) -> tuple[FactorKind, ...]:
+    """What second factors a user has."""
+    with store.begin() as connection:
+        return _factors(connection, user)
+
+
 def totp_place(factor_id: str) -> str:
     """Where a seed stands: sealed for it, it does not open anywhere else."""
     return f"totp_factors/{factor_id}/seed_sealed"

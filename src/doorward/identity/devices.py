@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -12,6 +14,17 @@ LIFETIME_S: Final = 180 * 86_400.0
 """How long a browser is known after its last full login, in seconds."""
 DEVICES_MOST: Final = 20
 """Known browsers of one user; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A known browser, as its user sees it."""
+
+    id: str
+    """Hash of its cookie: it names the row and lets nobody in."""
+    is_this: bool
+    created_at: float
+    expires_at: float
 
 
 def remember_device(connection: Connection, user: str, *, now: float) -> str:
@@ -35,6 +48,26 @@ def is_known_device(connection: Connection, user: str, cookie: str | None, *, no
         )
     )
     return row.one_or_none() is not None
+
+
+def list_devices(connection: Connection, user: str, cookie: str | None, *, now: float) -> Sequence[Device]:
+    """The user's known browsers, the newest first. `cookie`: that of the browser that asks."""
+    mine = device_hash(cookie) if cookie else ""
+    rows = connection.execute(
+        select(devices)
+        .where(devices.c.user == user, devices.c.expires_at > now)
+        .order_by(devices.c.created_at.desc(), devices.c.hash)
+    )
+    return [
+        Device(id=row.hash, is_this=row.hash == mine, created_at=row.created_at, expires_at=row.expires_at)
+        for row in rows
+    ]
+
+
+def forget_device(connection: Connection, user: str, device_id: str) -> bool:
+    """Whether it was one of the user's and is no longer known."""
+    mine = (devices.c.user == user) & (devices.c.hash == device_id)
+    return connection.execute(delete(devices).where(mine)).rowcount == 1
 
 
 def forget_devices(connection: Connection, user: str) -> None:

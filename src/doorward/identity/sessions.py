@@ -77,18 +77,25 @@ def start_session(
 
 
 def renew_session(
-    connection: Connection, session: Session, *, amr: Sequence[str], now: float, address: str
+    connection: Connection,
+    session: Session,
+    *,
+    amr: Sequence[str],
+    now: float,
+    address: str,
+    is_whole_login: bool = True,
 ) -> str | None:
     """The cookie of a session whose user signed in once more: the old cookie is void, the session itself goes on.
 
     It keeps its id, the `sid` that clients know it by, so that they are not told of an end that was none. None when it
-    is over by now.
+    is over by now. Not `is_whole_login`: a second factor was added; its `auth_time` and its end stay.
     """
     cookie = secrets.token_urlsafe(32)
+    anew = {"auth_time": now, "expires_at": now + ABSOLUTE_S} if is_whole_login else {}
     renewed = connection.execute(
         update(sessions)
         .where(sessions.c.id == session.id, sessions.c.auth_time == session.auth_time, *_valid(now))
-        .values(hash=_hash(cookie), amr=list(amr), auth_time=now, last_seen_at=now, expires_at=now + ABSOLUTE_S)
+        .values(hash=_hash(cookie), amr=list(amr), last_seen_at=now, **anew)
     ).rowcount
     if not renewed:
         return None

@@ -1,8 +1,9 @@
 """Changing how an account is protected: statement ID-75 of the reference."""
 
 import pytest
-from tests.identity.lab import PASSWORD, Lab
+from tests.identity.lab import PASSWORD, Lab, Visitor
 
+from doorward.identity.devices import list_devices
 from doorward.identity.enrolling import list_factors
 from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
@@ -105,3 +106,33 @@ def test_a_consent_can_be_taken_back_and_what_came_of_it_ends(lab: Lab) -> None:
     visitor.send("/account/consents", client="web")
     assert lab.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert visitor.ask_authorization().status_code == 200
+
+
+def test_known_browsers_are_listed_and_forgotten(lab: Lab) -> None:
+    here, there = lab.visitor().signed_in(), lab.visitor().signed_in()
+    page = here.get("/account")
+    assert page.text.count("Another browser<br>") == 1
+    assert page.text.count("This browser<br>") == 1
+    (other,) = [found for found in _devices(lab, here) if not found[1]]
+    here.post("/account/devices", **{**here.hidden("/auth/logout"), "device": other[0]})
+    assert [is_this for _, is_this in _devices(lab, here)] == [True]
+    assert "Another browser<br>" not in here.get("/account").text
+    there.get("/account")
+    there.post("/account/devices", **{**there.hidden("/auth/logout"), "device": "all"})
+    assert _devices(lab, here) == []
+
+
+def test_nobody_forgets_another_users_browser(lab: Lab) -> None:
+    from doorward.identity.users import add_user
+
+    add_user(lab.store, "bob", now=lab.now, password=PASSWORD)
+    alice, bob = lab.visitor().signed_in(), lab.visitor().signed_in(name="bob")
+    ((device, _),) = _devices(lab, alice)
+    bob.post("/account/devices", **{**bob.hidden("/auth/logout"), "device": device})
+    assert _devices(lab, alice) == [(device, True)]
+
+
+def _devices(lab: Lab, visitor: Visitor) -> list[tuple[str, bool]]:
+    with lab.store.begin() as connection:
+        found = list_devices(connection, "alice", visitor.cookies.get("__Host-doorward-device"), now=lab.now)
+    return [(device.id, device.is_this) for device in found]

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.addresses import address_of
 from doorward.identity.credentials import Attempt, Refused
+from doorward.identity.devices import forget_device, forget_devices, list_devices
 from doorward.identity.enrolling import (
     Enrolment,
     finish_totp,
@@ -59,6 +60,10 @@ class Account:
         """`POST /account/sessions`."""
         return await self._act(request, self._end_session)
 
+    async def forget_device(self, request: Request) -> Response:
+        """`POST /account/devices`."""
+        return await self._act(request, self._forget_device)
+
     async def start_factor(self, request: Request) -> Response:
         """`POST /account/factors/start`."""
         return await self._act(request, self._start_factor, fresh=True)
@@ -103,6 +108,7 @@ class Account:
         if session is None:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         with store.begin() as connection:
+            known = list_devices(connection, session.user, browser.cookie(DEVICE), now=now)
             codes_left = count_unused(connection, Purpose.RECOVERY_CODE, session.user, now=now)
         values = {
             **self._values(browser),
@@ -110,6 +116,7 @@ class Account:
             "sessions": list_sessions(store, session.user, now=now),
             "factors": list_factors(store, session.user),
             "codes_left": codes_left,
+            "devices": known,
             "passkeys": self._provider.passkeys is not None,
             "sends_mail": self._provider.settings.sends_mail(),
             "email": address_of(store, session.user),
@@ -131,6 +138,14 @@ class Account:
                 end_session(connection, session.user, chosen, now=now)
                 end_families(connection, families & (token_families.c.session == chosen), now=now)
         return self._show(browser, note="Ended.")
+
+    def _forget_device(self, browser: Browser, session: Session, form: Mapping[str, str], _now: float) -> Response:
+        with self._provider.store.begin() as connection:
+            if form.get("device") == "all":
+                forget_devices(connection, session.user)
+            else:
+                forget_device(connection, session.user, form.get("device", ""))
+        return self._show(browser, note="Forgotten.")
 
     def _start_factor(self, browser: Browser, session: Session, _form: Mapping[str, str], now: float) -> Response:
         enrolment = start_totp(self._provider.store, self._provider.secret, session.user, now=now)

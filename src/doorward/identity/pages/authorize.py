@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.clients import find_client
+from doorward.identity.credentials import factors_of
 from doorward.identity.forms import parse_fields, read_fields, read_form, unique
 from doorward.identity.oauth.codes import (
     Frozen,
@@ -22,10 +23,11 @@ from doorward.identity.oauth.codes import (
     spend_request,
 )
 from doorward.identity.oauth.endpoints import PUSHED_PREFIX
-from doorward.identity.oauth.requests import OFFLINE, TEXT_MOST, SentBack, Shown, client_and_redirect, judge
+from doorward.identity.oauth.requests import ACR_TWO, OFFLINE, TEXT_MOST, SentBack, Shown, client_and_redirect, judge
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.rendering import page
+from doorward.identity.pages.stepping import begin_step
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
 from doorward.identity.sessions import Session
@@ -103,6 +105,14 @@ class Authorize:
             if silent:
                 return self._send_back(tx, waiting, "login_required", "nobody is signed in", now)
             return RedirectResponse(f"{self._provider.settings.base}/auth/login?tx={quote(tx, safe='')}", 303)
+        if self._wants_more(session, waiting):
+            factors = factors_of(self._provider.store, session.user)
+            if factors and silent:
+                return self._send_back(tx, waiting, "interaction_required", "a second factor was not shown yet", now)
+            if factors:
+                return begin_step(self._provider, browser, session.user, factors, tx, raised=session, now=now)
+            text = "the user has no second factor"
+            return self._send_back(tx, waiting, "unmet_authentication_requirements", text, now)
         if self._needs_consent(session, waiting):
             if silent:
                 return self._send_back(tx, waiting, "consent_required", "the user was not asked yet", now)
@@ -115,7 +125,7 @@ class Authorize:
         if waiting is None:
             return self._shown(_GONE)
         session = browser.session(now)
-        if session is None or not _is_recent(session, waiting, now):
+        if session is None or not _is_recent(session, waiting, now) or self._wants_more(session, waiting):
             return self._go_on(browser, tx)
         if form.get("answer") != "allow":
             return self._send_back(tx, waiting, "access_denied", "the user said no", now)
@@ -142,6 +152,11 @@ class Authorize:
                 return self._shown(_GONE)
         location = waiting.request.refused(error, description).location(self._provider.settings.issuer)
         return RedirectResponse(location, 303)
+
+    def _wants_more(self, session: Session, waiting: Frozen) -> bool:
+        if waiting.request.second_factor == "as_is" or session.acr == ACR_TWO:
+            return False
+        return waiting.request.second_factor == "required" or bool(factors_of(self._provider.store, session.user))
 
     def _needs_consent(self, session: Session, waiting: Frozen) -> bool:
         request = waiting.request

@@ -15,20 +15,33 @@ from doorward.identity.sessions import ABSOLUTE_S, end_session, renew_session, s
 from doorward.store import token_families
 
 
-def enter(provider: Provider, browser: Browser, user: str, amr: Sequence[str], tx: str, now: float) -> Response:
+def enter(
+    provider: Provider,
+    browser: Browser,
+    user: str,
+    amr: Sequence[str],
+    tx: str,
+    now: float,
+    *,
+    raises: str = "",
+) -> Response:
     """The redirect of a user who has proved themselves in the ways of `amr` (RFC 8176), all that they must.
 
     `tx`: the authorization request that waits for them, if there is one. The session before is over, or
     goes on under a new id when it was the same user's (no fixation).
+    `raises`: the session that a second factor was added to; nothing else was proved anew, so it stays as old as it is.
     """
     before = browser.session(now)
     with provider.store.begin() as connection:
         cookie = None
         if before is not None and before.user == user:
-            cookie = renew_session(connection, before, amr=amr, now=now, address=browser.address)
+            whole = not raises
+            cookie = renew_session(connection, before, amr=amr, now=now, address=browser.address, is_whole_login=whole)
         elif before is not None:
             end_session(connection, before.user, before.id, now=now)
             end_families(connection, token_families.c.session == before.id, now=now)
+        if cookie is None and raises:
+            return RedirectResponse(f"{provider.settings.base}/auth/login", 303)
         if cookie is None:
             cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
         known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)

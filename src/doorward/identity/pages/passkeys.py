@@ -16,18 +16,17 @@ from doorward.identity.factors.passkey_rows import PasskeyTaken, kept_of, passke
 from doorward.identity.factors.passkeys import AnswerRefused, Asked, read_answer
 from doorward.identity.forms import parse_fields, read_form, unique
 from doorward.identity.oauth.codes import frozen
-from doorward.identity.pages.browser import DEVICE, STEP, Browser
+from doorward.identity.pages.browser import DEVICE, Browser
 from doorward.identity.pages.entering import enter
 from doorward.identity.pages.rendering import page
-from doorward.identity.pages.sign_in import login_step, said
+from doorward.identity.pages.sign_in import said
+from doorward.identity.pages.stepping import end_step, login_step
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
-from doorward.store.single_use import Purpose, consume
 
 ALONE_AMR: Final = ("pop", "user", "mfa")
 """A key was proved and its user was there and known to the authenticator. `pop` (RFC 8176), not `hwk`: nothing proves
 hardware."""
-FACTOR_AMR: Final = ("pwd", "pop", "user", "mfa")
 _REFUSED: Final = "This did not work. Try again, or use another way."
 
 
@@ -101,29 +100,28 @@ class PasskeyPages:
         passkeys, step = self._provider.passkeys, login_step(self._provider, browser)
         if passkeys is None or step is None:
             return self._redirect("/auth/login")
-        user, tx = step
         with self._provider.store.begin() as connection:
-            known = [kept_of(row) for row in passkeys_of(connection, user)]
+            known = [kept_of(row) for row in passkeys_of(connection, step.user)]
         if not known:
             return self._redirect("/auth/factor")
-        asked = Asked(use="factor", visit=browser.visit_hash, user=user)
+        asked = Asked(use="factor", visit=browser.visit_hash, user=step.user)
         options = passkeys.authentication_options(asked, known, now=self._provider.clock())
         texts = {"title": "Second factor", "button": "Use a passkey", "link": "/auth/factor"}
-        return self._page(browser, "/auth/factor/passkey", options, tx, refused, {**texts, "link_text": "Use a code"})
+        return self._page(
+            browser, "/auth/factor/passkey", options, step.tx, refused, {**texts, "link_text": "Use a code"}
+        )
 
     def _factor(self, browser: Browser, form: Mapping[str, str]) -> Response:
         step, now = login_step(self._provider, browser), self._provider.clock()
         if step is None:
             return self._redirect("/auth/login")
-        user, tx = step
-        found = self._checked(browser, form, Asked(use="factor", visit=browser.visit_hash, user=user), now)
+        found = self._checked(browser, form, Asked(use="factor", visit=browser.visit_hash, user=step.user), now)
         if isinstance(found, Refused):
             return self._show_factor(browser, found)
-        with self._provider.store.begin() as connection:
-            spent = consume(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=now)
-        if spent is None:
+        if not end_step(self._provider, browser, now=now):
             return self._redirect("/auth/login")
-        return enter(self._provider, browser, user, FACTOR_AMR, tx, now)
+        amr = step.completed_by(ALONE_AMR)
+        return enter(self._provider, browser, step.user, amr, step.tx, now, raises=step.session)
 
     def _checked(self, browser: Browser, form: Mapping[str, str], asked: Asked, now: float) -> Proved | Refused:
         passkeys = self._provider.passkeys

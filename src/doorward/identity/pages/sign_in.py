@@ -23,11 +23,12 @@ from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forg
 from doorward.identity.pages.entering import enter
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
+from doorward.identity.pages.stepping import PASSWORD_AMR, begin_step, end_step, login_step
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Busy, Provider
 from doorward.identity.sessions import end_session, end_sessions
 from doorward.store import token_families
-from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
+from doorward.store.single_use import Purpose, peek
 
 _WRONG: Final = "This did not work. Check what you typed."
 _LOCKED: Final = (
@@ -38,12 +39,11 @@ _CHALLENGED: Final = (
     "There are many failed attempts at the moment. From a browser you have not used before, "
     "a code of your authenticator app or a recovery code is needed together with the password."
 )
-_PASSWORD_AMR: Final = ("pwd",)
-_FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
-    "totp": ("pwd", "otp", "mfa"),
-    "recovery_code": ("pwd", "mfa"),
+FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
+    "totp": ("otp", "mfa"),
+    "recovery_code": ("mfa",),
     # reading mail proves nothing beyond the password (ID-70)
-    "mail_code": ("pwd",),
+    "mail_code": (),
 }
 
 
@@ -118,45 +118,30 @@ class SignIn:
                 kind = "mail_code"
             found = self._provider.verifier.both_at_once(attempt, kind, code, visit=browser.visit_hash, now=now)
             if isinstance(found, Proved):
-                return enter(self._provider, browser, found.user, _FACTOR_AMR[kind], tx, now)
+                return enter(self._provider, browser, found.user, (*PASSWORD_AMR, *FACTOR_AMR[kind]), tx, now)
             return self._refusal(browser, found, tx, attempt.name, challenged=True)
         found = self._provider.verifier.password(attempt, now=now)
         if isinstance(found, Refused):
             return self._refusal(browser, found, tx, attempt.name)
         if not found.factors:
-            return enter(self._provider, browser, found.user, _PASSWORD_AMR, tx, now)
-        with self._provider.store.begin() as connection:
-            step = issue(
-                connection,
-                Purpose.LOGIN_STEP,
-                now=now,
-                lifetime_s=LONGEST_LIFE_S[Purpose.LOGIN_STEP],
-                subject=found.user,
-                payload={"tx": tx, "visit": browser.visit_hash},
-            )
-        only_passkeys = "totp" not in found.factors and self._provider.passkeys is not None
-        path = "/auth/factor/passkey" if only_passkeys else "/auth/factor"
-        response = RedirectResponse(f"{self._provider.settings.base}{path}", 303)
-        set_cookie(response, STEP, step, life_s=LONGEST_LIFE_S[Purpose.LOGIN_STEP])
-        return response
+            return enter(self._provider, browser, found.user, PASSWORD_AMR, tx, now)
+        return begin_step(self._provider, browser, found.user, found.factors, tx, now=now)
 
     def _check_factor(self, browser: Browser, form: Mapping[str, str]) -> Response:
         step = login_step(self._provider, browser)
         if step is None:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-        user, tx = step
         now, code = self._provider.clock(), code_of(form)
         kind = _kind(code)
         found = self._provider.verifier.second_factor(
-            user, kind, code, address=browser.address, device=browser.cookie(DEVICE), now=now
+            step.user, kind, code, address=browser.address, device=browser.cookie(DEVICE), now=now
         )
         if isinstance(found, Refused):
             return self._factor_page(browser, found)
-        with self._provider.store.begin() as connection:
-            spent = consume(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=now)
-        if spent is None:
+        if not end_step(self._provider, browser, now=now):
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-        return enter(self._provider, browser, user, _FACTOR_AMR[kind], tx, now)
+        amr = step.completed_by(FACTOR_AMR[kind])
+        return enter(self._provider, browser, step.user, amr, step.tx, now, raises=step.session)
 
     def _sign_out(self, browser: Browser) -> Response:
         now = self._provider.clock()
@@ -254,15 +239,15 @@ class SignIn:
         # the waiting request's client: the redirect at the end of it is one of this form's
         step = login_step(self._provider, browser)
         waiting = None
-        if step is not None and step[1]:
-            waiting = frozen(self._provider.store, step[1], visit=browser.visit_hash, now=self._provider.clock())
+        if step is not None and step.tx:
+            waiting = frozen(self._provider.store, step.tx, visit=browser.visit_hash, now=self._provider.clock())
         return page("factor", values, status=status, leads_to=waiting.request.redirect_uri if waiting else None)
 
     def _has_passkey(self, browser: Browser) -> bool:
         step = login_step(self._provider, browser)
         if step is None or self._provider.passkeys is None:
             return False
-        return any(factor.kind == "passkey" for factor in list_factors(self._provider.store, step[0]))
+        return any(factor.kind == "passkey" for factor in list_factors(self._provider.store, step.user))
 
     def _message(self, title: str, text: str, *, link: str = "", status: int = 200) -> Response:
         values = {
@@ -298,15 +283,6 @@ def explained(provider: Provider, error: Forged | Busy | OAuthError) -> Response
         status = error.status
     values = {"base": provider.settings.base, "title": title, "text": text, "link": "", "link_text": ""}
     return page("message", values, status=status, headers=headers)
-
-
-def login_step(provider: Provider, browser: Browser) -> tuple[str, str] | None:
-    """User and waiting request of a login whose password was right; None for none in this browser."""
-    with provider.store.begin() as connection:
-        found = peek(connection, Purpose.LOGIN_STEP, browser.cookie(STEP) or "", now=provider.clock())
-    if found is None or found.subject is None or found.payload["visit"] != browser.visit_hash:
-        return None
-    return found.subject, str(found.payload["tx"])
 
 
 def code_of(form: Mapping[str, str]) -> str:
