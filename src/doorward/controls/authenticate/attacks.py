@@ -1,14 +1,19 @@
-"""Attacks on authentication, each with its twin: tokens of the catalogue's group J, and API keys (K1)."""
+"""Attacks on authentication, each with its twin: tokens of the catalogue's group J; others have own files."""
 
 import base64
 import json
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
-from doorward.controls.authenticate import certificate_attacks, proof_attacks, sealed_attacks, signature_attacks
+from doorward.controls.authenticate import (
+    certificate_attacks,
+    key_attacks,
+    proof_attacks,
+    sealed_attacks,
+    signature_attacks,
+)
 
 _THREAT: Final = "API2:2023 Broken authentication"
 
@@ -79,23 +84,6 @@ def _anonymous(samples: Samples) -> Ask | None:
     return None if ask is None else replace(ask, who="anonymous")
 
 
-def _wrong_tail(samples: Samples) -> Ask | None:
-    """The valid API key with another secret and a checksum that fits it."""
-    ask = samples.api_key("valid")
-    if ask is None:
-        return None
-    headers = tuple(
-        (name, _with_other_secret(value) if value.startswith("dw_") else value) for name, value in ask.headers
-    )
-    return None if headers == ask.headers else replace(ask, headers=headers)
-
-
-def _with_other_secret(key: str) -> str:
-    body = key.rpartition("_")[0]
-    body = body[:-1] + ("a" if body[-1] != "a" else "b")
-    return f"{body}_{zlib.crc32(body.encode()):08x}"
-
-
 def _attack(
     name: str,
     what: str,
@@ -123,8 +111,6 @@ _J5: Final = "hostile-input catalogue J5; RFC 7519 section 4.1"
 _J6: Final = "hostile-input catalogue J6; RFC 8725 sections 3.8 to 3.12; RFC 9068 section 5"
 _J7: Final = "hostile-input catalogue J7; Authlib CVE-2025-59420, PyJWT CVE-2026-32597"
 _J8: Final = "hostile-input catalogue J8; golang-jwt CVE-2025-30204"
-_OPAQUE: Final = "RFC 7662 sections 2.2 and 4"
-_K1: Final = "hostile-input catalogue K1; Traefik CVE-2026-32595"
 
 _JWK: Final = {
     "kty": "EC",
@@ -348,94 +334,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         lambda samples: samples.lab("token_revoked"),
         _valid,
     ),
-    _attack(
-        "opaque_guess",
-        "guess a token that only its issuer can judge",
-        "token_inactive",
-        _OPAQUE,
-        lambda samples: samples.lab("opaque_unknown"),
-        lambda samples: samples.lab("opaque_good"),
-    ),
-    _attack(
-        "opaque_flattered",
-        "have an issuer call a token active in a way that is none",
-        "unavailable",
-        _OPAQUE,
-        lambda samples: samples.lab("opaque_flattered"),
-        lambda samples: samples.lab("opaque_good"),
-    ),
-    _attack(
-        "key_unknown",
-        "guess an API key",
-        "api_key",
-        _K1,
-        lambda samples: samples.api_key("unknown"),
-        lambda samples: samples.api_key("valid"),
-    ),
-    _attack(
-        "key_wrong_tail",
-        "guess the secret of a known API key",
-        "api_key",
-        _K1,
-        _wrong_tail,
-        lambda samples: samples.api_key("valid"),
-    ),
-    _attack(
-        "key_expired",
-        "use an expired API key",
-        "api_key",
-        _K1,
-        lambda samples: samples.api_key("expired"),
-        lambda samples: samples.api_key("valid"),
-    ),
-    _attack(
-        "key_revoked",
-        "use a revoked API key",
-        "api_key",
-        _K1,
-        lambda samples: samples.api_key("revoked"),
-        lambda samples: samples.api_key("valid"),
-    ),
-    _attack(
-        "key_elsewhere",
-        "use a stolen API key from outside of its networks",
-        "key_address",
-        _K1,
-        lambda samples: samples.api_key("elsewhere"),
-        lambda samples: samples.api_key("valid"),
-    ),
-    _attack(
-        "secret_wrong",
-        "guess the secret of a client",
-        "basic",
-        _K1,
-        lambda samples: samples.secret("wrong"),
-        lambda samples: samples.secret("valid"),
-    ),
-    _attack(
-        "secret_of_nobody",
-        "use a client's secret under another name",
-        "basic",
-        _K1,
-        lambda samples: samples.secret("unknown"),
-        lambda samples: samples.secret("valid"),
-    ),
-    _attack(
-        "stale",
-        "call while no revocation can arrive",
-        "stale",
-        "hostile-input catalogue J10",
-        lambda samples: samples.lab("control_gone"),
-        lambda samples: samples.lab("tls_right_name"),
-    ),
-    _attack(
-        "issuer_unavailable",
-        "use the moment when an issuer's keys cannot be had",
-        "unavailable",
-        "hostile-input catalogue K5; Traefik CVE-2026-54762",
-        lambda samples: samples.lab("issuer_unavailable"),
-        _valid,
-    ),
+    *key_attacks.ATTACKS,
     *proof_attacks.ATTACKS,
     *certificate_attacks.ATTACKS,
     *signature_attacks.ATTACKS,
