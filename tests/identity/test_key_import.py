@@ -6,6 +6,7 @@ from tests.identity.test_publishing import ask
 
 from doorward.errors import PolicyError
 from doorward.identity.api_keys import add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.events import events_of
 from doorward.identity.key_import import ImportedKey, ImportGrant, import_api_keys, read_csv, read_json
 from doorward.store import Store
 
@@ -132,3 +133,12 @@ def test_a_name_of_a_user_or_a_network_that_is_none_is_refused(store: Store) -> 
         with pytest.raises(PolicyError):
             import_api_keys(store, [entry], GRANT, now=NOW)
     assert import_api_keys(store, [], GRANT, now=NOW) == []
+
+
+def test_what_was_imported_is_told_of_and_what_was_refused_is_not(store: Store) -> None:
+    (kept,) = import_api_keys(store, [ImportedKey(name="partner", hash=sha256(KEY))], GRANT, now=NOW)
+    with pytest.raises(PolicyError):
+        import_api_keys(store, [ImportedKey(name="partner", hash=sha256(KEY))], GRANT, now=NOW)
+    (event,) = events_of(store, "partner")
+    assert (event.kind, event.detail["key"], event.detail["roles"]) == ("key.added", kept.id, ["reader"])
+    assert sha256(KEY) not in repr(event)

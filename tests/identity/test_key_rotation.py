@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from doorward.errors import PolicyError
@@ -59,6 +61,15 @@ def test_what_is_revoked_expired_or_unknown_is_not_replaced(store: Store) -> Non
         with pytest.raises(PolicyError, match="no good key"):
             rotate_api_key(store, name, now=NOW, overlap_s=HOUR_S)
     assert len(list_api_keys(store)) == 2
+
+
+def test_of_many_rotations_at_once_each_replaces_what_the_one_before_it_made(store: Store) -> None:
+    add_api_key(store, "partner", now=NOW)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: rotate_api_key(store, "partner", now=NOW + 1, overlap_s=0), range(8)))
+    good = [key.id for key in list_api_keys(store) if key.is_good(NOW + 1)]
+    assert len(good) == 1
+    assert good[0] in {each.new.id for each in made}
 
 
 @pytest.mark.parametrize("overlap_s", [-1, OVERLAP_MOST_S + 1])
