@@ -53,6 +53,7 @@ def check(
             print(
                 f"{level}: {mistake}", *([f"hint:  {mistake.hint}"] if mistake.hint else []), sep="\n", file=sys.stderr
             )
+        print(f"profile: {', '.join(checked.policy.issuer.profiles)}", file=sys.stderr)
         said = f"{len(operations)} operations, {len(errors)} errors, {len(warnings)} warnings"
         print(f"{policy}: {said}", file=sys.stderr)
     raise typer.Exit(1 if errors else 0)

@@ -52,6 +52,7 @@ from doorward.identity.issuer_key_file import FILE_NAME, WatchedRing, keep_fresh
 from doorward.identity.mail.delivery import Delivery
 from doorward.identity.mail.writing import Writer
 from doorward.identity.oauth.backchannel import BackChannel
+from doorward.identity.profiles import profile_of
 from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
@@ -361,6 +362,7 @@ class ControlProcess:
 
     def _app(self) -> Starlette:
         issuer = self._policy.issuer
+        profile = profile_of(issuer.profiles)
         settings = IdentitySettings(
             issuer=issuer.url,
             proxies=self._proxies,
@@ -368,6 +370,8 @@ class ControlProcess:
             resource=lambda: self._policy.authenticate.resource_url,
             sends_mail=lambda: self._policy.issuer.mail is not None,
             mtls=mtls_address(issuer),
+            profile=profile,
+            token_lifetime_s=profile.access_s,
         )
         provider = create_app(self._store, lambda: self._ring.ring, settings, secret=self._identity_secret)
         return Starlette(
@@ -380,7 +384,8 @@ class ControlProcess:
         )
 
     def _admin_server(self, listener: socket.socket) -> IssuerServer:
-        verifier = Verifier(self._store, self._identity_secret)
+        profile = profile_of(self._policy.issuer.profiles)
+        verifier = Verifier(self._store, self._identity_secret, step_up_count=profile.step_up_count)
         desk = Desk(
             store=self._store,
             verifier=verifier,

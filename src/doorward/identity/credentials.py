@@ -23,7 +23,7 @@ from doorward.identity.mail.writing import code_secret
 from doorward.identity.names import is_name
 from doorward.identity.passwords import is_password, rehashed
 from doorward.identity.risk import counters
-from doorward.identity.risk.decision import Facts, Verdict
+from doorward.identity.risk.decision import STEP_UP_COUNT, Facts, Verdict
 from doorward.identity.risk.signals import POPULAR_FACTOR, UNKNOWN_ACCOUNT, WRONG_PASSWORD, Signals
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, passkeys, totp_factors, users
@@ -73,9 +73,13 @@ class Refused:
 class Verifier:
     """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
 
-    __slots__ = ("_noted", "_noting", "_secret", "_store", "floods", "signals")
+    __slots__ = ("_noted", "_noting", "_secret", "_step_up_count", "_store", "floods", "signals")
 
-    def __init__(self, store: Store, secret: ServerSecret, signals: Signals | None = None) -> None:
+    def __init__(
+        self, store: Store, secret: ServerSecret, signals: Signals | None = None, *, step_up_count: int = STEP_UP_COUNT
+    ) -> None:
+        """`step_up_count`: guesses after which an unknown browser needs more than the password."""
+        self._step_up_count = step_up_count
         self._store, self._secret = store, secret
         self.signals = signals or Signals()
         self.floods = Floods()
@@ -251,6 +255,7 @@ class Verifier:
                 spraying=spraying,
                 address_score=score,
                 challenge_passed=attempt.challenge_passed,
+                step_up_count=self._step_up_count,
             )
 
         return counters.reserve(self._store, account, place, facts, now=now)

@@ -19,7 +19,7 @@ from doorward.controls.authenticate.proof_claims import (
     usable,
 )
 from doorward.identity.oauth_errors import OAuthError
-from doorward.jose import JoseError, split_proof, verify_proof
+from doorward.jose import ALGORITHMS, Algorithm, JoseError, split_proof, verify_proof
 
 AGE_S: Final = 60.0
 """How old a proof without a nonce may be, in seconds."""
@@ -28,10 +28,11 @@ AGE_S: Final = 60.0
 class ProofMemory:
     """What all endpoints know of proofs together. There is one control process, so its memory is all."""
 
-    __slots__ = ("nonces", "seen")
+    __slots__ = ("algorithms", "nonces", "seen")
 
-    def __init__(self, *, born_at: float) -> None:
-        """`born_at` in Unix seconds: of what came before, nothing is known."""
+    def __init__(self, *, born_at: float, algorithms: tuple[Algorithm, ...] = ALGORITHMS) -> None:
+        """`born_at` in Unix seconds: of what came before, nothing is known. `algorithms`: of proofs."""
+        self.algorithms = algorithms
         self.nonces = Nonces(secrets.token_bytes(32))
         self.seen = ReplaySet(born_at=born_at)
 
@@ -66,6 +67,8 @@ class TokenProofs:
 
     def _judged(self, raw: bytes, now: float, method: str, token: str | None) -> str:
         proof = split_proof(raw, max_bytes=PROOF_BYTES)
+        if proof.algorithm not in self._memory.algorithms:
+            raise JoseError("algorithm", f"{proof.algorithm} is not used here")
         claims = verify_proof(proof)
         require_method(claims, method)
         if target_of(claims) not in self._targets:

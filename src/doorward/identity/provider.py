@@ -17,6 +17,7 @@ from doorward.exchange import Headers
 from doorward.identity.credentials import Verifier
 from doorward.identity.factors.passkeys import Passkeys, RelyingParty
 from doorward.identity.key_ring import KeyRing
+from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.proofs import ProofMemory
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
@@ -47,6 +48,8 @@ class IdentitySettings:
     outbound: Callable[[], OutboundClient] = OutboundClient
     """What fetches documents of clients (their keys), as the policy stands now."""
 
+    profile: Profile = BASELINE
+    """What it must not do less than."""
     mtls: str = ""
     """Its address on the listener that asks for certificates (RFC 8705 section 5), without a slash; empty: none."""
     resource: Callable[[], str | None] = lambda: None
@@ -103,7 +106,7 @@ class Provider:
     @cached_property
     def verifier(self) -> Verifier:
         """The one place that checks people's credentials."""
-        return Verifier(self.store, self.secret)
+        return Verifier(self.store, self.secret, step_up_count=self.settings.profile.step_up_count)
 
     @cached_property
     def passkeys(self) -> Passkeys | None:
@@ -126,7 +129,7 @@ class Provider:
     @cached_property
     def proof_memory(self) -> ProofMemory:
         """Which proofs of possession were seen, at whatever endpoint."""
-        return ProofMemory(born_at=self.clock())
+        return ProofMemory(born_at=self.clock(), algorithms=self.settings.profile.algorithms)
 
     @cached_property
     def _hashing(self) -> CapacityLimiter:

@@ -51,7 +51,14 @@ class Session:
 
 
 def start_session(
-    connection: Connection, user: str, *, amr: Sequence[str], now: float, address: str, agent: str
+    connection: Connection,
+    user: str,
+    *,
+    amr: Sequence[str],
+    now: float,
+    address: str,
+    agent: str,
+    absolute_s: float = ABSOLUTE_S,
 ) -> str:
     """The cookie of a new session."""
     cookie = secrets.token_urlsafe(32)
@@ -64,7 +71,7 @@ def start_session(
         "auth_time": now,
         "created_at": now,
         "last_seen_at": now,
-        "expires_at": now + ABSOLUTE_S,
+        "expires_at": now + absolute_s,
         "address": address[:64],
         "agent": "".join(character for character in agent if character.isprintable())[:_AGENT_CHARACTERS],
     }
@@ -84,6 +91,7 @@ def renew_session(
     now: float,
     address: str,
     is_whole_login: bool = True,
+    absolute_s: float = ABSOLUTE_S,
 ) -> str | None:
     """The cookie of a session whose user signed in once more: the old cookie is void, the session itself goes on.
 
@@ -91,7 +99,7 @@ def renew_session(
     is over by now. Not `is_whole_login`: a second factor was added; its `auth_time` and its end stay.
     """
     cookie = secrets.token_urlsafe(32)
-    anew = {"auth_time": now, "expires_at": now + ABSOLUTE_S} if is_whole_login else {}
+    anew = {"auth_time": now, "expires_at": now + absolute_s} if is_whole_login else {}
     renewed = connection.execute(
         update(sessions)
         .where(sessions.c.id == session.id, sessions.c.auth_time == session.auth_time, *_valid(now))
@@ -103,18 +111,23 @@ def renew_session(
     return cookie
 
 
-def find_session(store: Store, cookie: str | None, *, now: float) -> Session | None:
-    """The session of that cookie, if it is valid and its user may still call; it counts as used now."""
+def find_session(store: Store, cookie: str | None, *, now: float, idle_s: float = IDLE_S) -> Session | None:
+    """The session of that cookie, if it is valid and its user may still call; it counts as used now.
+
+    `idle_s`: how long it may have been left alone.
+    """
     if not cookie:
         return None
     with store.begin() as connection:
         row = connection.execute(
             select(sessions)
             .join(users, users.c.name == sessions.c.user)
-            .where(sessions.c.hash == _hash(cookie), *_valid(now), users.c.disabled_at.is_(None))
+            .where(sessions.c.hash == _hash(cookie), *_valid(now, idle_s), users.c.disabled_at.is_(None))
         ).one_or_none()
         if row is not None and now - row.last_seen_at >= _SEEN_EVERY_S:
-            connection.execute(update(sessions).where(sessions.c.id == row.id, *_valid(now)).values(last_seen_at=now))
+            connection.execute(
+                update(sessions).where(sessions.c.id == row.id, *_valid(now, idle_s)).values(last_seen_at=now)
+            )
     return None if row is None else _session(row)
 
 
@@ -156,8 +169,8 @@ def _end(connection: Connection, chosen: ColumnElement[bool], now: float) -> int
     return len(ended)
 
 
-def _valid(now: float) -> tuple[ColumnElement[bool], ...]:
-    return sessions.c.revoked_at.is_(None), sessions.c.expires_at > now, sessions.c.last_seen_at > now - IDLE_S
+def _valid(now: float, idle_s: float = IDLE_S) -> tuple[ColumnElement[bool], ...]:
+    return sessions.c.revoked_at.is_(None), sessions.c.expires_at > now, sessions.c.last_seen_at > now - idle_s
 
 
 def _hash(cookie: str) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from doorward.jose.errors import JoseError
-from doorward.jose.keys import PrivateKey, PublicKey, algorithm_named, public_key_from_jwk
+from doorward.jose.keys import Algorithm, PrivateKey, PublicKey, algorithm_named, public_key_from_jwk
 from doorward.jose.parsing import decode_segment, media_type_of, parse_object, refuse_members, shown
 from doorward.jose.tokens import EXTENSIONS, REFERENCES, TOKEN_BYTES, decode_signature, sign_segments
 
@@ -25,6 +25,12 @@ class UnverifiedProof:
 
     thumbprint: str
     """Of the key it brings (RFC 7638): what `cnf.jkt` of a bound token says."""
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What that key signs with."""
+        return self._key.algorithm
+
     _key: PublicKey = field(repr=False)
     _signed: bytes = field(repr=False)
     _signature: bytes = field(repr=False)

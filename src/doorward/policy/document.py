@@ -29,6 +29,7 @@ from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
 from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
+from doorward.identity.profiles import ProfileName
 from doorward.operation import Operation
 from doorward.policy.mail import MailPolicy
 from doorward.policy.messages import first_mistake
@@ -215,6 +216,10 @@ class IssuerSettings(BaseModel):
     `tls.local_ca` and registered self-signed certificates. None: no such listener."""
     mtls_url: HttpUrl | None = None
     """How clients reach it; None: the host of `url` with the port of `mtls_listen`."""
+    profile: tuple[ProfileName, ...] | ProfileName = "baseline"
+    """What it must not do less than: `baseline`, `fapi2` (open banking: clients with keys, pushed requests, bound
+    tokens), `pci` (card payments: sessions end after 15 idle minutes, more than a password after 10 wrong ones) or
+    `strict` (fapi2, and shorter lives). Of several, in a list, the stricter value of each counts."""
     rotate_keys_days: int | None = Field(default=30, ge=2, le=366)
     """Age at which the key that signs tokens is replaced, in days: what a stolen key is good for has an end. null: only
     when somebody runs `doorward key rotate-issuer`."""
@@ -225,6 +230,11 @@ class IssuerSettings(BaseModel):
     """The server that takes mail to users: notices, forgotten passwords, codes. None: no mail is sent."""
     insecure_development_tokens: bool = False
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
+
+    @property
+    def profiles(self) -> tuple[ProfileName, ...]:
+        """The profiles in force, as they were written."""
+        return (self.profile,) if isinstance(self.profile, str) else self.profile
 
 
 class AdminSettings(BaseModel):

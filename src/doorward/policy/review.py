@@ -11,6 +11,7 @@ from doorward.controls.authorize.owner import object_parameter
 from doorward.controls.limits import named_operations
 from doorward.controls.validate import ValidatePolicy
 from doorward.controls.validate.policy import is_near
+from doorward.identity.profiles import DEVIATIONS
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy, operation_key
 from doorward.policy.messages import did_you_mean
@@ -53,6 +54,7 @@ def review(policy: Policy, description: ApiDescription) -> list[Finding]:
         *_rules_without_operation(policy, description),
         *relaxations(policy),
         *_edge(policy),
+        *_profile(policy),
         *_scanners(policy),
         *_open_doors(policy, description),
         *_free_form_bodies(policy, description),
@@ -92,6 +94,23 @@ def _edge(policy: Policy) -> Iterator[Finding]:
     if tls is not None and tls.client_ca is not None and tls.client_crl is None:
         problem = "clients' certificates are good until they expire: none can be revoked"
         yield _at(("tls", "client_ca"), problem, "write client_crl, or issue certificates for hours only")
+
+
+def _profile(policy: Policy) -> Iterator[Finding]:
+    """In what the identity provider deviates from the profiles that the policy names."""
+    named = [each for each in policy.issuer.profiles if each != "baseline"]
+    for deviation in DEVIATIONS:
+        if deviation.profile in named:
+            yield _at(("issuer", "profile"), f"{deviation.profile}: {deviation.row}: {deviation.reason}")
+    if named and policy.issuer.insecure_development_tokens:
+        yield _at(
+            ("issuer", "insecure_development_tokens"),
+            f"{', '.join(named)}: tokens are bound to people who signed in",
+            "leave it out",
+            level="error",
+        )
+    if named and policy.issuer.rotate_keys_days is None:
+        yield _at(("issuer", "rotate_keys_days"), f"{', '.join(named)}: the signing key is never replaced by itself")
 
 
 def _scanners(policy: Policy) -> Iterator[Finding]:

@@ -36,8 +36,18 @@ class Askers:
     async def client(self, request: Request, form: Mapping[str, str], *, public_too: bool = True) -> Client:
         """The client that asks. Each proves itself in the one way it is registered for.
 
-        Errors: OAuthError `invalid_client`, `invalid_request`.
+        Errors: OAuthError `invalid_client`, `invalid_request`; `unauthorized_client` for one that the profile in force
+        does not allow.
         """
+        client = await self._identified(request, form, public_too=public_too)
+        profile = self._provider.settings.profile
+        if not profile.takes(client.authentication):
+            raise OAuthError("unauthorized_client", "clients have to prove themselves by a key or certificate here")
+        if client.id_token_algorithm not in (None, *profile.algorithms):
+            raise OAuthError("unauthorized_client", f"{client.id_token_algorithm} is not used here")
+        return client
+
+    async def _identified(self, request: Request, form: Mapping[str, str], *, public_too: bool) -> Client:
         authorization = request.headers.getlist("authorization")
         if names_public_client(authorization, form):
             client = await run_in_threadpool(find_client, self._provider.store, form["client_id"])

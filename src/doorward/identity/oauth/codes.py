@@ -101,7 +101,7 @@ def spend_request(connection: Connection, ticket: str, waiting: Frozen, *, now: 
     return consume(connection, Purpose.PUSHED_REQUEST, waiting.pushed, now=waiting.arrived_at) is not None
 
 
-def issue_code(connection: Connection, waiting: Frozen, session: Session, *, now: float) -> str:
+def issue_code(connection: Connection, waiting: Frozen, session: Session, *, now: float, lifetime_s: float) -> str:
     """A code for the request, for the user of the session."""
     request = waiting.request
     payload = {
@@ -120,7 +120,7 @@ def issue_code(connection: Connection, waiting: Frozen, session: Session, *, now
         connection,
         Purpose.AUTHORIZATION_CODE,
         now=now,
-        lifetime_s=LONGEST_LIFE_S[Purpose.AUTHORIZATION_CODE],
+        lifetime_s=lifetime_s,
         subject=session.user,
         payload=payload,
         keep_s=ABSOLUTE_S,
@@ -137,6 +137,7 @@ def redeem(
     now: float,
     bound_key: str | None = None,
     bound_certificate: str | None = None,
+    absolute_s: float = ABSOLUTE_S,
 ) -> Redeemed | None:
     """What the code was good for; None when it is void, or not this client's. It is spent in any case.
 
@@ -167,6 +168,7 @@ def redeem(
         now=now,
         bound_key=bound_key,
         bound_certificate=bound_certificate,
+        absolute_s=absolute_s,
     )
     events.record(connection, "token.issued", spent.subject, now=now, client=client.name, family=family.id)
     return Redeemed(family=family, nonce=bound["nonce"])

@@ -130,6 +130,7 @@ def poll(
     now: float,
     bound_key: str | None,
     bound_certificate: str | None,
+    absolute_s: float = ABSOLUTE_S,
 ) -> Family | OAuthError:
     """The family that came of an allowed request, or why there is none yet or never (section 3.5).
 
@@ -166,6 +167,7 @@ def poll(
         now=now,
         bound_key=bound_key,
         bound_certificate=bound_certificate,
+        absolute_s=absolute_s,
     )
     events.record(connection, "token.issued", row.user, now=now, client=client.name, family=family.id)
     return family

@@ -28,7 +28,7 @@ class Endpoints:
 
     def __init__(self, provider: Provider, askers: Askers) -> None:
         self._provider, self._askers = provider, askers
-        self._proofs = TokenProofs(provider.settings.url("/oauth/par"), provider.proof_memory)
+        self._proofs = TokenProofs(provider.settings.urls("/oauth/par"), provider.proof_memory)
 
     async def push(self, request: Request) -> Response:
         """`POST /oauth/par` (RFC 9126)."""

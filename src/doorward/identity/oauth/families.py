@@ -64,6 +64,7 @@ def start_family(
     now: float,
     bound_key: str | None = None,
     bound_certificate: str | None = None,
+    absolute_s: float = ABSOLUTE_S,
 ) -> Family:
     """The family, now in force."""
     row = {
@@ -78,7 +79,7 @@ def start_family(
         "bound_certificate": bound_certificate,
         "created_at": now,
         "last_used_at": now,
-        "expires_at": now + ABSOLUTE_S,
+        "expires_at": now + absolute_s,
     }
     connection.execute(insert(token_families).values(row))
     return Family(
@@ -89,7 +90,7 @@ def start_family(
         scopes=tuple(row["scopes"]),  # type: ignore[arg-type]
         auth_time=auth_time,
         amr=tuple(amr),
-        expires_at=now + ABSOLUTE_S,
+        expires_at=now + absolute_s,
         bound_key=bound_key,
         bound_certificate=bound_certificate,
     )

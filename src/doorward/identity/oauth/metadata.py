@@ -16,7 +16,9 @@ _TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for
 def metadata(provider: Provider) -> dict[str, Any]:
     """The document, the same on both well-known paths."""
     settings = provider.settings
-    methods = [*AUTHENTICATION_METHODS, *(CERTIFICATE_METHODS if settings.mtls else ())]
+    known = [*AUTHENTICATION_METHODS, *(CERTIFICATE_METHODS if settings.mtls else ())]
+    signing = [name for name in provider.ring().algorithms if name in settings.profile.algorithms]
+    methods = [name for name in known if settings.profile.takes(name)]
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),
@@ -42,14 +44,17 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [name for name in methods if name != "none"],
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
-        "dpop_signing_alg_values_supported": list(ALGORITHM_NAMES),
-        "id_token_signing_alg_values_supported": list(provider.ring().algorithms),
+        "dpop_signing_alg_values_supported": [
+            name for name in ALGORITHM_NAMES if name != "RS256" or not settings.profile.without_rs256
+        ],
+        "id_token_signing_alg_values_supported": signing,
         "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
         "prompt_values_supported": ["none", "login", "consent"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", *_TOLD],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "require_pushed_authorization_requests": settings.profile.pushed_only,
         **_on_the_other_listener(settings),
     }
 

@@ -67,6 +67,8 @@ class TokenEndpoint:
     def _grant(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
+        if self._provider.settings.profile.sender_constrained and bound.key is None and bound.certificate is None:
+            raise OAuthError("invalid_request", "tokens are bound here: a DPoP proof or a certificate is needed")
         if form["grant_type"] == EXCHANGE:
             # it has targets of its own
             return answer(exchange(self._provider, client, form, key=bound.key, certificate=bound.certificate))
@@ -114,6 +116,7 @@ class TokenEndpoint:
                 now=now,
                 bound_key=bound.key,
                 bound_certificate=bound.lasting(client),
+                absolute_s=self._provider.settings.profile.refresh_s,
             )
             if redeemed is not None:
                 body = self._first_tokens(connection, client, redeemed.family, redeemed.nonce, now, bound)
@@ -136,6 +139,7 @@ class TokenEndpoint:
                 now=now,
                 bound_key=bound.key,
                 bound_certificate=bound.lasting(client),
+                absolute_s=self._provider.settings.profile.refresh_s,
             )
             if isinstance(found, Family):
                 body = self._first_tokens(connection, client, found, None, now, bound)

@@ -84,7 +84,7 @@ class Authorize:
             else:
                 client, redirect_uri = client_and_redirect(store, fields)
                 judged = judge(fields, client, redirect_uri, self._provider.settings)
-                if client.pushes_only:
+                if client.pushes_only or self._provider.settings.profile.pushed_only:
                     refused = judged.refused("invalid_request", "requests of this client are pushed")
                     return RedirectResponse(refused.location(self._provider.settings.issuer), 303)
         except Shown as error:
@@ -140,7 +140,7 @@ class Authorize:
                 return self._shown(_GONE)
             if granted:
                 grant_consent(connection, session.user, client.name, waiting.request.scopes, now=now)
-            code = issue_code(connection, waiting, session, now=now)
+            code = issue_code(connection, waiting, session, now=now, lifetime_s=self._provider.settings.profile.code_s)
         answer = {"code": code, "iss": self._provider.settings.issuer}
         if waiting.request.state is not None:
             answer["state"] = waiting.request.state

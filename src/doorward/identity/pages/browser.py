@@ -58,7 +58,9 @@ class Browser:
 
     def session(self, now: float) -> Session | None:
         """The valid session of its cookie."""
-        return find_session(self._provider.store, self.cookie(SESSION), now=now)
+        return find_session(
+            self._provider.store, self.cookie(SESSION), now=now, idle_s=self._provider.settings.profile.idle_s
+        )
 
     def csrf(self) -> str:
         """The token our forms carry in this browser."""

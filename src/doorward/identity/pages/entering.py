@@ -11,7 +11,7 @@ from doorward.identity.oauth.families import end_families
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, drop_cookie, set_cookie
 from doorward.identity.pages.returning import after_sign_in
 from doorward.identity.provider import Provider
-from doorward.identity.sessions import ABSOLUTE_S, end_session, renew_session, start_session
+from doorward.identity.sessions import end_session, renew_session, start_session
 from doorward.store import token_families
 
 
@@ -31,26 +31,42 @@ def enter(
     goes on under a new id when it was the same user's (no fixation).
     `raises`: the session that a second factor was added to; nothing else was proved anew, so it stays as old as it is.
     """
+    absolute_s = provider.settings.profile.session_s
     before = browser.session(now)
     with provider.store.begin() as connection:
         cookie = None
         if before is not None and before.user == user:
-            whole = not raises
-            cookie = renew_session(connection, before, amr=amr, now=now, address=browser.address, is_whole_login=whole)
+            cookie = renew_session(
+                connection,
+                before,
+                amr=amr,
+                now=now,
+                address=browser.address,
+                is_whole_login=not raises,
+                absolute_s=absolute_s,
+            )
         elif before is not None:
             end_session(connection, before.user, before.id, now=now)
             end_families(connection, token_families.c.session == before.id, now=now)
         if cookie is None and raises:
             return RedirectResponse(f"{provider.settings.base}/auth/login", 303)
         if cookie is None:
-            cookie = start_session(connection, user, amr=amr, now=now, address=browser.address, agent=browser.agent)
+            cookie = start_session(
+                connection,
+                user,
+                amr=amr,
+                now=now,
+                address=browser.address,
+                agent=browser.agent,
+                absolute_s=absolute_s,
+            )
         known = is_known_device(connection, user, browser.cookie(DEVICE), now=now)
         device = None if known else remember_device(connection, user, now=now)
         if not known:
             events.record(connection, "login.new_device", user, now=now, address=browser.address)
         events.record(connection, "login.ok", user, now=now, address=browser.address, amr=list(amr))
     response = RedirectResponse(after_sign_in(provider.settings.base, tx), 303)
-    set_cookie(response, SESSION, cookie, life_s=ABSOLUTE_S)
+    set_cookie(response, SESSION, cookie, life_s=absolute_s)
     if device is not None:
         set_cookie(response, DEVICE, device, life_s=DEVICE_S)
     drop_cookie(response, STEP)

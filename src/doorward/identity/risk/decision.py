@@ -42,6 +42,9 @@ class Facts:
     """Many accounts fail at once, or this very password failed at several."""
     address_score: float = 0.0
     challenge_passed: bool = False
+    step_up_count: int = STEP_UP_COUNT
+    """Guesses after which more than the password is needed. One below the usual counts repeated guesses too (PCI DSS
+    8.3.4 counts attempts)."""
 
 
 Cause = Literal["nothing", "in_a_row", "guesses", "spraying", "address", "parallel"]
@@ -76,7 +79,8 @@ def decide(facts: Facts) -> Verdict:
     if facts.address_score >= ADDRESS_REFUSE:
         return Verdict(kind="wait", wait_s=LONGEST_WAIT_S, cause="address")
     if not facts.challenge_passed:
-        if facts.failures >= STEP_UP_COUNT:
+        counted = facts.failures if facts.step_up_count >= STEP_UP_COUNT else max(facts.failures, facts.in_a_row)
+        if counted >= facts.step_up_count:
             return Verdict(kind="challenge", cause="guesses")
         if facts.spraying:
             return Verdict(kind="challenge", cause="spraying")
