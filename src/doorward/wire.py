@@ -65,10 +65,32 @@ IDENTITY: Final = frozenset(
 )
 """Names under which upstreams are told who is calling: ours and the customary ones (H7)."""
 
+CERTIFICATES: Final = frozenset(
+    {
+        b"client-cert",
+        b"client-cert-chain",
+        b"cert-user",
+        b"x-arr-clientcert",
+        b"x-certificate",
+        b"x-client-dn",
+        b"x-client-verify",
+        b"x-client-serial",
+        b"x-client-subject-dn",
+        b"x-client-issuer-dn",
+        b"x-pki-user-dn",
+        b"x-tls-client-cert",
+        b"x-mtls-client-cert",
+    }
+)
+"""Names under which upstreams are told of a client's certificate (RFC 9440 and the customary ones; ID-50). Only who
+ended the client's TLS can know it: Doorward, or a listed proxy, whose word Doorward takes for itself."""
+CERTIFICATE_PREFIXES: Final = (b"x-ssl-", b"ssl-client-", b"x-client-cert", b"x-amzn-mtls-", b"x-tls-client-")
+"""Families of such names that grow with every proxy."""
+
 RANGE_PARTS: Final = 16
 """Most parts of a document that a Range may name and be forwarded (hostile input H11; RFC 9110 section 14.2)."""
 
-NEVER_FORWARDED: Final = HOP_BY_HOP | FORWARDING | METHOD_OVERRIDE | IDENTITY | {b"expect"}
+NEVER_FORWARDED: Final = HOP_BY_HOP | FORWARDING | METHOD_OVERRIDE | IDENTITY | CERTIFICATES | {b"expect"}
 """Request fields that never reach the upstream as the client sent them."""
 
 

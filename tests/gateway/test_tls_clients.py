@@ -21,6 +21,7 @@ from doorward.controls.transport import TransportPolicy
 from doorward.errors import PolicyError
 from doorward.exchange import ClientCertificate, Exchange
 from doorward.gateway.client_certificate import thumbprint
+from doorward.gateway.proxied_certificate import ProxiedCertificates
 from doorward.gateway.server_tls import ServerTls
 from doorward.gateway.x509_names import key_id
 from doorward.policy.document import TlsSettings
@@ -390,3 +391,27 @@ def refused(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None) 
 
 def test_thumbprints_are_as_rfc_8705_has_them() -> None:
     assert thumbprint(b"abc") == "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+
+
+def test_a_request_of_a_listed_proxy_has_the_certificate_that_it_tells_of(
+    authority: Authority, settings: TlsSettings
+) -> None:
+    """ID-50."""
+    listed = TransportPolicy(trusted_proxies=("127.0.0.0/8",), client_certificate=True).proxies()
+    context = trusting(authority, show=client(authority, "proxy.test").file)
+    told = client(authority, "client.test")
+    field = f"Client-Cert: :{base64.b64encode(told.der).decode()}:"
+    tls = ServerTls(settings)
+    with RememberingLab(tls=tls, proxies=listed) as lab:
+        lab.gateway.certificates = ProxiedCertificates()
+        lab.gateway.certificates.follow(tls.authorities)
+        answered(lab.port, context, "127.0.0.1", "api.test", "X-Forwarded-For: 192.0.2.7", field)
+        answered(lab.port, context, "127.0.0.1", "api.test", "X-Forwarded-For: 192.0.2.7")
+        assert [one and one.subject for one in lab.pipeline.certificates] == ["CN=client.test", None]
+        assert all(b"client-cert" not in seen.names for seen in lab.upstream.seen)
+        refused = answered(lab.port, context, "127.0.0.1", "api.test", "Client-Cert: :AAAA:")
+        assert b"authenticate.certificate_untrusted" in refused
+    with RememberingLab(tls=tls) as lab:
+        lab.gateway.certificates = ProxiedCertificates()
+        answered(lab.port, context, "127.0.0.1", "api.test", field)
+        assert [one and one.subject for one in lab.pipeline.certificates] == ["CN=proxy.test"]

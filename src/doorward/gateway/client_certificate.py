@@ -33,34 +33,40 @@ def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
         return None
     if _chain_length(secure) > CHAIN:
         raise Unacceptable(f"more than {CHAIN} certificates")
+    return described(der, _issuer(secure) or der)
+
+
+def described(der: bytes, issuer: bytes) -> ClientCertificate:
+    """What controls see of a client's certificate that this authority's certificate (both DER) is known to vouch for.
+
+    Errors: Unacceptable, as `certificate_of`.
+    """
     try:
         leaf = x509.load_der_x509_certificate(der)
         purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         names = _alternative_names(leaf)
-        subject = leaf.subject.rfc4514_string()
+        found = ClientCertificate(
+            thumbprint=thumbprint(der),
+            subject=leaf.subject.rfc4514_string(),
+            dns_names=tuple(names.get_values_for_type(x509.DNSName)) if names else (),
+            uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
+            emails=tuple(names.get_values_for_type(x509.RFC822Name)) if names else (),
+            serial=f"{leaf.serial_number:032x}",
+            authority=authority_id(issuer),
+            fingerprint=hashlib.sha256(der).hexdigest(),
+            expires_at=leaf.not_valid_after_utc.timestamp(),
+            list_uris=list_uris(leaf),
+        )
     except x509.ExtensionNotFound:
         raise Unacceptable("no extended key usage") from None
     except Exception as error:  # noqa: BLE001 - the library has many ways to say so, and each means the same here
         raise Unacceptable(f"unreadable ({type(error).__name__})") from None
     if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
         raise Unacceptable("not made for clients (extended key usage)")
-    dns_names = tuple(names.get_values_for_type(x509.DNSName)) if names else ()
-    uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else ()
-    emails = tuple(names.get_values_for_type(x509.RFC822Name)) if names else ()
-    if not all(text.isascii() and text.isprintable() for text in (*dns_names, *uris, *emails)) or "\0" in subject:
+    texts = (*found.dns_names, *found.uris, *found.emails)
+    if not all(text.isascii() and text.isprintable() for text in texts) or "\0" in found.subject:
         raise Unacceptable("a control or non-ASCII character in a name")
-    return ClientCertificate(
-        thumbprint=thumbprint(der),
-        subject=subject,
-        dns_names=dns_names,
-        uris=uris,
-        emails=emails,
-        serial=f"{leaf.serial_number:032x}",
-        authority=authority_id(_issuer(secure) or der),
-        fingerprint=hashlib.sha256(der).hexdigest(),
-        expires_at=leaf.not_valid_after_utc.timestamp(),
-        list_uris=list_uris(leaf),
-    )
+    return found
 
 
 def verified_chain(secure: ssl.SSLObject) -> list[bytes]:

@@ -16,6 +16,7 @@ from doorward.controls.limits import LimitsPolicy, Load, Pressure
 from doorward.controls.transport import METHODS, TrustedProxies
 from doorward.exchange import Exchange, Headers, Response
 from doorward.gateway.deadlines import Deadlines
+from doorward.gateway.proxied_certificate import ProxiedCertificates
 from doorward.gateway.upstream import UpstreamPool
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Gateway:
         scheme: Literal["http", "https"] = "https",
         local_answer: LocalAnswer | None = None,
         proxies: TrustedProxies | None = None,
+        certificates: ProxiedCertificates | None = None,
         pressure: Pressure | None = None,
     ) -> None:
         self.pipeline = pipeline
@@ -85,6 +87,8 @@ class Gateway:
         self.deadlines = deadlines
         self.proxies = proxies
         """Whose word about a client's address is taken; None: nobody's."""
+        self.certificates = certificates
+        """Reads what listed proxies tell of their clients' certificates; None: nobody is believed."""
         self.scheme: Literal["http", "https"] = scheme
         self.local_answer: LocalAnswer = local_answer or answer_server_wide
         self.is_draining = False

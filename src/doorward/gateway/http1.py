@@ -429,7 +429,7 @@ class ClientConnection(asyncio.Protocol):
             check_head_size(
                 gateway.limits, len(head), target_bytes=len(read.target), header_count=len(read.headers.items)
             )
-            source = behind(self._source, gateway.proxies, read.headers)
+            source = behind(self._source, gateway.proxies, read.headers, gateway.certificates)
         except Denied as denied:
             self._refuse_head(denied, head)
             return

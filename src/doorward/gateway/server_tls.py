@@ -45,6 +45,7 @@ class _Shown(NamedTuple):
     """Exact names, and wildcards as they are written."""
     own_authorities: tuple[str, ...]
     lists: ForeignLists | None
+    authorities: tuple[x509.Certificate, ...]
 
 
 class ServerTls:
@@ -76,6 +77,11 @@ class ServerTls:
             return
         if context.settings is self._shown.settings:
             self._spare.append(context)
+
+    @property
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        """Who may vouch for clients."""
+        return self._shown.authorities
 
     @property
     def lists(self) -> ForeignLists | None:
@@ -176,7 +182,9 @@ def _read(settings: TlsSettings, own_authorities: tuple[str, ...], *, http2: boo
                 raise PolicyError(problem, key="tls.certificates", hint="say with `names:` which one is shown for it")
             owners[name] = more.certificate
             by_name[name] = made
-    return _Shown(settings, default, by_name, own_authorities, foreign_lists(settings))
+    return _Shown(
+        settings, default, by_name, own_authorities, foreign_lists(settings), _trusted(settings, own_authorities)
+    )
 
 
 def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings, own_authorities: tuple[str, ...]) -> None:
@@ -186,6 +194,11 @@ def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings, own_autho
         context.load_verify_locations(cafile=settings.client_ca)
     if settings.local_ca and own_authorities:
         context.load_verify_locations(cadata="".join(own_authorities))
+
+
+def _trusted(settings: TlsSettings, own_authorities: tuple[str, ...]) -> tuple[x509.Certificate, ...]:
+    own = x509.load_pem_x509_certificates("".join(own_authorities).encode()) if own_authorities else []
+    return (*client_authorities(settings), *(own if settings.local_ca else ()))
 
 
 def foreign_lists(settings: TlsSettings) -> ForeignLists | None:

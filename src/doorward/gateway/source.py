@@ -4,8 +4,9 @@ import asyncio
 
 from doorward.controls.transport import TrustedProxies
 from doorward.controls.transport.proxy_header import Announced
-from doorward.exchange import Exchange, Headers, Source
+from doorward.exchange import ClientCertificate, Exchange, Headers, Source
 from doorward.gateway.client_certificate import certificate_of
+from doorward.gateway.proxied_certificate import ProxiedCertificates
 
 
 def peer(
@@ -45,15 +46,25 @@ def counted_as(source: Source, proxies: TrustedProxies | None) -> str:
     return "" if proxies is not None and proxies.trusts(source.address) else source.address
 
 
-def behind(source: Source, proxies: TrustedProxies | None, headers: Headers) -> Source:
+def behind(
+    source: Source,
+    proxies: TrustedProxies | None,
+    headers: Headers,
+    certificates: ProxiedCertificates | None = None,
+) -> Source:
     """Where a request came from: the peer itself, or the client that a listed proxy speaks for. Errors: Denied."""
     if proxies is None or not proxies.trusts(source.address):
         return source
     address = proxies.client_address(source.address, headers)
-    if address == source.address:
+    tells = certificates is not None and proxies.takes_certificate
+    if address == source.address and not tells:
         return source
     via = f"{source.address} {source.via}" if source.via else source.address
-    return Source(address=address, tls_version=source.tls_version, via=via)
+    certificate: ClientCertificate | None = None
+    # In the clear anybody on the way could have written it.
+    if certificates is not None and proxies.takes_certificate and source.tls_version is not None:
+        certificate = certificates.read(headers)
+    return Source(address=address, tls_version=source.tls_version, via=via, certificate=certificate)
 
 
 def take_scheme(exchange: Exchange, proxies: TrustedProxies | None) -> None:

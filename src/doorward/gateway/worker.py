@@ -35,6 +35,7 @@ from doorward.gateway.key_use_messages import SOCKET_NAME as KEY_USE_SOCKET_NAME
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
 from doorward.gateway.listener import listen, redirect_to_https
 from doorward.gateway.liveness import Heartbeat
+from doorward.gateway.proxied_certificate import ProxiedCertificates
 from doorward.gateway.public_certificate import ShownCertificate
 from doorward.gateway.replay_link import ReplayLink
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
@@ -77,13 +78,14 @@ class Worker:
         self._freshness = Freshness(snapshot.parent)
         self._serving.credentials.age_s = self._freshness.age_s()
         self._upstream_stamps = _upstream_stamps(policy.forward)
-        self._shown = ShownCertificate(snapshot.parent)
+        self._shown, self._proxied = ShownCertificate(snapshot.parent), ProxiedCertificates()
         self._tls = None
         if policy.tls is not None:
             self._tls = ServerTls(
                 self._shown.settings(policy.tls), self._own_authorities(), http2=policy.transport.http2
             )
             self._serving.credentials.certificates.foreign = self._tls.lists
+            self._proxied.follow(self._tls.authorities)
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
         self._audit = AuditWriter.open(snapshot.parent, slot, policy.audit, loop=loop)
@@ -143,6 +145,7 @@ class Worker:
             limits=policy.limits,
             forward=policy.forward,
             proxies=policy.transport.proxies(),
+            certificates=self._proxied,
             pressure=self._serving.counters.pressure,
             deadlines=self._deadlines,
             scheme="https" if scheme == "https" else "http",
@@ -195,6 +198,7 @@ class Worker:
         if settings is not None and self._tls is not None:
             self._tls.follow(self._shown.settings(settings), self._own_authorities())
             self._serving.credentials.certificates.foreign = self._tls.lists
+            self._proxied.follow(self._tls.authorities)
 
     def _own_authorities(self) -> tuple[str, ...]:
         return tuple(self._serving.credentials.certificates.authorities.values())

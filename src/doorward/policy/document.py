@@ -364,6 +364,10 @@ class Policy(BaseModel):
             raise ValueError('tls.acme needs plain_redirect: ":80", where the ACME server asks for its proof')
         if self.tls is None and self.issuer.mtls_listen is not None:
             raise ValueError("issuer.mtls_listen needs tls: without it nobody can show a certificate")
+        if self.transport.client_certificate and (self.tls is None or not self.tls.asks_clients):
+            raise ValueError(
+                "transport.client_certificate needs tls.client_ca or tls.local_ca: who vouches for clients?"
+            )
         return self
 
     @field_validator("issuers")

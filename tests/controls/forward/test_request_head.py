@@ -95,6 +95,10 @@ FORGED = [
     b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-tls-client-cert",
     b"x-real-ip", b"x-original-url", b"x-rewrite-url", b"true-client-ip", b"x-http-method-override", b"doorward-caller",
     b"doorward-anything", b"x-envoy-external-address", b"x-request-id",
+    # ID-50: what tells of a certificate
+    b"client-cert", b"client-cert-chain", b"x-ssl-client-verify", b"x-ssl-cert", b"ssl-client-subject-dn",
+    b"x-client-cert", b"x-client-certificate", b"x-arr-clientcert", b"x-amzn-mtls-clientcert-leaf", b"x-tls-client-cert",
+    b"x-forwarded-client-cert",
 ]  # fmt: skip
 
 

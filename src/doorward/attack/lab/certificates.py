@@ -49,6 +49,12 @@ class ClientIdentity:
     thumbprint: str
     """As `x5t#S256` has it."""
 
+    @property
+    def as_field(self) -> str:
+        """The certificate as a proxy would tell of it (RFC 9440)."""
+        der = x509.load_pem_x509_certificate(self.file.read_bytes()).public_bytes(serialization.Encoding.DER)
+        return f":{base64.b64encode(der).decode('ascii')}:"
+
     def trusting(self, ca_file: Path) -> ssl.SSLContext:
         """What a client connects with that shows this certificate."""
         context = ssl.create_default_context(cafile=str(ca_file))

@@ -247,7 +247,8 @@ class Laboratory:
                 return ask.with_header("Authorization", self._bearer(bound))
             case _ if behaviour.startswith(_CALLER):
                 shown = behaviour.removeprefix(_CALLER)
-                return replace(misbehave, target="/partner/notes", who="anonymous", lab=f"certificate_{shown}")
+                ask = replace(misbehave, target="/partner/notes", who="anonymous", lab=f"certificate_{shown}")
+                return ask.with_header("Client-Cert", self._certificates.client.as_field) if shown == "told" else ask
             case "opaque_good" | "opaque_unknown" | "opaque_flattered":
                 tokens = {"opaque_good": issuer.GOOD, "opaque_flattered": issuer.FLATTERED}
                 token = tokens.get(behaviour, f"{issuer.PREFIX}guessed")

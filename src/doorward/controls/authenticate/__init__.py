@@ -9,6 +9,7 @@ Not here: what the caller may do (authorize); how many guesses an address has (l
 
 from doorward.controls.authenticate.answer_signature import AnswerSigner
 from doorward.controls.authenticate.api_key_records import API_KEY_ISSUER, ApiKeyRecord, KeyForm
+from doorward.controls.authenticate.challenge import certificate_refusal
 from doorward.controls.authenticate.client_certificate import (
     ForeignLists,
     KnownCertificates,
@@ -66,6 +67,7 @@ __all__ = [
     "RevocationList",
     "RevokedKind",
     "SealedRelease",
+    "certificate_refusal",
     "compile_announcement_check",
     "compile_check",
     "compile_metadata",

@@ -33,6 +33,13 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         "missing",
     ),
     _attack(
+        "told",
+        "tell of a partner's certificate in a field, as only a proxy may",
+        "missing",
+        "RFC 9440 section 4; RFC 8705 section 6.5; reference ID-50",
+        "told",
+    ),
+    _attack(
         "of_nobody",
         "come with a certificate that a trusted authority signed for somebody nobody knows",
         "untrusted",

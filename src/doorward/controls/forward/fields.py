@@ -4,14 +4,15 @@ from typing import Final
 
 from doorward.controls.forward.policy import ForwardPolicy
 from doorward.operation import Operation
-from doorward.wire import NEVER_FORWARDED
+from doorward.wire import CERTIFICATE_PREFIXES, NEVER_FORWARDED
 
 _OURS: Final = frozenset({b"accept-encoding", b"content-length", b"host", b"x-request-id"})
 """Written anew: what the client sent speaks to us, not to the upstream. `accept-encoding` too: what is to be filtered
 must not come compressed."""
 
-_PREFIXES: Final = (b"x-forwarded", b"x-original-", b"x-envoy-", b"doorward-")
-"""Families of `wire.FORWARDING` and `wire.IDENTITY` that grow with every new proxy (hostile inputs H4, H7)."""
+_PREFIXES: Final = (b"x-forwarded", b"x-original-", b"x-envoy-", b"doorward-", *CERTIFICATE_PREFIXES)
+"""Families of `wire.FORWARDING`, `.IDENTITY` and `.CERTIFICATES` that grow with every new proxy (hostile inputs H4,
+H7)."""
 
 _KEPT_NAMES: Final = 1_024
 

@@ -56,12 +56,19 @@ class TransportPolicy(BaseModel):
     """Takes from the listed proxies, too, whether the client came by https: from `X-Forwarded-Proto`, or from `proto=`
     where `client_address` is `forwarded`. The upstream is told so, and HSTS is sent. For proxies that end TLS."""
 
+    client_certificate: bool = False
+    """Takes from the listed proxies, too, the client's certificate, from `Client-Cert` (RFC 9440): for proxies that end
+    TLS and ask clients for certificates. It must be signed by an authority in `tls.client_ca` itself, or by
+    Doorward's own (`tls.local_ca`). The proxies must remove the field of clients, and it must be a TLS connection."""
+
     @model_validator(mode="after")
     def _headers_come_from_somebody(self) -> Self:
         if self.proxy_protocol and not self.trusted_proxies:
             raise ValueError("proxy_protocol needs trusted_proxies: without one, every connection would be closed")
         if self.client_scheme and not self.trusted_proxies:
             raise ValueError("client_scheme needs trusted_proxies: nobody else is believed")
+        if self.client_certificate and not self.trusted_proxies:
+            raise ValueError("client_certificate needs trusted_proxies: nobody else is believed")
         return self
 
     def proxies(self) -> TrustedProxies | None:
@@ -69,7 +76,12 @@ class TransportPolicy(BaseModel):
         if not self.trusted_proxies:
             return None
         networks = tuple(network(one) for one in self.trusted_proxies)
-        return TrustedProxies(networks, self.client_address, takes_scheme=self.client_scheme)
+        return TrustedProxies(
+            networks,
+            self.client_address,
+            takes_scheme=self.client_scheme,
+            takes_certificate=self.client_certificate,
+        )
 
 
 class WebSocketPolicy(BaseModel):

@@ -29,9 +29,18 @@ class TrustedProxies:
     whatever stands to the left of it: that part anybody may have written. Source: RFC 7239 sections 4, 6, 8.1.
     """
 
-    __slots__ = ("_field", "_is_forwarded", "_networks", "_takes_scheme", "trusts")
+    __slots__ = ("_field", "_is_forwarded", "_networks", "_takes_scheme", "takes_certificate", "trusts")
 
-    def __init__(self, networks: tuple[Network, ...], field: ClientField, *, takes_scheme: bool = False) -> None:
+    def __init__(
+        self,
+        networks: tuple[Network, ...],
+        field: ClientField,
+        *,
+        takes_scheme: bool = False,
+        takes_certificate: bool = False,
+    ) -> None:
+        self.takes_certificate = takes_certificate
+        """Whether they tell of their clients' certificates, too."""
         self._takes_scheme = takes_scheme
         self._networks = networks
         self._is_forwarded = field == "forwarded"

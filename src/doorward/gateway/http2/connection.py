@@ -274,7 +274,7 @@ class Http2Connection(asyncio.Protocol):
                 target_bytes=len(request.target),
                 header_count=len(request.headers),
             )
-            source = behind(source, gateway.proxies, request.headers)
+            source = behind(source, gateway.proxies, request.headers, gateway.certificates)
         except Denied as denied:
             refusal = denied
             request = unreadable(fields, gateway.scheme)
