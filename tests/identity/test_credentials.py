@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.devices import remember_device
@@ -20,9 +20,10 @@ from doorward.identity.enrolling import (
 )
 from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
+from doorward.identity.passwords import is_password
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.users import add_user, disable_user
-from doorward.store import Store, open_store
+from doorward.store import Store, open_store, users
 from doorward.store.single_use import Purpose, consume
 
 NOW = 1_800_000_000.0
@@ -87,7 +88,7 @@ def test_an_unknown_user_costs_the_same_hash_and_waits_like_a_known_one(
 ) -> None:
     checked: list[bool] = []
 
-    def wrong(_password: str, kept: str | None) -> bool:
+    def wrong(_password: str, kept: str | None, _pepper: object) -> bool:
         checked.append(kept is None)
         return False
 
@@ -173,7 +174,7 @@ def test_never_are_more_than_a_hundred_guesses_in_a_row_checked_on_whatever_path
     devices = [desk.know_device() for _ in range(12)]
     checked = 0
 
-    def wrong(_password: str, _kept: str | None) -> bool:
+    def wrong(_password: str, _kept: str | None, _pepper: object) -> bool:
         nonlocal checked
         checked += 1
         return False
@@ -207,7 +208,7 @@ def test_of_parallel_guesses_only_the_free_ones_are_checked(desk: Desk, monkeypa
     """keycloak#31726."""
     checked: list[str] = []
 
-    def wrong(password: str, _kept: str | None) -> bool:
+    def wrong(password: str, _kept: str | None, _pepper: object) -> bool:
         checked.append(password)
         return False
 
@@ -376,3 +377,60 @@ def test_no_event_holds_what_was_typed(desk: Desk) -> None:
     assert "guess" not in rows
     assert "password-as-name" not in rows
     assert [event.kind for event in events_of(desk.store, "alice")] == ["login.fail", "user.added"]
+
+
+def _kept(desk: Desk) -> str:
+    with desk.store.begin() as connection:
+        return str(connection.execute(select(users.c.password_hash).where(users.c.name == "alice")).scalar())
+
+
+def test_a_password_made_without_the_servers_secret_is_keyed_by_it_at_the_next_login(desk: Desk) -> None:
+    before = _kept(desk)
+    assert desk.kind("wrong wrong wrong wrong") == "wrong"
+    assert _kept(desk) == before
+    assert desk.kind() == "proved"
+    kept = _kept(desk)
+    assert (before.startswith("$argon2id$"), kept.startswith("peppered:$argon2id$")) == (True, True)
+    assert desk.kind() == "proved"
+    assert _kept(desk) == kept
+
+
+def test_without_the_servers_secret_a_keyed_password_is_of_no_use(desk: Desk) -> None:
+    assert desk.kind() == "proved"
+    kept = _kept(desk)
+    assert not is_password(PASSWORD, kept)
+    assert not is_password(PASSWORD, kept, ServerSecret(b"x" * 32))
+    assert is_password(PASSWORD, kept, SECRET)
+    assert not is_password(PASSWORD, kept.removeprefix("peppered:"), SECRET)
+
+
+def test_a_password_that_is_set_is_keyed_at_once(desk: Desk) -> None:
+    set_password(desk.store, "alice", "seven purple kettles hum", pepper=SECRET, now=NOW)
+    assert _kept(desk).startswith("peppered:")
+    assert desk.kind("seven purple kettles hum") == "proved"
+
+
+def test_four_logins_at_once_key_the_password_once_and_all_get_in(desk: Desk) -> None:
+    device = desk.know_device()
+    barrier = threading.Barrier(4)
+
+    def once() -> str:
+        barrier.wait()
+        return desk.kind(device=device)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert {future.result() for future in [pool.submit(once) for _ in range(4)]} == {"proved"}
+    assert _kept(desk).startswith("peppered:")
+
+
+def test_a_password_that_changes_while_it_is_checked_lets_nobody_in_and_is_not_put_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(password: str, kept: str | None, pepper: ServerSecret) -> bool:
+        monkeypatch.undo()
+        set_password(desk.store, "alice", "seven purple kettles hum", pepper=SECRET, now=NOW)
+        return is_password(password, kept, pepper)
+
+    monkeypatch.setattr("doorward.identity.credentials.is_password", changed)
+    assert desk.kind() == "wrong"
+    assert desk.kind("seven purple kettles hum") == "proved"

@@ -102,10 +102,11 @@ class Verifier:
         slot = self._reserve(account, place, attempt, known=known, now=now)
         if isinstance(slot, Verdict):
             return self._refused(attempt, slot, row is not None, now)
-        if not is_password(attempt.secret, None if row is None else row.password_hash):
+        kept = None if row is None else row.password_hash
+        if not is_password(attempt.secret, kept, self._secret):
             self._wrong(attempt, account, known=known, exists=row is not None, now=now)
             return Refused(kind="wrong")
-        return self._right(attempt, slot, known=known)
+        return self._right(attempt, kept or "", slot, known=known)
 
     def second_factor(
         self,
@@ -215,7 +216,7 @@ class Verifier:
             now=now,
         )
         if isinstance(factor, Refused):
-            is_password(attempt.secret, None)
+            is_password(attempt.secret, None, self._secret)
             return factor
         found = self.password(replace(attempt, challenge_passed=True), now=now)
         if isinstance(found, Proved):
@@ -307,19 +308,25 @@ class Verifier:
         with self._store.begin() as connection:
             events.record(connection, "login.fail", attempt.name, now=now, address=attempt.address, known_device=known)
 
-    def _right(self, attempt: Attempt, slot: counters.Slot, *, known: bool) -> Proved | Refused:
+    def _right(self, attempt: Attempt, checked: str, slot: counters.Slot, *, known: bool) -> Proved | Refused:
+        """What a password proves that is the one of the hash `checked`, if that is the user's still."""
+        # outside of the transaction: hashing takes longer than others should wait for the store
+        changed = rehashed(attempt.secret, checked, self._secret)
         with self._store.begin() as connection:
             row = _active(connection, attempt.name)
-            if row is None:
-                return Refused(kind="wrong")
-            counters.give_back(connection, slot)
-            factors = _factors(connection, attempt.name)
-            if not factors:
-                counters.clear(connection, slot.account, slot.place, counters.IN_A_ROW)
-            changed = rehashed(attempt.secret, row.password_hash)
-            if changed is not None:
-                connection.execute(update(users).where(users.c.name == attempt.name).values(password_hash=changed))
-        return Proved(user=attempt.name, factors=factors, known_device=known)
+            if row is not None and row.password_hash == checked:
+                counters.give_back(connection, slot)
+                factors = _factors(connection, attempt.name)
+                if not factors:
+                    counters.clear(connection, slot.account, slot.place, counters.IN_A_ROW)
+                if changed is not None:
+                    mine = (users.c.name == attempt.name) & (users.c.password_hash == checked)
+                    connection.execute(update(users).where(mine).values(password_hash=changed))
+                return Proved(user=attempt.name, factors=factors, known_device=known)
+        # changed meanwhile: by a login beside this one that renewed the hash, or because it is another password now
+        if row is None or not is_password(attempt.secret, row.password_hash, self._secret):
+            return Refused(kind="wrong")
+        return self._right(attempt, row.password_hash, slot, known=known)
 
     def _spend_totp(self, connection: Connection, user: str, code: str, now: float) -> bool:
         for row in connection.execute(select(totp_factors).where(totp_factors.c.user == user)).all():

@@ -155,9 +155,17 @@ def remove_all_factors(store: Store, user: str, *, now: float) -> int:
     return gone
 
 
-def set_password(store: Store, user: str, password: str, *, context: Iterable[str] = (), now: float) -> None:
+def set_password(
+    store: Store,
+    user: str,
+    password: str,
+    *,
+    context: Iterable[str] = (),
+    pepper: ServerSecret | None = None,
+    now: float,
+) -> None:
     """Nothing; the password is the user's from now on. Errors: PolicyError for an unknown user, WeakPassword."""
-    password_hash = hash_password(password, [user, *context])
+    password_hash = hash_password(password, [user, *context], pepper=pepper)
     with store.begin() as connection:
         changed = connection.execute(
             update(users).where(users.c.name == user).values(password_hash=password_hash)
@@ -170,13 +178,20 @@ def set_password(store: Store, user: str, password: str, *, context: Iterable[st
 
 
 def reset_password(
-    store: Store, ticket: str, user: str, password: str, *, context: Iterable[str] = (), now: float
+    store: Store,
+    ticket: str,
+    user: str,
+    password: str,
+    *,
+    context: Iterable[str] = (),
+    pepper: ServerSecret | None = None,
+    now: float,
 ) -> bool:
     """Whether the link was still good; it is spent and the password is set. A weak password spends nothing.
 
     Errors: WeakPassword.
     """
-    password_hash = hash_password(password, [user, *context])
+    password_hash = hash_password(password, [user, *context], pepper=pepper)
     with store.begin() as connection:
         spent = consume(connection, Purpose.PASSWORD_RESET, ticket, now=now)
         if spent is None or spent.subject != user:

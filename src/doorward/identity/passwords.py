@@ -1,5 +1,8 @@
 """Passwords: Argon2id, one documented normalisation (NFKC), a length and a blocklist, no other rule.
 
+Where the server's secret is at hand, what is hashed is its HMAC of the password (a pepper): whoever has the store
+alone cannot even start to guess. Hashes of before, and those made at the command line, change at the next login.
+
 Source: NIST SP 800-63B-4 section 3.1.1; OWASP ASVS 5.0 V6.2; RFC 9106.
 """
 
@@ -12,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from doorward.errors import PolicyError
 from doorward.identity.blocklist import weakness
+from doorward.identity.sealing import ServerSecret
 
 LENGTH_LEAST: Final = 15
 """Code points, with a second factor too: NIST SP 800-63B-4 would then allow 8, but a factor can be taken away."""
@@ -24,14 +28,20 @@ _NOBODYS: Final = "$argon2id$v=19$m=65536,t=3,p=1$b25seSBhIGR1bW15ISEhIQ$q0BkNUB
 """A hash of equal cost that no password has: an unknown user takes as long as a wrong password."""
 
 
+_PEPPERED: Final = "peppered:"
+"""Before the hash of a password that was keyed first."""
+
+
 class WeakPassword(PolicyError):
     """A password that may not be chosen; `problem` can be shown to who chose it."""
 
 
-def hash_password(password: str, context: Iterable[str] = ()) -> str:
+def hash_password(password: str, context: Iterable[str] = (), *, pepper: ServerSecret | None = None) -> str:
     """The hash under which a new password is kept.
 
-    `context`: words an attacker would try first. Errors: WeakPassword for one too short, too long or easy to guess.
+    `context`: words an attacker would try first. `pepper`: the server's secret, where it is at hand.
+
+    Errors: WeakPassword for one too short, too long or easy to guess.
     """
     normal = _normal(password)
     if not LENGTH_LEAST <= len(normal) <= LENGTH_MOST:
@@ -45,22 +55,38 @@ def hash_password(password: str, context: Iterable[str] = ()) -> str:
         raise WeakPassword(
             f"this password is easy to guess: {reason}", key="password", hint="four or five words nobody said before"
         )
-    return _HASHER.hash(normal)
+    return _hashed(normal, pepper)
 
 
-def is_password(password: str, password_hash: str | None) -> bool:
+def is_password(password: str, password_hash: str | None, pepper: ServerSecret | None = None) -> bool:
     """Whether the hash is the password's. None, for a user who is unknown or has none, costs the same and is False."""
     normal = _normal(password)[: LENGTH_MOST + 1]
+    # made for every hash, so that the time says nothing about which kind it is
+    keyed = _keyed(normal, pepper)
+    kept = password_hash if password_hash is not None else _NOBODYS
     try:
-        _HASHER.verify(password_hash or _NOBODYS, normal)
+        _HASHER.verify(kept.removeprefix(_PEPPERED), keyed if kept.startswith(_PEPPERED) else normal)
     except (VerificationError, InvalidHashError):
         return False
     return password_hash is not None
 
 
-def rehashed(password: str, password_hash: str) -> str | None:
-    """The hash to keep instead, when the cost has changed since; None when it has not. For a password just proved."""
-    return _HASHER.hash(_normal(password)) if _HASHER.check_needs_rehash(password_hash) else None
+def rehashed(password: str, password_hash: str, pepper: ServerSecret | None = None) -> str | None:
+    """The hash to keep instead, when cost or pepper have changed since; None when not. For a password just proved."""
+    stale = _HASHER.check_needs_rehash(password_hash.removeprefix(_PEPPERED))
+    stale = stale or (pepper is not None and not password_hash.startswith(_PEPPERED))
+    return _hashed(_normal(password), pepper) if stale else None
+
+
+def _hashed(normal: str, pepper: ServerSecret | None) -> str:
+    if pepper is None:
+        return _HASHER.hash(normal)
+    return _PEPPERED + _HASHER.hash(_keyed(normal, pepper))
+
+
+def _keyed(normal: str, pepper: ServerSecret | None) -> str:
+    # without the secret a keyed hash is nobody's: the password itself would be a guess at 256 bits
+    return normal if pepper is None else pepper.mac("password", normal.encode()).hex()
 
 
 def _normal(password: str) -> str:

@@ -185,7 +185,8 @@ class Account:
         password = form.get("password", "")
         context = (self._provider.settings.host,)
         try:
-            set_password(self._provider.store, session.user, password, context=context, now=now)
+            pepper = self._provider.secret
+            set_password(self._provider.store, session.user, password, context=context, pepper=pepper, now=now)
         except WeakPassword as error:
             return self._show(browser, error=error.problem)
         self._provider.verifier.password_was_set(session.user, password, now=now)

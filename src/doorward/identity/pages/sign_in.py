@@ -170,7 +170,15 @@ class SignIn:
                 return self._reset_page(browser, ticket, error=said(found))
         password = form.get("password", "")
         try:
-            done = reset_password(self._provider.store, ticket, user, password, context=self._context(), now=now)
+            done = reset_password(
+                self._provider.store,
+                ticket,
+                user,
+                password,
+                context=self._context(),
+                pepper=self._provider.secret,
+                now=now,
+            )
         except WeakPassword as error:
             return self._reset_page(browser, ticket, error=error.problem)
         if not done:

@@ -64,7 +64,8 @@ def reserve(
 
 def give_back(connection: Connection, slot: Slot) -> None:
     """Nothing; the guess in that slot was none (right so far, or seen before)."""
-    for place in (slot.place, IN_A_ROW):
+    # the row of all first, as everywhere: two that lock them in two orders would wait for each other
+    for place in (IN_A_ROW, slot.place):
         connection.execute(
             update(login_counters)
             .where(*_row(slot.account, place), login_counters.c.failures > 0)
