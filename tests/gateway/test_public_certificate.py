@@ -170,6 +170,22 @@ def test_whatever_a_server_answers_the_process_goes_on(case: Case, monkeypatch: 
     assert case.look() == RETRY_S
 
 
+def test_an_account_that_cannot_be_opened_holds_nothing_up(case: Case) -> None:
+    settings = case.settings
+    assert settings is not None
+    (case.state / "keys").chmod(0o700)
+    case.task.account(settings)
+    (sealed,) = (case.state / "keys").iterdir()
+    sealed.write_bytes(b"another installation's")
+    with structlog.testing.capture_logs() as lines:
+        assert [case.task.thumbprint(settings) for _ in range(3)] == ["", "", ""]
+    assert [line["event"] for line in lines] == ["no account at the ACME server"]
+    assert case.look() == RETRY_S
+    sealed.unlink()
+    other = PublicCertificate(case.state, ServerSecret(bytes(32)), lambda: settings, case.renewed)
+    assert other.thumbprint(settings) == other.account(settings).thumbprint
+
+
 def test_other_names_are_another_certificate(case: Case) -> None:
     case.look()
     case.settings = AcmeSettings(directory=DIRECTORY, names=(NAME, "shop.example.test"), agree_to_terms=True)

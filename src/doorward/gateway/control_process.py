@@ -334,7 +334,7 @@ class ControlProcess:
 
     def _acme_thumbprint(self) -> str:
         settings = self._acme()
-        return "" if settings is None else self._public.account(settings).thumbprint
+        return "" if settings is None else self._public.thumbprint(settings)
 
     def _publish_or_log(self) -> bool:
         try:

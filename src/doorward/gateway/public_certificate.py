@@ -93,6 +93,7 @@ class PublicCertificate:
         self._client: AcmeClient | None = None
         self._made_with: AcmeSettings | None = None
         self._woken = asyncio.Event()
+        self._thumbprints: dict[str, str] = {}
         self._failures = 0
         self._suggested: datetime | None = None
         self._asked_at: datetime | None = None
@@ -100,6 +101,19 @@ class PublicCertificate:
     def account(self, settings: AcmeSettings) -> Account:
         """The account at the server of these settings. Errors: PolicyError, OSError."""
         return load_account(self._state / "keys", settings.directory, self._seals)
+
+    def thumbprint(self, settings: AcmeSettings) -> str:
+        """Of the account's key; empty, and said in the log, when there is none to be had.
+
+        A revocation is published beside it, and must not wait for it.
+        """
+        if settings.directory not in self._thumbprints:
+            try:
+                self._thumbprints[settings.directory] = self.account(settings).thumbprint
+            except (PolicyError, OSError) as error:
+                _log.error("no account at the ACME server", reason=str(error), hint=getattr(error, "hint", ""))
+                self._thumbprints[settings.directory] = ""
+        return self._thumbprints[settings.directory]
 
     async def run(self, started: asyncio.Event) -> None:
         """For as long as the gateway runs."""
