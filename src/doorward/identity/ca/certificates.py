@@ -220,7 +220,8 @@ def _new(
     with store.begin() as connection:
         values = _grants(connection, name, granted)
         made = _signed(connection, secret, name, granted, public, values, now=now)
-        record(connection, "certificate.issued", name, now=now, serial=made.record.serial, purpose=granted.kind)
+        told = {"serial": made.record.serial, "purpose": granted.kind, "expires_at": made.record.expires_at, **values}
+        record(connection, "certificate.issued", name, now=now, **told)
     return _with_key(made, key)
 
 
