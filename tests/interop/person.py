@@ -13,8 +13,12 @@ PATIENCE_S = 30.0
 class Person:
     """One browser of one person. It follows redirects within the provider and stops where they lead elsewhere."""
 
-    def __init__(self, issuer: str, name: str, password: str, trust: ssl.SSLContext) -> None:
+    def __init__(
+        self, issuer: str, name: str, password: str, trust: ssl.SSLContext, *, also: tuple[str, ...] = ()
+    ) -> None:
+        """`also`: other providers where this person signs in too."""
         self.issuer, self.name, self.password = issuer, name, password
+        self._homes = (issuer, *also)
         self.seen: list[str] = []
         """Paths of the forms that were filled in."""
         self._http = httpx.Client(verify=trust, timeout=PATIENCE_S)
@@ -36,19 +40,21 @@ class Person:
                 page = self._http.get(target)
                 continue
             form = _first_form(page.text)
-            if form is None:
+            if form is None or page.url.path == "/account":
                 return str(page.url)
             self.seen.append(urlsplit(form.action).path)
             assert len(self.seen) < 12, (self.seen, page.text)
-            filled = {"name": self.name, "password": self.password, "answer": answer}
+            filled = {"name": self.name, "login": self.name, "password": self.password, "answer": answer}
             fields = form.hidden | {name: value for name, value in filled.items() if name in form.asked}
-            page = self._http.post(urljoin(self.issuer, form.action), data=fields, headers={"origin": self.issuer})
+            target = urljoin(str(page.url), form.action)
+            place = urlsplit(target)
+            page = self._http.post(target, data=fields, headers={"origin": f"{place.scheme}://{place.netloc}"})
 
     def get(self, url: str) -> httpx.Response:
         return self._http.get(url)
 
     def _is_provider(self, url: str) -> bool:
-        return url.startswith(f"{self.issuer}/")
+        return url.startswith(tuple(f"{home}/" for home in self._homes))
 
 
 class _Form(HTMLParser):

@@ -89,17 +89,17 @@ class World:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[World]:
-    """The world, as long as it is needed."""
+def running(directory: Path, *, issuer: str = "", federation: str = "") -> Iterator[World]:
+    """The world, as long as it is needed. `federation`: of its policy, in YAML; then `issuer` says where it listens."""
     with _upstream() as upstream:
         (directory / "openapi.json").write_text(json.dumps(DESCRIPTION))
         command = [sys.executable, "-m", "doorward", "init", "--openapi", "openapi.json", "--upstream", upstream]
         subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=PATIENCE_S)
-        issuer, api = (f"https://127.0.0.1:{_free_port()}" for _ in "12")
+        issuer, api = issuer or f"https://127.0.0.1:{free_port()}", f"https://127.0.0.1:{free_port()}"
         policy = directory / "doorward.yaml"
         text = policy.read_text().replace("127.0.0.1:8443", api.removeprefix("https://"))
         policy.write_text(
-            f"{text}\nissuer: {{listen: '{issuer.removeprefix('https://')}', url: '{issuer}'}}\n"
+            f"{text}\nissuer:\n  listen: '{issuer.removeprefix('https://')}'\n  url: '{issuer}'\n{federation}"
             f"authenticate: {{proof_origins: ['{api}']}}\n"
         )
         secrets = _callers(directory)
@@ -153,6 +153,7 @@ def _upstream() -> Iterator[str]:
     thread.join()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -367,6 +367,7 @@ class ControlProcess:
             issuer=issuer.url,
             proxies=self._proxies,
             outbound=lambda: self._keys.client,
+            federation=lambda: self._policy.issuer.federation,
             resource=lambda: self._policy.authenticate.resource_url,
             sends_mail=lambda: self._policy.issuer.mail is not None,
             mtls=mtls_address(issuer),

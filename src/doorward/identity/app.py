@@ -23,6 +23,7 @@ from doorward.identity.pages.account import Account
 from doorward.identity.pages.authorize import Authorize
 from doorward.identity.pages.browser import Forged
 from doorward.identity.pages.device import DevicePage
+from doorward.identity.pages.external import External
 from doorward.identity.pages.logout import Logout
 from doorward.identity.pages.mail import MailPages
 from doorward.identity.pages.passkeys import PasskeyPages
@@ -85,7 +86,7 @@ def _page_routes(provider: Provider) -> list[Route]:
     base = provider.settings.base
     sign_in, authorize, account = SignIn(provider), Authorize(provider), Account(provider)
     logout, device = Logout(provider), DevicePage(provider)
-    passkeys, mail = PasskeyPages(provider), MailPages(provider)
+    passkeys, mail, external = PasskeyPages(provider), MailPages(provider), External(provider)
 
     def guarded(endpoint: _Endpoint) -> _Endpoint:
         async def answer(request: Request) -> Response:
@@ -124,6 +125,8 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("GET", "/auth/not-me", mail.show_not_me),
         ("POST", "/auth/not-me", mail.not_me),
         ("POST", "/account/email", mail.change_address),
+        ("GET", "/auth/external/{name}", external.begin),
+        ("GET", "/auth/external/{name}/callback", external.back),
         ("POST", "/auth/logout", sign_in.sign_out),
         ("GET", "/auth/reset", sign_in.show_reset),
         ("POST", "/auth/reset", sign_in.reset),
@@ -146,6 +149,8 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("GET", "/account/passkeys/add", passkeys.show_add),
         ("POST", "/account/passkeys/add", passkeys.add),
         ("POST", "/account/passkeys/rename", passkeys.rename),
+        ("POST", "/account/external", external.unlink),
+        ("POST", "/account/external/{name}", external.link),
         ("POST", "/account/recovery", account.new_codes),
         ("POST", "/account/password", account.change_password),
         ("POST", "/account/consents", account.withdraw),

@@ -46,6 +46,8 @@ KINDS: Final = frozenset(
         "user.added",
         "user.changed",
         "user.disabled",
+        "link.added",
+        "link.removed",
         "login.ok",
         "login.fail",
         "login.wait",

@@ -16,6 +16,7 @@ from doorward.denial import Denied
 from doorward.exchange import Headers
 from doorward.identity.credentials import Verifier
 from doorward.identity.factors.passkeys import Passkeys, RelyingParty
+from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.key_ring import KeyRing
 from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.proofs import ProofMemory
@@ -50,6 +51,8 @@ class IdentitySettings:
 
     profile: Profile = BASELINE
     """What it must not do less than."""
+    federation: Callable[[], tuple[FederationPolicy, ...]] = tuple
+    """The other providers that people may sign in with, as the policy stands now."""
     mtls: str = ""
     """Its address on the listener that asks for certificates (RFC 8705 section 5), without a slash; empty: none."""
     resource: Callable[[], str | None] = lambda: None

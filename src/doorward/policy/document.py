@@ -29,6 +29,7 @@ from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
 from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
+from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.profiles import ProfileName
 from doorward.operation import Operation
 from doorward.policy.mail import MailPolicy
@@ -228,6 +229,8 @@ class IssuerSettings(BaseModel):
     token with a key unknown to them."""
     mail: MailPolicy | None = None
     """The server that takes mail to users: notices, forgotten passwords, codes. None: no mail is sent."""
+    federation: tuple[FederationPolicy, ...] = Field(default=(), max_length=32, strict=False)
+    """Other OpenID providers that people may sign in with."""
     insecure_development_tokens: bool = False
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
 
@@ -235,6 +238,23 @@ class IssuerSettings(BaseModel):
     def profiles(self) -> tuple[ProfileName, ...]:
         """The profiles in force, as they were written."""
         return (self.profile,) if isinstance(self.profile, str) else self.profile
+
+    @field_validator("federation")
+    @classmethod
+    def _providers_are_apart(
+        cls, federation: tuple[FederationPolicy, ...], info: ValidationInfo
+    ) -> tuple[FederationPolicy, ...]:
+        for what in ("name", "issuer"):
+            if len({getattr(provider, what) for provider in federation}) != len(federation):
+                raise ValueError(f"two providers have the same {what}: an answer of one could be taken for the other's")
+        return tuple(
+            provider
+            if provider.client_secret_file is None
+            else provider.model_copy(
+                update={"client_secret_file": str(beside_the_policy(Path(provider.client_secret_file), info))}
+            )
+            for provider in federation
+        )
 
 
 class AdminSettings(BaseModel):

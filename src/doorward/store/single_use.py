@@ -46,6 +46,8 @@ class Purpose(StrEnum):
     """What `doorward admin login` prints: the way into the admin API."""
     ADMIN_SESSION = "admin_session"
     """A session of the admin API: looked at by each request, spent by its end."""
+    EXTERNAL_LOGIN = "external_login"
+    """A login at another provider, from leaving our page to coming back: its `state`."""
     PROOF_ID = "proof_id"
     """Id (`jti`) of a proof or assertion somebody else signed: `claim`ed at first sight."""
     EMAIL_VERIFICATION = "email_verification"
@@ -70,6 +72,7 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.USER_CODE: 600.0,
     Purpose.ADMIN_LOGIN: 300.0,
     Purpose.ADMIN_SESSION: 900.0,
+    Purpose.EXTERNAL_LOGIN: 600.0,
     Purpose.PROOF_ID: 600.0,
     Purpose.PASSKEY_CHALLENGE: 600.0,
     Purpose.EMAIL_VERIFICATION: 3_600.0,

@@ -403,3 +403,15 @@ certificates: Final = Table(
 )
 """Certificates that the authority signed. `lineage` is the serial that renewals go back to: what is revoked is revoked
 with its successors."""
+
+issuer_links: Final = Table(
+    "issuer_links",
+    METADATA,
+    Column("issuer", String(512), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
+    Column("made_account", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_used_at", Float, nullable=False),
+)
+"""Accounts at other providers, by (issuer, subject) alone. `made_account`: the user exists because of it."""

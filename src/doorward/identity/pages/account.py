@@ -27,6 +27,7 @@ from doorward.identity.enrolling import (
 )
 from doorward.identity.events import events_of
 from doorward.identity.factors.totp import provisioning_uri
+from doorward.identity.federation.links import links_of
 from doorward.identity.forms import read_form
 from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
@@ -109,6 +110,7 @@ class Account:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         with store.begin() as connection:
             known = list_devices(connection, session.user, browser.cookie(DEVICE), now=now)
+            links = links_of(connection, session.user)
             codes_left = count_unused(connection, Purpose.RECOVERY_CODE, session.user, now=now)
         values = {
             **self._values(browser),
@@ -116,6 +118,8 @@ class Account:
             "sessions": list_sessions(store, session.user, now=now),
             "factors": list_factors(store, session.user),
             "codes_left": codes_left,
+            "links": links,
+            "federation": self._provider.settings.federation(),
             "devices": known,
             "passkeys": self._provider.passkeys is not None,
             "sends_mail": self._provider.settings.sends_mail(),

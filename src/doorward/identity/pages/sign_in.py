@@ -230,6 +230,7 @@ class SignIn:
             "passkeys": self._provider.passkeys is not None,
             "sends_mail": self._provider.settings.sends_mail(),
             "client": client.title if client else "",
+            "federation": self._provider.settings.federation(),
         }
         return page("sign_in", values, leads_to=waiting.request.redirect_uri if waiting else None, **more)
 

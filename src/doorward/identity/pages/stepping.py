@@ -39,10 +39,14 @@ def begin_step(
     tx: str,
     *,
     raised: Session | None = None,
+    first: Sequence[str] = PASSWORD_AMR,
     now: float,
 ) -> Response:
-    """The way to the page of the second factor. `raised`: the session it is shown in addition to."""
-    amr = PASSWORD_AMR if raised is None else raised.amr
+    """The way to the page of the second factor.
+
+    `raised`: the session it is shown in addition to. `first`: what a login without one has proved so far.
+    """
+    amr = first if raised is None else raised.amr
     payload = {"tx": tx, "visit": browser.visit_hash, "amr": list(amr), "session": raised.id if raised else ""}
     lifetime_s = LONGEST_LIFE_S[Purpose.LOGIN_STEP]
     with provider.store.begin() as connection:
