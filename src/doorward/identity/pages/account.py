@@ -31,6 +31,7 @@ from doorward.identity.federation.links import links_of
 from doorward.identity.forms import read_form
 from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
+from doorward.identity.pages.activity import said
 from doorward.identity.pages.browser import DEVICE, Browser
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.sign_in import code_of
@@ -126,6 +127,7 @@ class Account:
             "email": address_of(store, session.user),
             "consents": list_consents(store, session.user),
             "events": events_of(store, session.user),
+            "said": said,
             "note": note,
             "error": error,
         }
