@@ -119,6 +119,22 @@ def test_a_client_is_told_for_whom_it_may_exchange_tokens(place: Place) -> None:
     ] == ["a", "b"]
 
 
+def test_a_registration_token_is_shown_once_where_the_policy_lets_programs_register(place: Place) -> None:
+    with pytest.raises(PolicyError, match="register itself"):
+        place.run("client", "registration-token")
+    place.write(POLICY + "issuer: {registration: {scopes: [read]}}\n")
+    token = place.run("client", "registration-token", "--uses", "3").stdout.strip()
+    assert len(token) == 43
+    (kept,) = place.json("client", "registration-token", "--list")
+    assert kept["uses_left"] == 3
+    assert token not in str(kept)
+    assert kept["id"] in place.run("client", "registration-token", "--list").stdout
+    place.run("client", "registration-token", "--revoke", kept["id"])
+    assert place.json("client", "registration-token", "--list") == []
+    with pytest.raises(PolicyError):
+        place.run("client", "registration-token", "--expires", "0d")
+
+
 def test_a_client_says_where_people_go_and_it_is_told_after_signing_out(place: Place) -> None:
     places = [
         "--post-logout-redirect",

@@ -9,6 +9,7 @@ import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption, ScopeOption
+from doorward.cli.registration import registration_token
 from doorward.errors import PolicyError
 from doorward.identity.changing import ClientChange, change_client, replace_secret
 from doorward.identity.clients import Client, add_client, disable_client, list_clients, replace_keys
@@ -28,6 +29,7 @@ _COMMANDS: Final = typer.Typer(help="programs that fetch tokens", no_args_is_hel
 
 def register(app: typer.Typer) -> None:
     """Add `doorward client`."""
+    _COMMANDS.command("registration-token")(registration_token)
     app.add_typer(_COMMANDS, name="client")
 
 

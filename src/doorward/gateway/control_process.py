@@ -53,6 +53,7 @@ from doorward.identity.mail.delivery import Delivery
 from doorward.identity.mail.writing import Writer
 from doorward.identity.oauth.backchannel import BackChannel
 from doorward.identity.profiles import profile_of
+from doorward.identity.provider import Registration
 from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.tidying import tidy
@@ -373,6 +374,7 @@ class ControlProcess:
             mtls=mtls_address(issuer),
             profile=profile,
             token_lifetime_s=profile.access_s,
+            registration=_registration(self._policy),
         )
         provider = create_app(self._store, lambda: self._ring.ring, settings, secret=self._identity_secret)
         return Starlette(
@@ -475,6 +477,11 @@ def _memory(policy: Policy) -> "ValkeyReplays | None":
 
 def _outbound(policy: Policy) -> OutboundClient:
     return OutboundClient(allowed_networks=_networks(policy.insecure_issuer_networks))
+
+
+def _registration(policy: Policy) -> Registration | None:
+    settings = policy.issuer.registration
+    return None if settings is None else Registration(scopes=settings.scopes, clients_most=settings.clients_most)
 
 
 def _networks(texts: Iterable[str]) -> tuple[Network, ...]:

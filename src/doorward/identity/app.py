@@ -16,6 +16,7 @@ from doorward.identity.oauth.asking import Askers
 from doorward.identity.oauth.device_endpoint import DeviceEndpoint
 from doorward.identity.oauth.endpoints import Endpoints
 from doorward.identity.oauth.metadata import metadata
+from doorward.identity.oauth.register import PATH, Register
 from doorward.identity.oauth.token import TokenEndpoint
 from doorward.identity.oauth.userinfo import UserInfo
 from doorward.identity.oauth_errors import OAuthError
@@ -55,7 +56,14 @@ def create_app(
     """
     ring = keys if callable(keys) else partial(KeyRing.of, tuple(keys))
     provider = Provider(store=store, ring=ring, settings=settings, secret=secret, clock=clock)
-    return Starlette(routes=[*_oauth_routes(provider), *_page_routes(provider), *ca_routes(provider)])
+    return Starlette(
+        routes=[
+            *_oauth_routes(provider),
+            *_registration_routes(provider),
+            *_page_routes(provider),
+            *ca_routes(provider),
+        ]
+    )
 
 
 def _oauth_routes(provider: Provider) -> list[Route]:
@@ -79,6 +87,17 @@ def _oauth_routes(provider: Provider) -> list[Route]:
         Route(f"{base}/oauth/jwks", show_keys, methods=["GET"]),
         Route(f"/.well-known/oauth-authorization-server{base}", show_metadata, methods=["GET"]),
         Route(f"{base}/.well-known/openid-configuration", show_metadata, methods=["GET"]),
+    ]
+
+
+def _registration_routes(provider: Provider) -> list[Route]:
+    rules = provider.settings.registration
+    if rules is None:
+        return []
+    register, path = Register(provider, rules), f"{provider.settings.base}{PATH}"
+    return [
+        Route(path, register.register, methods=["POST"]),
+        Route(f"{path}/{{client_id}}", register.manage, methods=["GET", "PUT", "DELETE"]),
     ]
 
 

@@ -90,6 +90,8 @@ class Client:
     """It runs on devices without a browser (RFC 8628)."""
     exchange_audiences: tuple[str, ...] = ()
     """For whom it may exchange tokens (RFC 8693); none: it may not."""
+    is_registered: bool = False
+    """It registered itself (RFC 7591): it signs people in, and has no tokens in its own name."""
     created_at: float = 0.0
     disabled_at: float | None = None
 
@@ -116,11 +118,13 @@ def add_client(
     id_token_algorithm: Algorithm | None = None,
     uses_devices: bool = False,
     exchange_audiences: Iterable[str] = (),
+    registration_hash: str = "",
 ) -> tuple[Client, str]:
     """The new client and its secret, which can be had only now; empty for a public one and one with keys.
 
     `jwks`, `jwks_uri`: the set of public keys it signs assertions with, or where that is. `certificate`, `tls_name`:
     its self-signed certificate (PEM), or the one name an authority must vouch for (`san_dns=client.example.com`).
+    `registration_hash`: of the token by which a client that registered itself is changed.
     Errors: PolicyError, as for `users.add_user`; for a redirect URI that is none, a public client that has none or has
     keys; for keys that cannot be used.
     """
@@ -149,6 +153,7 @@ def add_client(
         "backchannel_logout_uri": backchannel_logout_uri and require_backchannel_uri(backchannel_logout_uri),
         "device": uses_devices,
         "exchange_audiences": audiences,
+        "registration_hash": registration_hash,
         "roles": require_words(roles, "role"),
         "scopes": require_words(scopes, "scope"),
         "claims": require_claims(claims or {}),
@@ -308,6 +313,7 @@ def client_of(row: Row[Any]) -> Client:
         backchannel_logout_uri=row.backchannel_logout_uri,
         uses_devices=row.device,
         exchange_audiences=tuple(row.exchange_audiences),
+        is_registered=bool(row.registration_hash),
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )

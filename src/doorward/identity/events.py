@@ -27,6 +27,8 @@ KINDS: Final = frozenset(
     {
         "login.many_refused",
         "client.added",
+        "registration.token_made",
+        "registration.token_revoked",
         "client.changed",
         "client.disabled",
         "admin.login_made",

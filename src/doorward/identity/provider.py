@@ -34,6 +34,15 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What clients that register themselves may become."""
+
+    scopes: tuple[str, ...] = ()
+    """The most they may be granted, beside the standard ones."""
+    clients_most: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentitySettings:
     """What the provider calls itself and for whom it mints."""
 
@@ -57,6 +66,9 @@ class IdentitySettings:
     """Its address on the listener that asks for certificates (RFC 8705 section 5), without a slash; empty: none."""
     resource: Callable[[], str | None] = lambda: None
     """The URL under which clients know the API (RFC 9728), as the policy stands now: another name of the audience."""
+
+    registration: Registration | None = None
+    """None: clients are added by the operator alone."""
 
     def is_api(self, name: str) -> bool:
         """Whether a client means the API behind the gateway by what it asks a token for (RFC 8707)."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from doorward.identity import events, logout_notices, sessions
+from doorward.identity import events, logout_notices, registration_tokens, sessions
 from doorward.identity.ca import certificates
 from doorward.identity.mail import outbox
 from doorward.identity.oauth import device, families
@@ -19,6 +19,7 @@ _PURGES: Final = (
     logout_notices.purge,
     device.purge,
     outbox.purge,
+    registration_tokens.purge,
 )
 
 

@@ -199,6 +199,18 @@ class TlsSettings(BaseModel):
         return self.client_ca is not None or self.local_ca
 
 
+class RegistrationSettings(BaseModel):
+    """Programs that register themselves as clients (RFC 7591), with a token of `doorward client registration-token`."""
+
+    model_config = _CONFIG
+
+    scopes: tuple[Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,64}$")], ...] = Field(default=(), max_length=256)
+    """The most they may be granted beside `openid` and the like; what a client does not name it gets of these.
+    `offline_access` lets them have refresh tokens."""
+    clients_most: int = Field(default=1_000, ge=1, le=100_000)
+    """How many of them there may be at a time; more are asked to come back (503). Removed ones do not count."""
+
+
 class IssuerSettings(BaseModel):
     """The identity provider that Doorward runs itself."""
 
@@ -208,6 +220,8 @@ class IssuerSettings(BaseModel):
     """Address it listens on, over TLS. Loopback unless told otherwise: it is not needed from outside by default."""
     url: HttpUrl = "https://127.0.0.1:8444"
     """Its issuer identifier, as it stands in the `iss` claim of its tokens (RFC 8414 section 2)."""
+    registration: RegistrationSettings | None = None
+    """Lets programs register themselves as clients. None: clients are added by the operator alone."""
     insecure_client_networks: tuple[Network, ...] = ()
     """Networks in which clients may be told of ended sessions although they are not public (loopback, private). None by
     default: an address that leads inside would let whoever wrote it down send requests there."""
@@ -233,6 +247,13 @@ class IssuerSettings(BaseModel):
     """Other OpenID providers that people may sign in with."""
     insecure_development_tokens: bool = False
     """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
+
+    @model_validator(mode="after")
+    def _stricter_profiles_know_their_clients(self) -> Self:
+        stricter = [name for name in self.profiles if name != "baseline"]
+        if self.registration is not None and stricter:
+            raise ValueError(f"the profile {stricter[0]} lets no program register itself: leave out registration")
+        return self
 
     @property
     def profiles(self) -> tuple[ProfileName, ...]:

@@ -80,6 +80,7 @@ clients: Final = Table(
     Column("exchange_audiences", JSON, nullable=False, server_default="[]"),
     Column("tls_field", String(16), nullable=False, server_default=""),
     Column("tls_value", String(512), nullable=False, server_default=""),
+    Column("registration_hash", String(64), nullable=False, server_default=""),
 )
 """`kind`: `confidential` or `public`. `authentication`: the one way in which the client proves itself; where that is no
 secret, the hash is empty and matches nothing."""
@@ -290,6 +291,18 @@ sessions: Final = Table(
     Index("ix_sessions_hash", "hash", unique=True),
 )
 """Login sessions. `id` is for lists; the cookie is kept as `hash` alone."""
+
+registration_tokens: Final = Table(
+    "registration_tokens",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("ix_registration_tokens_hash", "hash", unique=True),
+)
+"""Initial access tokens (RFC 7591), by which programs may register themselves as clients."""
 
 device_grants: Final = Table(
     "device_grants",

@@ -4,6 +4,7 @@ from typing import Any
 
 from doorward.identity.client_keys import ASSERTION_ALGORITHMS
 from doorward.identity.oauth.asking import AUTHENTICATION_METHODS, CERTIFICATE_METHODS
+from doorward.identity.oauth.register import PATH
 from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth.standard_claims import CLAIMS_OF_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
@@ -19,7 +20,9 @@ def metadata(provider: Provider) -> dict[str, Any]:
     known = [*AUTHENTICATION_METHODS, *(CERTIFICATE_METHODS if settings.mtls else ())]
     signing = [name for name in provider.ring().algorithms if name in settings.profile.algorithms]
     methods = [name for name in known if settings.profile.takes(name)]
+    registration = {} if settings.registration is None else {"registration_endpoint": settings.url(PATH)}
     return {
+        **registration,
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),
         "token_endpoint": settings.url("/oauth/token"),

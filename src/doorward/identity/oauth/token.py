@@ -86,8 +86,8 @@ class TokenEndpoint:
         raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
 
     def _client_credentials(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
-        if client.is_public:
-            raise OAuthError("unauthorized_client", "a public client has no credentials")
+        if client.is_public or client.is_registered:
+            raise OAuthError("unauthorized_client", "the client has no tokens in its own name")
         wanted = _narrowed(form.get("scope"), client.scopes)
         token = self._provider.minter.mint(
             client.name,
