@@ -12,6 +12,7 @@ from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, 
 from doorward.identity.changing import UserChange, change_user
 from doorward.identity.credentials import Verifier
 from doorward.identity.enrolling import make_reset, remove_all_factors
+from doorward.identity.profiles import profile_of
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.users import User, add_user, disable_user, get_user, list_users
 
@@ -47,6 +48,7 @@ def add(
             claims=callers.parse_claims(claim),
             email=email,
             password=sys.stdin.readline().rstrip("\r\n") if password_stdin else None,
+            letters_and_digits=profile_of(settings.issuer.profiles).letters_and_digits,
         )
         if as_json:
             callers.show_json(asdict(user))

@@ -16,7 +16,9 @@ from doorward.identity.factors.passkey_rows import add_passkey, passkeys_of, rem
 from doorward.identity.factors.passkeys import Answer, Asked, Passkeys
 from doorward.identity.factors.recovery_codes import replace_codes
 from doorward.identity.oauth.families import end_families
+from doorward.identity.password_history import replace_hash, require_new
 from doorward.identity.passwords import hash_password
+from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.sessions import end_sessions
 from doorward.store import Store, token_families, totp_factors, users
@@ -163,14 +165,12 @@ def set_password(
     context: Iterable[str] = (),
     pepper: ServerSecret | None = None,
     now: float,
+    profile: Profile = BASELINE,
 ) -> None:
     """Nothing; the password is the user's from now on. Errors: PolicyError for an unknown user, WeakPassword."""
-    password_hash = hash_password(password, [user, *context], pepper=pepper)
+    password_hash = _new_hash(store, user, password, context, profile, pepper)
     with store.begin() as connection:
-        changed = connection.execute(
-            update(users).where(users.c.name == user).values(password_hash=password_hash)
-        ).rowcount
-        if not changed:
+        if not replace_hash(connection, user, password_hash, keeps_old=profile.refuses_last_four):
             raise Missing(f"there is no user {user!r}", key="user", hint="doorward user list")
         void(connection, Purpose.PASSWORD_RESET, user, now=now)
         void(connection, Purpose.LOGIN_STEP, user, now=now)
@@ -186,22 +186,32 @@ def reset_password(
     context: Iterable[str] = (),
     pepper: ServerSecret | None = None,
     now: float,
+    profile: Profile = BASELINE,
 ) -> bool:
     """Whether the link was still good; it is spent and the password is set. A weak password spends nothing.
 
     Errors: WeakPassword.
     """
-    password_hash = hash_password(password, [user, *context], pepper=pepper)
+    password_hash = _new_hash(store, user, password, context, profile, pepper)
     with store.begin() as connection:
         spent = consume(connection, Purpose.PASSWORD_RESET, ticket, now=now)
         if spent is None or spent.subject != user:
             return False
-        connection.execute(update(users).where(users.c.name == user).values(password_hash=password_hash))
+        replace_hash(connection, user, password_hash, keeps_old=profile.refuses_last_four)
         # other links that are under way: one of them is enough
         void(connection, Purpose.PASSWORD_RESET, user, now=now)
         void(connection, Purpose.LOGIN_STEP, user, now=now)
         events.record(connection, "password.changed", user, now=now, by="link")
     return True
+
+
+def _new_hash(
+    store: Store, user: str, password: str, context: Iterable[str], profile: Profile, pepper: ServerSecret | None
+) -> str:
+    made = hash_password(password, [user, *context], pepper=pepper, letters_and_digits=profile.letters_and_digits)
+    if profile.refuses_last_four:
+        require_new(store, user, password, pepper)
+    return made
 
 
 def was_not_me(store: Store, ticket: str, *, now: float) -> str | None:

@@ -36,11 +36,17 @@ class WeakPassword(PolicyError):
     """A password that may not be chosen; `problem` can be shown to who chose it."""
 
 
-def hash_password(password: str, context: Iterable[str] = (), *, pepper: ServerSecret | None = None) -> str:
+def hash_password(
+    password: str,
+    context: Iterable[str] = (),
+    *,
+    pepper: ServerSecret | None = None,
+    letters_and_digits: bool = False,
+) -> str:
     """The hash under which a new password is kept.
 
     `context`: words an attacker would try first. `pepper`: the server's secret, where it is at hand.
-
+    `letters_and_digits`: it has to hold both (PCI DSS 8.3.6).
     Errors: WeakPassword for one too short, too long or easy to guess.
     """
     normal = _normal(password)
@@ -49,6 +55,10 @@ def hash_password(password: str, context: Iterable[str] = (), *, pepper: ServerS
             f"a password has {LENGTH_LEAST} to {LENGTH_MOST} characters, this one {len(normal)}",
             key="password",
             hint="a sentence is easier to remember than a short riddle",
+        )
+    if letters_and_digits and not (any(map(str.isalpha, normal)) and any(map(str.isdigit, normal))):
+        raise WeakPassword(
+            "a password has letters and digits here", key="password", hint="add a number to the sentence"
         )
     reason = weakness(normal, context)
     if reason is not None:

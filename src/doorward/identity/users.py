@@ -39,6 +39,7 @@ def add_user(
     roles: Iterable[str] = (),
     claims: Mapping[str, Any] | None = None,
     password: str | None = None,
+    letters_and_digits: bool = False,
     email: str | None = None,
 ) -> User:
     """The new user. Errors: PolicyError for a name that is taken or no name, a weak password, a reserved claim.
@@ -48,7 +49,9 @@ def add_user(
     require_name(name, "user")
     row = {
         "name": name,
-        "password_hash": None if password is None else hash_password(password, [name]),
+        "password_hash": None
+        if password is None
+        else hash_password(password, [name], letters_and_digits=letters_and_digits),
         "roles": require_words(roles, "role"),
         "claims": require_claims(claims or {}),
         "created_at": now,

@@ -53,6 +53,7 @@ users: Final = Table(
     Column("disabled_at", Float),
     Column("email", String(254)),
     Column("email_verified_at", Float),
+    Column("old_passwords", JSON, nullable=False, server_default="[]"),
 )
 
 clients: Final = Table(

@@ -191,8 +191,15 @@ class Account:
         password = form.get("password", "")
         context = (self._provider.settings.host,)
         try:
-            pepper = self._provider.secret
-            set_password(self._provider.store, session.user, password, context=context, pepper=pepper, now=now)
+            set_password(
+                self._provider.store,
+                session.user,
+                password,
+                context=context,
+                pepper=self._provider.secret,
+                now=now,
+                profile=self._provider.settings.profile,
+            )
         except WeakPassword as error:
             return self._show(browser, error=error.problem)
         self._provider.verifier.password_was_set(session.user, password, now=now)

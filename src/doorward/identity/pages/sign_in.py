@@ -178,6 +178,7 @@ class SignIn:
                 context=self._context(),
                 pepper=self._provider.secret,
                 now=now,
+                profile=self._provider.settings.profile,
             )
         except WeakPassword as error:
             return self._reset_page(browser, ticket, error=error.problem)
