@@ -104,3 +104,23 @@ def test_processes_that_open_an_empty_postgresql_at_once_all_find_the_tables(pos
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(count, range(4))) == [0] * 4
     postgres.drop(url)
+
+
+def test_writers_of_one_process_queue_instead_of_asking_again_and_again(file_store: Store) -> None:
+    def write(number: int) -> None:
+        with file_store.begin() as connection:
+            # whoever has to ask SQLite for its turn is refused at once
+            connection.execute(text("PRAGMA busy_timeout=0"))
+            connection.execute(insert(principals).values(name=f"a{number}", kind="user"))
+            connection.execute(select(principals)).all()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(list(pool.map(write, range(200)))) == 200
+
+
+def test_a_writer_that_fails_gives_its_turn_back(file_store: Store) -> None:
+    for _ in range(3):
+        with pytest.raises(IntegrityError), file_store.begin() as connection:
+            connection.execute(insert(principals).values(name="a", kind="nothing"))
+    with file_store.begin() as connection:
+        connection.execute(insert(principals).values(name="a", kind="user"))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from doorward.errors import Missing, PolicyError
 from doorward.identity import events
@@ -37,6 +37,7 @@ Authentication: TypeAlias = Literal[
 ]
 """The one way in which a client proves itself."""
 _SECRET_BYTES: Final = 32
+_BY_NAME: Final = select(clients).where(clients.c.name == bindparam("of_name"))
 _NOBODYS: Final = "0" * 64
 _SHOWN: Final = (
     "kind",
@@ -195,7 +196,7 @@ def replace_keys(
 def get_client(store: Store, name: str) -> Client:
     """The client of that name. Errors: PolicyError when there is none."""
     with store.begin() as connection:
-        row = connection.execute(select(clients).where(clients.c.name == name)).one_or_none()
+        row = connection.execute(_BY_NAME, {"of_name": name}).one_or_none()
     if row is None:
         raise Missing(f"there is no client {name!r}", key="client", hint="doorward client list")
     return client_of(row)
@@ -206,7 +207,7 @@ def find_client(store: Store, name: str) -> Client | None:
     if not is_name(name):
         return None
     with store.begin() as connection:
-        row = connection.execute(select(clients).where(clients.c.name == name)).one_or_none()
+        row = connection.execute(_BY_NAME, {"of_name": name}).one_or_none()
     return None if row is None else client_of(row)
 
 
@@ -236,7 +237,7 @@ def check_secret(store: Store, name: str, secret: str) -> Client | None:
     """The client, if the secret is its own and it may call. Unknown, disabled and wrong take the same time."""
     with store.begin() as connection:
         looked_up = name if is_name(name) else ""
-        row = connection.execute(select(clients).where(clients.c.name == looked_up)).one_or_none()
+        row = connection.execute(_BY_NAME, {"of_name": looked_up}).one_or_none()
     matches = hmac.compare_digest(hash_secret(secret), _NOBODYS if row is None else row.secret_hash)
     return client_of(row) if row is not None and matches and row.disabled_at is None else None
 

@@ -22,6 +22,7 @@ NOBODYS_KEPT_S: Final = 7 * 86_400.0
 WAITING_MOST: Final = 256
 """Events that are under way to the trail at a time: after a crash no more than these can be there already."""
 _ACTOR_CHARACTERS: Final = 128
+_INSERT: Final = insert(events)
 _actor: ContextVar[str] = ContextVar("actor", default="")
 KINDS: Final = frozenset(
     {
@@ -128,7 +129,7 @@ def record(connection: Connection, kind: str, subject: str, /, *, now: float, ad
         "address": address[:64],
         "detail": detail,
     }
-    connection.execute(insert(events).values(row))
+    connection.execute(_INSERT, row)
     note_event(connection, kind, subject, address=address, now=now)
 
 

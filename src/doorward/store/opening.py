@@ -1,10 +1,12 @@
 """Opening the store: the file private, durable and of the newest form before anybody reads it."""
 
 import os
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -12,12 +14,18 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from doorward.errors import PolicyError
 
 _BUSY_MS: Final = 5_000
 """How long a writer waits for another one, in milliseconds: the command line and the control process share the file."""
+_KEPT: Final = 4
+"""Connections that stay open between transactions."""
+_OVERFLOW: Final = 60
+"""Connections beyond them; there are forty threads in the control process."""
+_HAS_TURN: Final = "has the writers' turn"
+_READS: Final = frozenset({"SELECT", "PRAGMA"})
 _MIGRATION_LOCK: Final = 0x646F6F72
 """Key of PostgreSQL's advisory lock around migrations."""
 _VERSION_OF: Final = {
@@ -27,17 +35,38 @@ _VERSION_OF: Final = {
 
 
 class Store:
-    """An open store. `begin` gives one transaction: committed at its end, undone when it raises."""
+    """An open store. `begin` gives one transaction: committed at its end, undone when it raises.
 
-    __slots__ = ("_engine", "_watching")
+    SQLite has one writer at a time and lets the others poll for their turn, which under load some never get; so those
+    of this process queue for it, from their first change to their commit.
+    """
+
+    __slots__ = ("_engine", "_turn", "_watching")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turn = threading.Lock()
         self._watching: Connection | None = None
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "before_cursor_execute", self._queue)
 
-    def begin(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
         """A transaction of its own."""
-        return self._engine.begin()
+        info: dict[Any, Any] = {}
+        try:
+            with self._engine.begin() as connection:
+                info = connection.info
+                yield connection
+        finally:
+            if info.pop(_HAS_TURN, False):
+                self._turn.release()
+
+    def _queue(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement[:6] in _READS or _HAS_TURN in connection.info:
+            return
+        # whoever does not get it in time asks SQLite, as a writer of another process would
+        connection.info[_HAS_TURN] = self._turn.acquire(timeout=_BUSY_MS / 1000)
 
     def data_version(self) -> int:
         """A number that differs from the last one when anybody, in any process, has committed a change since.
@@ -67,7 +96,8 @@ def open_store(url: str) -> Store:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             _make_private(parsed)
-            engine = create_engine(parsed, poolclass=NullPool)
+            # Opening costs more than most transactions. Never more connections than threads that could use one.
+            engine = create_engine(parsed, pool_size=_KEPT, max_overflow=_OVERFLOW)
             event.listen(engine, "connect", _configure_sqlite)
         else:
             engine = create_engine(parsed, pool_pre_ping=True)

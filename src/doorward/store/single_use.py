@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from doorward.store.inserting import insert_new
 from doorward.store.tables import single_use
@@ -81,6 +81,20 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
 }
 """Longest time between issue and use, in seconds. A caller's mistake cannot make a code live for a day."""
 
+# Made once: to make one of them takes as long as to carry it out.
+_INSERT: Final = insert(single_use)
+_CONSUME: Final = (
+    update(single_use)
+    .where(
+        single_use.c.purpose == bindparam("of_purpose"),
+        single_use.c.hash == bindparam("of_hash"),
+        single_use.c.used_at.is_(None),
+        single_use.c.expires_at > bindparam("at"),
+    )
+    .values(used_at=bindparam("at"))
+    .returning(single_use.c.subject, single_use.c.payload)
+)
+
 State: TypeAlias = Literal["unknown", "unused", "used", "expired"]
 
 
@@ -131,18 +145,14 @@ def issue(
         "expires_at": now + lifetime_s,
         "keep_until": now + lifetime_s + keep_s,
     }
-    connection.execute(insert(single_use).values(row))
+    connection.execute(_INSERT, row)
     return made
 
 
 def consume(connection: Connection, purpose: Purpose, secret: str, *, now: float) -> Spent | None:
     """What was bound to the secret, for the first use before its expiry; None for everything else."""
-    row = connection.execute(
-        update(single_use)
-        .where(*_named(purpose, secret), single_use.c.used_at.is_(None), single_use.c.expires_at > now)
-        .values(used_at=now)
-        .returning(single_use.c.subject, single_use.c.payload)
-    ).one_or_none()
+    named = {"of_purpose": purpose.value, "of_hash": _hash(secret), "at": now}
+    row = connection.execute(_CONSUME, named).one_or_none()
     return None if row is None else Spent(subject=row.subject, payload=row.payload)
 
 

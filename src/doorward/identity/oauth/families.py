@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, String, bindparam, delete, insert, or_, select, update
 
 from doorward.identity import events
 from doorward.identity.sealing import ServerSecret
@@ -30,6 +30,25 @@ ABSOLUTE_S: Final = 30 * 86_400.0
 GRACE_S: Final = 10.0
 """How long after its use a refresh token may be retried, in seconds, while its successor is unused."""
 
+# Made once: to make one of them takes as long as to carry it out.
+_USE: Final = (
+    update(token_families)
+    .where(
+        token_families.c.id == bindparam("of_family"),
+        token_families.c.client == bindparam("of_client"),
+        or_(token_families.c.bound_key.is_(None), token_families.c.bound_key == bindparam("of_key", type_=String)),
+        or_(
+            token_families.c.bound_certificate.is_(None),
+            token_families.c.bound_certificate == bindparam("of_certificate", type_=String),
+        ),
+        token_families.c.revoked_at.is_(None),
+        token_families.c.expires_at > bindparam("at"),
+        token_families.c.last_used_at > bindparam("idle"),
+    )
+    .values(last_used_at=bindparam("at"))
+    .returning(token_families)
+)
+_INSERT_TOKEN: Final = insert(issued_tokens)
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -120,18 +139,15 @@ def refresh(
     Whatever it gives back, the transaction is to be committed: a reuse has then ended the family.
     """
     # first of all the family's row: it orders this against every other refresh and against revoking
-    row = connection.execute(
-        update(token_families)
-        .where(
-            token_families.c.id == _family_id(token),
-            token_families.c.client == client,
-            or_(token_families.c.bound_key.is_(None), token_families.c.bound_key == proved_key),
-            or_(token_families.c.bound_certificate.is_(None), token_families.c.bound_certificate == shown_certificate),
-            *in_force(now),
-        )
-        .values(last_used_at=now)
-        .returning(token_families)
-    ).one_or_none()
+    of = {
+        "of_family": _family_id(token),
+        "of_client": client,
+        "of_key": proved_key,
+        "of_certificate": shown_certificate,
+        "at": now,
+        "idle": now - IDLE_S,
+    }
+    row = connection.execute(_USE, of).one_or_none()
     if row is None:
         return None
     family = _family(row)
@@ -160,7 +176,7 @@ def note_access_token(connection: Connection, family: Family, token: AccessToken
 def note_of_family(connection: Connection, family_id: str, token: AccessToken, *, issuer: str) -> None:
     """Nothing; the token ends when the family of that id is ended."""
     row = {"id": token.id, "family": family_id, "issuer": issuer, "expires_at": float(token.expires_at)}
-    connection.execute(insert(issued_tokens).values(row))
+    connection.execute(_INSERT_TOKEN, row)
 
 
 def end_families(connection: Connection, chosen: ColumnElement[bool], *, now: float) -> int:

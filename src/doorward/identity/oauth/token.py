@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +25,8 @@ from doorward.identity.provider import Provider
 from doorward.store import users
 
 GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token", device.GRANT_TYPE, EXCHANGE)
+
+_ACTIVE_USER: Final = select(users).where(users.c.name == bindparam("of_name"), users.c.disabled_at.is_(None))
 
 
 class Bound(NamedTuple):
@@ -189,9 +191,7 @@ class TokenEndpoint:
         self, connection: Connection, family: Family, scopes: Iterable[str], now: float, bound: Bound
     ) -> dict[str, Any]:
         """The members of an answer that every grant for a user has. Errors: OAuthError for a user who may not call."""
-        user = connection.execute(
-            select(users).where(users.c.name == family.user, users.c.disabled_at.is_(None))
-        ).one_or_none()
+        user = connection.execute(_ACTIVE_USER, {"of_name": family.user}).one_or_none()
         if user is None:
             raise OAuthError("invalid_grant", "the user may no longer call")
         token = self._provider.minter.mint(
