@@ -4,6 +4,7 @@ import base64
 import hashlib
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from tests.identity.lab import CALLBACK, CHALLENGE, VERIFIER, Visitor
 
 from doorward.identity.assertions import ASSERTION_TYPE
 from doorward.identity.clients import add_client
+from doorward.identity.profiles import profile_of
 from doorward.jose import PrivateKey, generate_key, public_jwks, sign_jwt, sign_proof
 
 SIGNING = {"bank": generate_key("ES256"), "shop": generate_key("ES256")}
@@ -21,10 +23,12 @@ START_S = 60
 
 
 class Bank:
-    """The client of that name at the ground."""
+    """The client of that name at the ground, which keeps to the profile `fapi2` from then on."""
 
     def __init__(self, ground: Ground, name: str = "bank") -> None:
         self.ground, self.name, self._count = ground, name, itertools.count()
+        ground.settings = replace(ground.settings, profile=profile_of(["fapi2"]))
+        ground.app = ground.made_app()
         ground.now += START_S
         jwks = json.dumps(public_jwks([SIGNING[name]])).encode()
         add_client(

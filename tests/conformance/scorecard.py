@@ -82,6 +82,7 @@ this page to them. It is no certification: the suite itself (Java, MongoDB) was 
   *not applicable*: it asks for something that is not offered, which the metadata say too.
 - Doorward demands PKCE of every client ([identity](identity.md)). The suite's Basic OP plan sends none, so the ports
   add `code_challenge` to its requests and are otherwise what the suite sends.
+- The FAPI 2.0 plan is played with `issuer: {profile: fapi2}`, the others with the default profile.
 """
 
 

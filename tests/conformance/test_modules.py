@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.conformance.bank import Bank
-from tests.conformance.fapi2 import bad_proofs
 from tests.conformance.ground import Ground
 from tests.conformance.scorecard import PLANS, Module, all_modules, page
 
@@ -26,12 +24,6 @@ def test_module(played: Module, ground: Ground) -> None:
     if played.check is None:
         pytest.skip(played.reason)
     played.check(ground)
-
-
-def test_every_bad_proof_but_one_by_rs256_is_refused(ground: Ground) -> None:
-    """What `dpop-negative-tests` asks beside the one thing it is said to fail for."""
-    bank = Bank(ground)
-    bad_proofs(ground, bank, bank.tokens()["access_token"])
 
 
 def test_each_plan_is_whole() -> None:
