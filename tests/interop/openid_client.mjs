@@ -121,6 +121,25 @@ await main({
     }
   },
 
+  async signed(given) {
+    const key = await crypto.subtle.importKey(
+      'jwk', given.key, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+    const options = await client.randomDPoPKeyPair()
+    const authentication = client.PrivateKeyJwt({ key, kid: given.key.kid })
+    return (await code(given, { pushed: true, authentication, options })).facts
+  },
+
+  async signed_out(given) {
+    const config = await found(given)
+    const [parameters, checks] = await begun(given)
+    const landed = await visit(client.buildAuthorizationUrl(config, parameters))
+    const tokens = await client.authorizationCodeGrant(config, landed, checks)
+    const bye = await visit(client.buildEndSessionUrl(config, {
+      id_token_hint: tokens.id_token, post_logout_redirect_uri: given.bye, state: 'bye-1' }))
+    const silent = await visit(client.buildAuthorizationUrl(config, { ...parameters, prompt: 'none' }))
+    return { bye: String(bye), silent: silent.searchParams.get('error') }
+  },
+
   async twice(given) {
     const config = await found(given)
     const [parameters, checks] = await begun(given)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.interop import node
 from tests.interop.person import Person
-from tests.interop.world import World
+from tests.interop.world import BANK_KEY, BYE, World
 
 pytestmark = [
     pytest.mark.skipif(not node.IS_INSTALLED, reason="make .venv/.npm installs the clients in JavaScript"),
@@ -65,3 +65,14 @@ def test_a_code_is_good_once_and_for_its_verifier_alone(world: World, person: Pe
     came = flow(world, person, "twice", "web")
     assert (came["second"]["error"], came["first_after"]) == ("invalid_grant", False)
     assert came["another_verifier"]["error"] == "invalid_grant"
+
+
+def test_a_client_signs_for_itself_and_sends_no_secret(world: World, person: Person) -> None:
+    came = flow(world, person, "signed", "bank", key=BANK_KEY.jwk())
+    assert (came["first"]["type"], came["api"], came["api_refreshed"]) == ("dpop", 200, 200)
+    assert came["refreshed"] == {"type": "dpop", "rotated": False}
+
+
+def test_a_client_signs_its_person_out_and_gets_them_back(world: World, person: Person) -> None:
+    came = flow(world, person, "signed_out", "leaving", bye=BYE)
+    assert came == {"bye": f"{BYE}?state=bye-1", "silent": "login_required"}

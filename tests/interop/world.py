@@ -18,9 +18,13 @@ from tests.interop.person import Person
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.identity.clients import add_client
 from doorward.identity.users import add_user
+from doorward.jose import generate_key, public_jwks
 from doorward.store import open_store
 
 CALLBACK: Final = "https://app.example/callback"
+BYE: Final = "https://app.example/bye"
+BANK_KEY: Final = generate_key("ES256")
+"""What the client `bank` signs its assertions with."""
 PASSWORD: Final = "correct horse battery staple"
 SCOPES: Final = ("orders:read", "orders:write", "offline_access")
 PATIENCE_S: Final = 30.0
@@ -123,6 +127,8 @@ def _callers(directory: Path) -> dict[str, str]:
         "pushing": {"redirect_uris": [CALLBACK], "pushes_only": True},
         "spa": {"redirect_uris": [CALLBACK], "is_public": True},
         "batch": {"roles": ["reader"]},
+        "bank": {"redirect_uris": [CALLBACK], "jwks": json.dumps(public_jwks([BANK_KEY])).encode()},
+        "leaving": {"redirect_uris": [CALLBACK], "post_logout_redirect_uris": [BYE]},
     }
     secrets = {name: add_client(store, name, now=now, scopes=SCOPES, **kind)[1] for name, kind in kinds.items()}
     store.close()
