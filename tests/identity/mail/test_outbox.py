@@ -9,6 +9,7 @@ from tests.identity.lab import ISSUER, NOW, PASSWORD, SECRET, Lab
 
 from doorward.identity import events
 from doorward.identity.addresses import ask_code, ask_recovery, confirm
+from doorward.identity.federation.links import add_link
 from doorward.identity.mail import outbox
 from doorward.identity.mail.asking import ASKED_MOST as NETWORK_MOST
 from doorward.identity.mail.asking import Asking
@@ -129,6 +130,14 @@ def test_nothing_that_opens_a_door_rests_in_the_outbox(lab: Lab) -> None:
         ).scalar()
     assert codes == 0
     assert {key for detail in details for key in detail} <= {"at", "event", "of", "visit"}
+
+
+def test_a_link_to_an_account_elsewhere_is_told(lab: Lab) -> None:
+    """ID-75: it is a new way in."""
+    with lab.store.begin() as connection:
+        assert add_link(connection, "https://login.example.org", "subject-1", "alice", now=lab.now)
+    (letter,) = lab.post_office()
+    assert "An account elsewhere was linked" in letter.text
 
 
 def test_mail_that_is_a_day_old_goes(lab: Lab) -> None:

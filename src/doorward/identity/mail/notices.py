@@ -15,6 +15,8 @@ TOLD: Final[dict[str, str]] = {
     "recovery.replaced": "New recovery codes were made; the old ones are void.",
     "recovery.used": "A recovery code was used.",
     "email.changed": "The mail address was changed.",
+    "link.added": "An account elsewhere was linked: whoever has that one can sign in here.",
+    "link.removed": "The link to an account elsewhere was removed.",
     "login.new_device": "Somebody signed in from a browser that was not known before.",
     "login.locked": "Somebody guessed at the password so often that new browsers are locked out.",
     "passkey.counter": "A passkey was used whose counter did not grow: there may be a copy of it.",
