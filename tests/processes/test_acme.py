@@ -12,7 +12,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import httpx
 import pytest
 from cryptography import x509
 from tests.gateway.certificates import Authority
+from tests.processes.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream
@@ -129,12 +129,7 @@ class Site:
             "limits": {"per_address": None},
         }
         self.write()
-        # Compiled beforehand: on a busy machine it would take longer than a worker may be silent.
-        code = (
-            "import sys; from pathlib import Path; from doorward.automata import keep_in; keep_in(Path(sys.argv[1]));"
-        )
-        code += "from doorward.controls import inspect; inspect.warm()"
-        subprocess.run([sys.executable, "-c", code, str(self.state / "automata")], check=True)
+        warm(self.state)
         self.process = GatewayProcess(self.file)
 
     def write(self) -> None:

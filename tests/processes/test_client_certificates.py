@@ -6,6 +6,7 @@ Issued, called with, revoked, refused: on new connections and on those that stan
 import contextlib
 import json
 import shutil
+import socket
 import ssl
 import subprocess
 import time
@@ -14,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.identity.ca.authorities import request_for
+from tests.processes.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream
@@ -27,6 +32,7 @@ from doorward.identity.users import add_user, disable_user
 from doorward.store import open_store
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+pytestmark = pytest.mark.timeout(180)
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "title": {"type": "string"}}}
 NOTE = {"description": "a note", "content": {"application/json": {"schema": SCHEMA}}}
 API: dict[str, Any] = {
@@ -40,11 +46,16 @@ API: dict[str, Any] = {
 }
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 class Site:
     """A gateway with two workers that asks clients for certificates of its own authority."""
 
     def __init__(self, directory: Path, upstream: LabUpstream) -> None:
-        self.directory, state = directory, directory / ".doorward"
+        self.directory, state, self.renewals = directory, directory / ".doorward", free_port()
         make_state(state)
         (directory / "openapi.yaml").write_text(json.dumps(API))
         policy = {
@@ -52,7 +63,7 @@ class Site:
             "upstream": f"http://127.0.0.1:{upstream.port}",
             "listen": "127.0.0.1:0",
             "tls": {"certificate": ".doorward/tls/server.pem", "key": ".doorward/tls/server.key", "local_ca": True},
-            "issuer": {"listen": "127.0.0.1:0"},
+            "issuer": {"listen": "127.0.0.1:0", "mtls_listen": f"127.0.0.1:{self.renewals}"},
             "workers": 2,
             "roles": {"reader": ["GET /notes"], "idle": []},
             "public": ["GET /health"],
@@ -63,6 +74,7 @@ class Site:
         self.secret = load_or_make_secret(state / "keys" / KEY_FILE)
         constraints = Constraints(["example.internal"])
         ca.make_authority(self.store, self.secret, constraints, (directory / "root.key").write_bytes, now=time.time())
+        warm(state)
         self.process = GatewayProcess(directory / "doorward.yaml")
 
     def issue(self, name: str, **granted: Any) -> Issued:
@@ -176,3 +188,31 @@ def test_a_renewed_certificate_calls_beside_the_old_one(site: Site) -> None:
     ca.revoke_certificates(site.store, old.record.serial, now=time.time())
     for made in (old, new):
         site.until(made, (401, "authenticate.certificate_revoked"))
+
+
+@needs_curl
+def test_a_certificate_is_renewed_over_the_network_by_whoever_holds_it(site: Site) -> None:
+    old = site.issue("renewing-itself", roles=["reader"])
+    site.until(old, GOOD)
+    key = ec.generate_private_key(ec.SECP256R1())
+    request, answer, shown = (site.directory / name for name in ("new.csr", "answer.pem", "new.pem"))
+    request.write_bytes(request_for(key=key))
+
+    def renewed(*words: str) -> str:
+        command = ["curl", "--silent", "--cacert", str(site.process.ca_file), "--output", str(answer)]
+        sent = ("--data-binary", f"@{request}", "--write-out", "%{http_code}")
+        url = f"https://127.0.0.1:{site.renewals}/ca/renew"
+        return subprocess.run([*command, *sent, *words, url], capture_output=True, check=False).stdout.decode()
+
+    assert renewed() == "403"
+    while renewed("--cert", str(site.file(old))) != "200":
+        continue  # until the listener knows of it; the test's own time limit ends it
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    shown.write_bytes(private + answer.read_bytes())
+    while site.curl("--cert", str(shown)) != GOOD:
+        continue
+    request.write_bytes(request_for())
+    assert renewed("--cert", str(site.file(old))) == "400"
+    ca.revoke_certificates(site.store, "renewing-itself", now=time.time())
+    while renewed("--cert", str(shown)) != "403":
+        continue

@@ -31,7 +31,7 @@ from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, s
 from doorward.policy.document import TlsSettings
 from doorward.store import Store, clients
 
-PATHS: Final = ("/oauth/token", "/oauth/par", "/oauth/introspect", "/oauth/revoke", "/oauth/userinfo")
+PATHS: Final = ("/oauth/token", "/oauth/par", "/oauth/introspect", "/oauth/revoke", "/oauth/userinfo", "/ca/renew")
 """What is served here. No pages: a browser's cookies do not know ports apart."""
 
 _log = structlog.get_logger()

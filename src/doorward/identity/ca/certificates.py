@@ -21,7 +21,7 @@ from doorward.identity.ca.requests import checked_request
 from doorward.identity.events import KEPT_S, record
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
 from doorward.identity.sealing import ServerSecret
-from doorward.store import Store, certificates, principals
+from doorward.store import Store, authorities, certificates, principals
 
 LIFE_S: Final = 86_400.0
 """How long a certificate lives when nothing else is said, in seconds: a day."""
@@ -104,11 +104,14 @@ def renew(
     request: bytes | None = None,
     life_s: float | None = None,
     list_url: str = "",
+    fingerprint: str = "",
 ) -> Issued:
     """A successor with the same name, kind and grants, and a new key: of the request, or made here.
 
     Of two who renew the same certificate one wins. The old one is good until it ends, so that it can be replaced at
-    leisure; revoking either revokes both. Errors: PolicyError for one that is unknown, expired, revoked or renewed.
+    leisure; revoking either revokes both. Who asks again with the same key, because the answer was lost, gets the same
+    successor. `fingerprint` is that of the certificate itself, where it and not the operator asks: another authority
+    may have given out the same serial. Errors: PolicyError for one that is unknown, expired, revoked or renewed.
     """
     key = ec.generate_private_key(ec.SECP256R1()) if request is None else None
     with store.begin() as connection:
@@ -119,11 +122,16 @@ def renew(
                 certificates.c.revoked_at.is_(None),
                 certificates.c.renewed_at.is_(None),
                 certificates.c.expires_at > now,
+                *((certificates.c.fingerprint == fingerprint,) if fingerprint else ()),
             )
             .values(renewed_at=now)
             .returning(*certificates.c)
         )
         old = connection.execute(spent).one_or_none()
+        if old is None and request is not None:
+            again = _successor(connection, serial, fingerprint, request, now=now)
+            if again is not None:
+                return again
         if old is None:
             raise PolicyError(
                 f"{serial} cannot be renewed: it is unknown, expired, revoked, or was renewed before",
@@ -223,6 +231,32 @@ def _new(
         told = {"serial": made.record.serial, "purpose": granted.kind, "expires_at": made.record.expires_at, **values}
         record(connection, "certificate.issued", name, now=now, **told)
     return _with_key(made, key)
+
+
+def _successor(connection: Connection, serial: str, fingerprint: str, request: bytes, *, now: float) -> Issued | None:
+    """What the certificate was renewed to with this very request's key, while both are good."""
+    good = (certificates.c.revoked_at.is_(None), certificates.c.expires_at > now)
+    chosen = select(certificates).where(certificates.c.serial == serial, *good)
+    if fingerprint:
+        chosen = chosen.where(certificates.c.fingerprint == fingerprint)
+    old = connection.execute(chosen).one_or_none()
+    if old is None:
+        return None
+    key = checked_request(request, old.kind, old.name, old.names)
+    later = select(certificates).where(certificates.c.lineage == old.lineage, certificates.c.serial != serial, *good)
+    for row in connection.execute(later):
+        certificate = x509.load_pem_x509_certificate(row.certificate.encode())
+        if certificate.public_key() == key:
+            above = select(authorities.c.certificate).where(
+                or_(authorities.c.id == row.authority, authorities.c.kind == "root")
+            )
+            chain = connection.execute(above.order_by(authorities.c.kind)).scalars()
+            return Issued(
+                record=_record(row),
+                certificate=certificate,
+                chain=tuple(x509.load_pem_x509_certificate(pem.encode()) for pem in chain),
+            )
+    return None
 
 
 def _require_grantable(name: str, granted: Granted) -> None:
