@@ -372,6 +372,17 @@ def test_without_anybody_who_asks_nobody_gets_in(door: Any) -> None:
     assert desk.begin().code == "unavailable"
 
 
+def test_what_reloads_leave_behind_is_bounded(desk: Desk) -> None:
+    issuer = desk.door.policy.issuers[-1]
+    for number in range(20):
+        other = issuer.model_copy(update={"audience": f"api-{number}"})
+        desk.door.credentials.opaque_tokens(desk.door.policy.model_copy(update={"issuers": (other,)}))
+    assert len(desk.door.credentials._opaque) == 4
+    visit = desk.begin()
+    desk.answer()
+    assert visit.caller.subject == "alice", "plans of before go on"
+
+
 def test_one_policy_has_one_memory_whatever_operation_asks(desk: Desk) -> None:
     desk.begin()
     desk.answer()

@@ -66,6 +66,10 @@ TokenCache: TypeAlias = "OrderedDict[bytes, AcceptedToken]"
 Oathkeeper CVE-2021-32701, CVE-2026-33496."""
 
 
+_ISSUERS_KEPT: Final = 4
+"""Lists of issuers with opaque tokens that are remembered: of the policy in force, of the next one, and some before."""
+
+
 class Credentials:
     """The keys, API keys and revocations in force. One object a worker; `apply` replaces all of it at once."""
 
@@ -128,7 +132,8 @@ class Credentials:
         self._caches: WeakValueDictionary[AuthenticatePolicy, TokenCache] = WeakValueDictionary()
         self.introspector: Introspector | None = None
         """Who asks issuers about opaque tokens; without one, none is accepted."""
-        self._opaque: WeakValueDictionary[tuple[IssuerPolicy, ...], OpaqueTokens] = WeakValueDictionary()
+        # not weak: compiled, its class has no weak references
+        self._opaque: dict[tuple[IssuerPolicy, ...], OpaqueTokens] = {}
 
     @classmethod
     def from_data(
@@ -187,8 +192,14 @@ class Credentials:
         asked = tuple(issuer for issuer in policy.issuers if issuer.introspection is not None)
         if not asked:
             return None
-        made = OpaqueTokens(asked, lambda: self.introspector, policy.token_cache_count)
-        return self._opaque.setdefault(asked, made)
+        known = self._opaque.get(asked)
+        if known is None:
+            known = OpaqueTokens(asked, lambda: self.introspector, policy.token_cache_count)
+            while len(self._opaque) >= _ISSUERS_KEPT:
+                # of a policy that is no longer in force; plans that still use it have it themselves
+                del self._opaque[next(iter(self._opaque))]
+            self._opaque[asked] = known
+        return known
 
     def cache_for(self, policy: AuthenticatePolicy) -> TokenCache:
         """The tokens accepted under that policy: what one policy accepted says nothing under another."""

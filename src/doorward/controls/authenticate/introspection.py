@@ -84,7 +84,7 @@ class _Verdict:
 class OpaqueTokens:
     """What the issuers of one policy said of tokens. Each token is asked about once at a time."""
 
-    __slots__ = ("__weakref__", "_by_prefix", "_good", "_good_most", "_introspector", "_refused", "_waiting")
+    __slots__ = ("_by_prefix", "_good", "_good_most", "_introspector", "_refused", "_waiting")
 
     def __init__(
         self,

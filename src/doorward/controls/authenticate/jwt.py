@@ -113,8 +113,9 @@ class BearerMechanism:
             raise self._challenges.token("token_size", f"longer than {self._token_bytes} bytes")
         try:
             return opaque.look(token, issuer, now)
-        except TokenInactive as error:
-            raise self._challenges.token("token_inactive", str(error)) from error
+        except TokenInactive as inactive:
+            # under another name than below: compiled, one name has one type
+            raise self._challenges.token("token_inactive", str(inactive)) from inactive
         except JoseError as error:
             raise self._challenges.token(f"token_{error.reason}", error.problem) from error
 
