@@ -11,7 +11,7 @@ import httpx
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.identity.lab import NOW, PASSWORD, SECRET, Lab
 
 from doorward.identity.admin.access import BURST, RATE, SESSION_S, TICKET_S, make_ticket
@@ -23,7 +23,7 @@ from doorward.identity.clients import check_secret
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.users import get_user
 from doorward.sealing import sealer_for
-from doorward.store import Store
+from doorward.store import Store, mails, users
 from doorward.store import events as events_table
 
 HOST = "127.0.0.1:8445"
@@ -34,7 +34,7 @@ class Admin:
     """The API over a store, and one operator who uses it."""
 
     def __init__(self, store: Store, keys: Path) -> None:
-        self.store, self.now, self.token = store, NOW, ""
+        self.store, self.now, self.token, self.sends_mail = store, NOW, "", True
         self.verifier = Verifier(store, SECRET)
         desk = Desk(
             store=store,
@@ -43,6 +43,7 @@ class Admin:
             sealer=lambda: sealer_for(keys),
             roles=lambda: ["reader", "admin"],
             clock=lambda: self.now,
+            sends_mail=lambda: self.sends_mail,
         )
         self.app = create_admin_app(desk, [HOST, "localhost:8445"])
 
@@ -398,3 +399,21 @@ def test_requests_beyond_the_rate_wait(admin: Admin) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     admin.now += 2 / RATE
     assert asked().status_code == 200
+
+
+def test_a_reset_is_begun_and_its_link_goes_to_the_user_alone(admin: Admin) -> None:
+    Lab(admin.store)
+    admin.entered()
+    assert admin.ask("POST", "/users/alice/reset").status_code == 409
+    with admin.store.begin() as connection:
+        proved = {"email": "alice@example.com", "email_verified_at": NOW}
+        connection.execute(update(users).where(users.c.name == "alice").values(proved))
+    answer = admin.ask("POST", "/users/alice/reset")
+    assert (answer.status_code, answer.content) == (204, b"")
+    with admin.store.begin() as connection:
+        asked = connection.execute(select(mails).where(mails.c.kind == "recover")).all()
+    assert [(row.user, row.address) for row in asked] == [("alice", "alice@example.com")]
+    assert [row.actor for row in admin.events("password.reset_asked")] == ["admin:root"]
+    admin.sends_mail = False
+    assert admin.ask("POST", "/users/alice/reset").status_code == 409
+    assert admin.ask("POST", "/users/nobody/reset").status_code == 404

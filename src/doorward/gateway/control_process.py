@@ -396,6 +396,7 @@ class ControlProcess:
             sealer=lambda: sealer_for(self._state / "keys"),
             roles=lambda: self._policy.roles,
             clock=time.time,
+            sends_mail=lambda: self._policy.issuer.mail is not None,
         )
         app = create_admin_app(desk, hosts_of(listener))
         return issuer_server(app, None)

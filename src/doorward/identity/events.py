@@ -66,6 +66,7 @@ KINDS: Final = frozenset(
         "login.new_device",
         "mail.undelivered",
         "password.changed",
+        "password.reset_asked",
         "password.reset_made",
         "session.created",
         "session.renewed",

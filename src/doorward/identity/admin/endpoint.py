@@ -41,6 +41,8 @@ class Desk:
     roles: Callable[[], Iterable[str]]
     """The roles of the policy in force."""
     clock: Callable[[], float]
+    sends_mail: Callable[[], bool] = lambda: False
+    """Whether the policy in force has mail sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

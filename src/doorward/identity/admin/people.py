@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from sqlalchemy import select
 
+from doorward.identity import events
+from doorward.identity.addresses import ask_recovery
 from doorward.identity.admin.endpoint import Body, Call, Endpoint, Page
 from doorward.identity.admin.problems import Refused
 from doorward.identity.changing import UserChange, change_user
@@ -66,6 +69,19 @@ def _change(call: Call) -> User:
 def _unlock(call: Call) -> None:
     get_user(call.store, call.name)
     call.desk.verifier.forget_failures(call.name, now=call.now)
+
+
+def _reset(call: Call) -> None:
+    get_user(call.store, call.name)
+    proved = (users.c.name == call.name) & users.c.email_verified_at.is_not(None) & users.c.disabled_at.is_(None)
+    with call.store.begin() as connection:
+        can_be_reached = connection.execute(select(users.c.name).where(proved)).one_or_none() is not None
+    if not (call.desk.sends_mail() and can_be_reached):
+        raise Refused("unreachable", "no mail is sent, or they have no address they proved: doorward user reset")
+    # the link goes to the user alone: who asks for it never learns it, nor the password (OWASP ASVS 5.0 6.4.6)
+    ask_recovery(call.store, call.desk.secret, call.name, now=call.now)
+    with call.store.begin() as connection:
+        events.record(connection, "password.reset_asked", call.name, now=call.now)
 
 
 def _factors(call: Call) -> list[Factor]:
@@ -170,6 +186,14 @@ ENDPOINTS = (
         id="unlockUser",
         summary="failed attempts are forgotten",
         answer=_unlock,
+        status=204,
+    ),
+    Endpoint(
+        method="POST",
+        path="/users/{name}/reset",
+        id="resetPassword",
+        summary="a link with which they set a new password is mailed to the user; nobody else learns it",
+        answer=_reset,
         status=204,
     ),
     Endpoint(

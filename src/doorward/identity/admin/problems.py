@@ -12,6 +12,7 @@ PROBLEMS: Final = {
     "missing": (404, "Not found"),
     "method": (405, "Not this method"),
     "taken": (409, "It is there already"),
+    "unreachable": (409, "There is no way to reach the user"),
     "stale": (412, "It was changed meanwhile"),
     "too_large": (413, "The body is too large"),
     "media_type": (415, "The body must be application/json"),
