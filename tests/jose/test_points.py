@@ -155,7 +155,7 @@ def test_point_9_what_leaves_the_package_unverified_shows_only_what_leads_to_the
     assert readable == {"issuer", "jws"}
     assert "alice" not in repr(token)
     proof = split_proof(sign_proof(KEY, {"htm": "GET"}).encode())
-    assert {name for name in dir(proof) if not name.startswith("_")} == {"thumbprint"}
+    assert {name for name in dir(proof) if not name.startswith("_")} == {"algorithm", "thumbprint"}
     message = split_jwe(encrypt(b"secret", generate_decryption_key("dir").public, typ="x"))
     assert {name for name in dir(message) if not name.startswith("_")} == {"algorithm", "key_id", "type"}
     assert verify_jws(split_jws(sign_jwt(KEY, CLAIMS, "at+jwt")), KEY.public)
