@@ -4,13 +4,16 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from tests.databases import postgres, store, store_url
 from tests.identity.conftest import cheap_hashes
 from tests.identity.lab import PASSWORD, Lab
@@ -129,6 +132,85 @@ def test_a_crash_between_record_and_mark_leaves_each_event_once(
 
 def _gone(*_: object, **__: object) -> None:
     raise SystemExit
+
+
+def test_a_store_that_takes_no_mark_does_not_fill_the_trail_with_the_same_events(
+    store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_user(store, "alice", now=NOW)
+
+    async def once() -> None:
+        trail = place.trail(store)
+        with monkeypatch.context() as patch:
+            patch.setattr(identity_trail, "mark_recorded", _full)
+            assert not await trail.move_all()
+            assert not await trail.move_all()
+        disable_user(store, "alice", now=NOW)
+        assert await trail.move_all()
+        await trail.close()
+
+    asyncio.run(once())
+    assert [entry.event for entry in place.entries()] == ["user.added", "user.disabled"]
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OperationalError("UPDATE events", {}, Exception("database or disk is full"))
+
+
+def test_whoever_stops_it_while_a_record_is_on_its_way_leaves_the_event_once(
+    store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_user(store, "alice", now=NOW)
+    append = AuditWriter.append
+
+    async def once() -> None:
+        trail = place.trail(store)
+        on_its_way = asyncio.Event()
+
+        def told(writer: AuditWriter, record: Any, done: Any) -> None:
+            append(writer, record, done)
+            on_its_way.set()
+
+        monkeypatch.setattr(AuditWriter, "append", told)
+        following = asyncio.create_task(trail.follow(lambda: 1))
+        await on_its_way.wait()
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        await trail.close()
+
+    asyncio.run(once())
+    assert [entry.event for entry in place.entries()] == ["user.added"]
+    assert events.waiting(store) == []
+
+
+def test_a_store_whose_state_cannot_be_asked_is_asked_again(
+    store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_user(store, "alice", now=NOW)
+    monkeypatch.setattr(identity_trail, "RETRY_S", 0.0)
+    monkeypatch.setattr(identity_trail, "LOOK_S", 0.0)
+    asked = iter([True, True, False])
+
+    async def once() -> None:
+        trail = place.trail(store)
+        was_moved = asyncio.Event()
+
+        def version() -> int:
+            if next(asked, False):
+                raise sqlite3.OperationalError("disk I/O error")
+            if not events.waiting(store):
+                was_moved.set()
+            return 1
+
+        following = asyncio.create_task(trail.follow(version))
+        await asyncio.wait([following, asyncio.create_task(was_moved.wait())], return_when=asyncio.FIRST_COMPLETED)
+        assert was_moved.is_set()
+        following.cancel()
+        await trail.close()
+
+    asyncio.run(once())
+    assert [entry.event for entry in place.entries()] == ["user.added"]
 
 
 def test_while_the_trail_takes_nothing_events_wait_and_are_told_once(

@@ -6,6 +6,7 @@ with the same id.
 """
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,18 +46,21 @@ class IdentityTrail:
         self._directory = trail_directory(state, policy)
         self._writer: AuditWriter | None = None
         self._known: frozenset[str] = frozenset()
-        """Events that stood in the shard when it was opened and may not be marked yet."""
+        """Events that stand in the shard and may not be marked yet: of an earlier run, or of a mark that failed."""
+        self._moving: asyncio.Task[bool] | None = None
         self._is_down = False
 
     async def follow(self, version: Callable[[], int]) -> None:
         """Move whatever comes, until cancelled. `version` is another number after every change of the store."""
         seen: int | None = None
         while True:
-            found = version()
             # asked before the store is read: what comes in between is looked for again
-            if found != seen:
-                seen = found if await self.move_all() else None
-            await asyncio.sleep(RETRY_S if self._is_down else LOOK_S)
+            found = self._asked(version)
+            if found is None or found != seen:
+                self._moving = asyncio.create_task(self.move_all())
+                # whoever cancels this waits for it in `close`: an event half moved would be moved once more there
+                seen = found if await asyncio.shield(self._moving) else None
+            await asyncio.sleep(RETRY_S if self._is_down or found is None else LOOK_S)
 
     async def move_all(self) -> bool:
         """Whether nothing waits any more. What cannot be moved now is told in the log, once, and stays."""
@@ -85,21 +89,38 @@ class IdentityTrail:
         new = [event for event in found if event.uid not in self._known]
         if new and not await _durable(writer, new):
             raise OSError("the records could not be made durable")
-        self._known = frozenset()
+        # known until they are marked: a store that takes no mark must not fill the trail with them
+        self._known |= {event.uid for event in new}
         await asyncio.to_thread(mark_recorded, self._store, [event.uid for event in found], now=self._clock())
+        self._known -= {event.uid for event in found}
         return len(found)
 
     async def close(self) -> None:
         """The rest is moved, if it can be, and the shard ends."""
+        if self._moving is not None:
+            await self._moving
         await self.move_all()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
             self._writer = None
 
+    def _asked(self, version: Callable[[], int]) -> int | None:
+        try:
+            return version()
+        except sqlite3.Error as error:
+            _log.error("the store cannot be asked whether events wait in it", reason=str(error))
+            return None
+
     async def _open(self) -> AuditWriter:
-        self._writer = await asyncio.to_thread(self._opened, asyncio.get_running_loop())
-        self._known = await asyncio.to_thread(_newest_events, self._directory)
-        return self._writer
+        writer = await asyncio.to_thread(self._opened, asyncio.get_running_loop())
+        try:
+            self._known = await asyncio.to_thread(_newest_events, self._directory)
+        except BaseException:
+            # without them an event could come again: another try, which needs the lock
+            await asyncio.to_thread(writer.close)
+            raise
+        self._writer = writer
+        return writer
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> AuditWriter:
         signing_key = self._state / "keys" / "audit.key"
