@@ -1,3 +1,6 @@
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 from doorward import automata
 from doorward.automata import automaton, keep_in
 
+PATIENCE_S = 30.0
 PATTERNS = [r"select\s", r"\x00|b+c"]
 
 
@@ -74,6 +78,28 @@ def test_what_others_could_have_written_is_not_used(kept: Path, monkeypatch: pyt
     file.symlink_to(other)
     automaton(PATTERNS)
     assert compiled == [1, 1]
+
+
+def test_of_several_that_start_at_once_one_compiles(kept: Path) -> None:
+    """Each process opens the directory for itself, so do threads: the lock belongs to what was opened."""
+    compiling, going_on = threading.Event(), threading.Event()
+    compiled: list[int] = []
+
+    def slow(patterns: Sequence[str], flags: int) -> Any:
+        compiled.append(flags)
+        compiling.set()
+        assert going_on.wait(PATIENCE_S)
+        return original(patterns, flags)
+
+    original = automata._compiled
+    with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(automata, "_compiled", slow)
+        first = pool.submit(automaton, PATTERNS)
+        assert compiling.wait(PATIENCE_S)
+        second = pool.submit(automaton, PATTERNS)
+        going_on.set()
+        assert found(first.result(PATIENCE_S), b"select ") == found(second.result(PATIENCE_S), b"select ") == {0}
+    assert len(compiled) == 1
 
 
 def test_where_nothing_can_be_kept_it_works_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,15 @@
 Compiling takes most of a second for hundreds of patterns, reading the compiled form less than a millisecond: a worker
 that replaces another should not keep callers waiting. What is kept lies in the state directory, readable and writable
 by nobody else, under the digest of what it was made from, with a digest of its own; what does not fit is made again.
+Of several processes that start at once one compiles, and the others wait and read.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -32,8 +34,18 @@ def automaton(patterns: Sequence[str], *, ignore_case: bool = False) -> hypersca
     flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
     flags |= hyperscan.HS_FLAG_CASELESS if ignore_case else 0
     path = _path(patterns, flags)
-    if path is not None and (database := _read(path)) is not None:
+    if path is None:
+        return _compiled(patterns, flags)
+    if (database := _read(path)) is not None:
         return database
+    with _alone(path):
+        if (database := _read(path)) is None:
+            database = _compiled(patterns, flags)
+            _write(path, hyperscan.dumpb(database))
+    return database
+
+
+def _compiled(patterns: Sequence[str], flags: int) -> hyperscan.Database:
     database = hyperscan.Database()
     database.compile(
         expressions=[pattern.encode() for pattern in patterns],
@@ -41,8 +53,6 @@ def automaton(patterns: Sequence[str], *, ignore_case: bool = False) -> hypersca
         elements=len(patterns),
         flags=[flags] * len(patterns),
     )
-    if path is not None:
-        _write(path, hyperscan.dumpb(database))
     return database
 
 
@@ -75,10 +85,24 @@ def _read(path: Path) -> hyperscan.Database | None:
     return database
 
 
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else compiles this one meanwhile; where that cannot be had, several do, which costs only time."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            lock = path.with_suffix(".lock")
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Whoever opened it before it goes finds the automaton; whoever comes later, too.
+            held.callback(lock.unlink, missing_ok=True)
+        yield
+
+
 def _write(path: Path, data: bytes) -> None:
     """Nothing; what cannot be kept is made again next time."""
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
             file.write(hashlib.sha256(data).digest() + data)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import pytest
+from tests.warming import warm
 
 from doorward.cli.init import init
 from doorward.identity.api_keys import add_api_key
@@ -308,6 +309,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
             api = directory / "openapi.json"
             api.write_text(json.dumps(DOCUMENT))
             init(openapi=api, upstream=f"http://127.0.0.1:{upstream.port}", directory=directory)
+            warm(directory / ".doorward")
             file = directory / "doorward.yaml"
             limits = "" if "limits:" in policy else "limits: {per_address: null, per_caller: null}\n"
             own = "listen: 127.0.0.1:0\nissuer: {listen: 127.0.0.1:0}\n" + limits + policy

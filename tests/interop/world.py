@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.interop.person import Person
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.identity.clients import add_client
@@ -99,6 +100,7 @@ def running(directory: Path, *, issuer: str = "", federation: str = "") -> Itera
         (directory / "openapi.json").write_text(json.dumps(DESCRIPTION))
         command = [sys.executable, "-m", "doorward", "init", "--openapi", "openapi.json", "--upstream", upstream]
         subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=PATIENCE_S)
+        warm(directory / ".doorward")
         issuer, api = issuer or f"https://127.0.0.1:{free_port()}", f"https://127.0.0.1:{free_port()}"
         policy = directory / "doorward.yaml"
         text = policy.read_text().replace("127.0.0.1:8443", api.removeprefix("https://"))

@@ -3,13 +3,13 @@
 import http.server
 import json
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
+
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.wire import Answer, Connection, request_bytes
@@ -97,10 +97,7 @@ class CallersSite:
         }
         self.file.write_text(json.dumps(self.policy))
         self.store = open_store(f"sqlite:///{self.state / 'store.db'}")
-        # Several workers that all compile for the first time may be too slow for the supervisor where machines are busy.
-        warm = "import sys, pathlib; from doorward.automata import keep_in; from doorward.controls import inspect; "
-        warm += "keep_in(pathlib.Path(sys.argv[1])); inspect.warm()"
-        subprocess.run([sys.executable, "-c", warm, str(self.state / "automata")], check=True, timeout=120)
+        warm(self.state)
         self.process = GatewayProcess(self.file)
 
     def __enter__(self) -> Self:

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from cryptography import x509
 from tests.gateway.certificates import Authority
-from tests.processes.warming import warm
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.processes.test_signing_in import DESCRIPTION, PATIENCE_S, free_port, must, upstream
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 
@@ -21,6 +22,7 @@ def test_a_client_made_over_the_api_calls_until_it_is_disabled_and_all_of_it_is_
 ) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(DESCRIPTION))
     must(tmp_path, "init", "--openapi", "openapi.json", "--upstream", upstream)
+    warm(tmp_path / ".doorward")
     issuer, address = f"https://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     policy = tmp_path / "doorward.yaml"
     text = policy.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")

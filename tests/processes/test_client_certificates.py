@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.identity.ca.authorities import request_for
-from tests.processes.warming import warm
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream
@@ -51,6 +52,7 @@ class Site:
     def __init__(self, directory: Path, upstream: LabUpstream) -> None:
         self.state = directory / ".doorward"
         make_state(self.state)
+        warm(self.state)
         (directory / "openapi.yaml").write_text(json.dumps(API))
         policy: dict[str, Any] = {
             "api": "openapi.yaml",

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.processes.test_key_rotation import until
 from tests.processes.test_signing_in import DESCRIPTION, free_port, must, upstream
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 
@@ -67,6 +68,7 @@ def curl(authority: Path, certificate: Path | None, url: str, *more: str) -> tup
 def test_certificates_prove_clients_and_bind_their_tokens(upstream: str, tmp_path: Path) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(DESCRIPTION))
     must(tmp_path, "init", "--openapi", "openapi.json", "--upstream", upstream)
+    warm(tmp_path / ".doorward")
     main, second = free_port(), free_port()
     issuer, mtls = f"https://127.0.0.1:{main}", f"https://127.0.0.1:{second}"
     authority = trustme.CA()

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.processes.test_signing_in import DESCRIPTION, PATIENCE_S, free_port, must, upstream
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 
@@ -25,6 +26,7 @@ def until(holds: Callable[[], bool]) -> None:
 def test_keys_change_under_a_running_gateway(upstream: str, tmp_path: Path) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(DESCRIPTION))
     must(tmp_path, "init", "--openapi", "openapi.json", "--upstream", upstream)
+    warm(tmp_path / ".doorward")
     issuer = f"https://127.0.0.1:{free_port()}"
     policy = tmp_path / "doorward.yaml"
     text = policy.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")

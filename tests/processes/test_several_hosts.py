@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.valkey import PASSWORD, valkey
+from tests.warming import warm
 
 from doorward.attack.case import Ask, Signing
 from doorward.attack.gateway_process import GatewayProcess
@@ -45,6 +46,7 @@ def site(directory: Path, upstream: LabUpstream, port: int) -> Path:
     """The policy of one host."""
     directory.mkdir()
     make_state(directory / ".doorward")
+    warm(directory / ".doorward")
     (directory / "openapi.yaml").write_text(json.dumps(API))
     policy: dict[str, Any] = {
         "api": "openapi.yaml",

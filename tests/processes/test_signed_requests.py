@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from tests.warming import warm
 
 from doorward.attack.case import Ask, Signing
 from doorward.attack.gateway_process import GatewayProcess
@@ -56,6 +57,7 @@ class Site:
     def __init__(self, directory: Path, upstream: LabUpstream) -> None:
         self.state = directory / ".doorward"
         make_state(self.state)
+        warm(self.state)
         (directory / "openapi.yaml").write_text(json.dumps(API))
         self.file = directory / "doorward.yaml"
         self.policy: dict[str, Any] = {

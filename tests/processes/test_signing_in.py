@@ -19,6 +19,7 @@ import httpx
 import pytest
 import trustme
 from tests.identity.lab import CALLBACK, CHALLENGE, PASSWORD, VERIFIER
+from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 
@@ -116,6 +117,7 @@ def fields(page: httpx.Response, action: str) -> dict[str, str]:
 def test_a_person_gets_a_token_the_gateway_takes_until_they_sign_out(upstream: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(DESCRIPTION))
     must(tmp_path, "init", "--openapi", "openapi.json", "--upstream", upstream)
+    warm(tmp_path / ".doorward")
     issuer = f"https://127.0.0.1:{free_port()}"
     policy = tmp_path / "doorward.yaml"
     text = policy.read_text().replace("listen: 127.0.0.1:8443", "listen: 127.0.0.1:0")

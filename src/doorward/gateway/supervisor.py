@@ -22,7 +22,9 @@ import structlog
 from doorward.gateway.liveness import BEAT_S, READY, WEDGED_S
 
 START_S: Final = 30.0
-"""Time a child may take until it serves, in seconds."""
+"""Time the workers wait for the first snapshot, in seconds."""
+SILENT_START_S: Final = 120.0
+"""Time a child may take until it serves, in seconds: the first start compiles, on a busy machine slowly."""
 DRAIN_S: Final = 30.0
 """Time the workers have to finish what they are doing after SIGTERM, in seconds; then SIGKILL."""
 STOP_S: Final = 5.0
@@ -191,7 +193,7 @@ class _Child:
         self.send(signal.SIGTERM)
 
     def kill_when_silent(self, now: float, wedged_s: float) -> None:
-        limit_s = wedged_s if self.ready.is_set() else START_S
+        limit_s = wedged_s if self.ready.is_set() else SILENT_START_S
         if self._process is not None and now - self._heard > limit_s:
             _log.error("silent for too long, killed", child=self.name, pid=self.pid, silent_s=round(limit_s, 1))
             self.forgive(now)

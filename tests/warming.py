@@ -1,0 +1,30 @@
+"""What a worker would compile when it starts, compiled once for all gateways that a test run starts."""
+
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_CODE = """
+import sys
+from pathlib import Path
+from doorward.automata import keep_in
+from doorward.controls import inspect
+keep_in(Path(sys.argv[1]))
+inspect.warm()
+"""
+
+
+def warm(state: Path) -> None:
+    """Nothing; the automata of inspection lie in the state directory."""
+    shutil.copytree(_compiled().name, state / "automata", dirs_exist_ok=True)
+
+
+@functools.cache
+def _compiled() -> "tempfile.TemporaryDirectory[str]":
+    """A directory with them, which goes with this process. Another process makes them: this one may have its own."""
+    directory = tempfile.TemporaryDirectory(prefix="doorward-automata-")
+    subprocess.run([sys.executable, "-c", _CODE, directory.name], check=True)
+    return directory
