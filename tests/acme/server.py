@@ -79,7 +79,7 @@ class FakeServer:
         return OutboundAnswer(status, {"replay-nonce": nonce, **more}, raw)
 
     def answer(self, method: str, path: str, url: str, content: bytes | None) -> tuple[int, dict[str, str], Any]:
-        if (method, path) == ("GET", "/directory"):
+        if method == "GET" and path.rstrip("/") == "/directory":
             directory = {name: f"{HOST}/{name}" for name in ("newNonce", "newAccount", "newOrder")}
             return 200, {}, directory | ({"renewalInfo": f"{HOST}/renewalInfo"} if self.window else {})
         if (method, path) == ("HEAD", "/newNonce"):

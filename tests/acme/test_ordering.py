@@ -112,11 +112,13 @@ def test_a_server_that_leads_elsewhere_is_not_followed(case: Case, path: str, ch
     [
         ("/newOrder", {"authorizations": None}),
         ("/newOrder", {"authorizations": [7]}),
+        ("/newOrder", {"authorizations": ["https://acme.test/authorization/0/0"] * 5_000}),
         ("/newOrder", {"finalize": None}),
         ("/authorization/0/0", {"challenges": None}),
         ("/authorization/0/0", {"challenges": [None, "x", {"type": "http-01"}]}),
         ("/authorization/0/0", {"status": None, "identifier": None}),
         ("/order/0", {"status": "invalid", "error": {"type": 7, "detail": ["x"]}}),
+        ("/order/0", {"status": "invalid", "error": {"type": "x\n" * 9_000, "detail": "\x1b[2J"}}),
         ("/order/0", {"status": "invalid", "error": "x"}),
         ("/order/0", {"certificate": {}}),
     ],
@@ -124,7 +126,11 @@ def test_a_server_that_leads_elsewhere_is_not_followed(case: Case, path: str, ch
 )
 def test_a_server_that_answers_nonsense_is_an_error_and_no_crash(case: Case, path: str, change: dict[str, Any]) -> None:
     case.server.changes[path] = change
-    assert case.error().kind
+    error = case.error()
+    assert error.kind
+    assert str(error).isprintable()
+    assert len(str(error)) < 600
+    assert len(case.server.asked) < 30
 
 
 def test_a_server_that_never_makes_up_its_mind_is_left(case: Case) -> None:

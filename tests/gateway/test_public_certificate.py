@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ class Case:
 
     def look(self) -> float:
         return asyncio.run(self.task.look())
+
+    def failed(self) -> float:
+        """How long it then waits, once that time is over."""
+        wait_s = self.look()
+        self.now += dt.timedelta(seconds=wait_s)
+        return wait_s
 
     @property
     def certificate(self) -> Any:
@@ -142,7 +149,7 @@ def test_a_try_that_fails_leaves_the_certificate_and_the_next_one_comes_later_an
     case.now = due_at(case.certificate)
     case.server.is_away = True
     with structlog.testing.capture_logs() as lines:
-        waits = [case.look() for _ in range(12)]
+        waits = [case.failed() for _ in range(12)]
     assert waits[:3] == [RETRY_S, 2 * RETRY_S, 4 * RETRY_S]
     assert waits[-1] == RETRY_MOST_S
     assert (case.state / FILE).read_bytes() == before
@@ -160,6 +167,55 @@ def test_a_try_that_fails_leaves_the_certificate_and_the_next_one_comes_later_an
 def test_a_server_that_is_busy_is_left_alone_as_long_as_it_wants(case: Case) -> None:
     case.server.refuse_order = Refused("rateLimited", 429, retry_after="3000")
     assert case.look() == 3_000
+
+
+def test_a_server_that_wants_each_new_one_renewed_at_once_gets_its_way_every_six_hours_only(case: Case) -> None:
+    case.server.window = {"start": "2027-01-01T00:00:00Z", "end": "2027-01-01T00:00:01Z"}
+    for _ in range(20):
+        case.look()
+        case.now += dt.timedelta(seconds=LOOK_S)
+    assert len(case.server.orders) == 1
+    case.now += dt.timedelta(seconds=SUGGESTIONS_S)
+    case.look()
+    assert len(case.server.orders) == 2
+
+
+def test_a_reloaded_policy_does_not_shorten_the_wait_after_a_failure(case: Case) -> None:
+    case.server.refuse_order = Refused("rateLimited", 429, retry_after="3000")
+    assert case.look() == 3_000
+    asked = len(case.server.asked)
+    case.task.wake()
+    case.now += dt.timedelta(seconds=10)
+    assert case.look() == 2_990
+    assert len(case.server.asked) == asked
+    case.server.refuse_order = None
+    case.settings = AcmeSettings(directory=DIRECTORY, names=(NAME,), agree_to_terms=True, contact="a@b.test")
+    assert case.look() == LOOK_S
+    assert len(case.server.orders) == 1
+
+
+def test_a_server_that_moved_and_forgot_the_account_is_found_again(case: Case) -> None:
+    case.look()
+    case.now = due_at(case.certificate)
+    case.server.accounts.clear()
+    case.server.refuse_order = Refused("accountDoesNotExist", 400)
+    assert case.look() == RETRY_S
+    case.server.refuse_order = None
+    case.now += dt.timedelta(seconds=RETRY_S)
+    assert case.look() == LOOK_S
+    assert case.server.asked.count("/directory") == case.server.asked.count("/newAccount") == 2
+
+
+def test_a_certificate_of_another_server_is_replaced_by_one_of_the_server_asked_now(case: Case) -> None:
+    case.look()
+    staging = case.certificate
+    case.settings = AcmeSettings(directory=f"{DIRECTORY}/", names=(NAME,), agree_to_terms=True)
+    case.server.changes = {}
+    case.look()
+    assert case.certificate.serial_number != staging.serial_number
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(case.state / FILE)
+    case.look()
+    assert len(case.server.orders) == 2
 
 
 def test_whatever_a_server_answers_the_process_goes_on(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

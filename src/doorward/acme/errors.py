@@ -4,6 +4,7 @@ from typing import Any
 
 _URN = "urn:ietf:params:acme:error:"
 _DETAIL_CHARACTERS = 512
+_KIND_CHARACTERS = 64
 
 
 class AcmeError(Exception):
@@ -11,9 +12,8 @@ class AcmeError(Exception):
 
     def __init__(self, kind: str, detail: str, *, retry_after_s: float = 0.0) -> None:
         """`kind`: the type of RFC 8555 section 6.7 without its prefix, as `rateLimited`; or `unreachable`, `answer`."""
-        clean = "".join(one if one.isprintable() else " " for one in detail[:_DETAIL_CHARACTERS])
-        super().__init__(f"{kind}: {clean}")
-        self.kind, self.retry_after_s = kind, retry_after_s
+        self.kind, self.retry_after_s = _clean(kind, _KIND_CHARACTERS), retry_after_s
+        super().__init__(f"{self.kind}: {_clean(detail, _DETAIL_CHARACTERS)}")
 
 
 def error_of(document: object, status: int, *, retry_after_s: float = 0.0) -> AcmeError:
@@ -27,3 +27,7 @@ def error_of(document: object, status: int, *, retry_after_s: float = 0.0) -> Ac
     if isinstance(below, list):
         detail += "".join(f"; {one.get('detail', '')}" for one in below[:8] if isinstance(one, dict))
     return AcmeError(kind, detail, retry_after_s=retry_after_s)
+
+
+def _clean(text: str, most: int) -> str:
+    return "".join(one if one.isprintable() else " " for one in text[:most])

@@ -45,7 +45,10 @@ async def obtain(
         wanted["replaces"] = replaces
     made = await client.post_to("newOrder", wanted)
     order, place = object_of(made), made.headers.get("location", "")
-    for authorization in _texts(order, "authorizations"):
+    authorizations = _texts(order, "authorizations")
+    if len(authorizations) > len(names):
+        raise AcmeError("answer", f"the server wants {len(authorizations)} proofs for {len(names)} names")
+    for authorization in authorizations:
         await _prove(client, authorization, pause)
     await _settled(client, place, {"ready", "valid"}, pause)
     key = ec.generate_private_key(ec.SECP256R1())

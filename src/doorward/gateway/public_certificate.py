@@ -10,7 +10,7 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,7 @@ SUGGESTIONS_S: Final = 6 * 3_600.0
 _TOTAL_S: Final = 20.0
 _ANSWER_S: Final = 5.0
 _ANSWER_BYTES: Final = 4_096
+_FROM: Final = b"From "
 _log: Final = structlog.get_logger()
 
 
@@ -95,6 +96,8 @@ class PublicCertificate:
         self._woken = asyncio.Event()
         self._thumbprints: dict[str, str] = {}
         self._failures = 0
+        self._try_at: datetime | None = None
+        """Not before: what failed is not tried sooner because somebody reloads the policy."""
         self._suggested: datetime | None = None
         self._asked_at: datetime | None = None
 
@@ -132,10 +135,17 @@ class PublicCertificate:
         settings = self._settings()
         if settings is None:
             return LOOK_S
+        if settings != self._made_with:
+            self._failures, self._try_at, self._suggested, self._asked_at = 0, None, None, None
+            self._client, self._made_with = None, settings
+        if self._try_at is not None and self._clock() < self._try_at:
+            return (self._try_at - self._clock()).total_seconds()
         try:
-            client = self._client_for(settings)
+            client = self._client = self._client or AcmeClient(
+                settings.directory, self.account(settings), self._ask(settings), contact=settings.contact
+            )
             current = _read(self._state / FILE)
-            if current is not None and _names(current) == set(settings.names):
+            if current is not None and _is_wanted(self._state / FILE, current, settings):
                 due = await self._due(client, current)
                 if self._clock() < due:
                     return LOOK_S
@@ -148,7 +158,7 @@ class PublicCertificate:
             await self._obtain(client, settings, current)
         except Exception as error:  # noqa: BLE001 - containment: whatever a server answers, the process goes on
             return self._failed(error)
-        self._failures = 0
+        self._failures, self._try_at = 0, None
         return LOOK_S
 
     async def _obtain(self, client: AcmeClient, settings: AcmeSettings, current: x509.Certificate | None) -> None:
@@ -161,8 +171,9 @@ class PublicCertificate:
                 raise
             # The server knows nothing of the old one, or of replacing: a certificate matters more than the courtesy.
             found = await obtain(client, settings.names, clock=self._clock, pause=self._pause)
-        store(self._state / FILE, found)
-        self._suggested = self._asked_at = None
+        store(self._state / FILE, found, settings.directory)
+        # Not asked at once: a server that wants every new one renewed would have it renewed each minute.
+        self._suggested, self._asked_at = None, self._clock()
         until = found.certificate.not_valid_after_utc.isoformat()
         _log.info("a new certificate", names=list(settings.names), until=until)
         self._renewed()
@@ -179,6 +190,9 @@ class PublicCertificate:
         self._failures = min(self._failures + 1, 16)
         if isinstance(error, AcmeError):
             wait_s = max(wait_s, error.retry_after_s)
+        self._try_at = self._clock() + timedelta(seconds=wait_s)
+        # The server may have moved, or forgotten the account: both are asked for anew.
+        self._client = None
         current = _read(self._state / FILE)
         until = "none" if current is None else current.not_valid_after_utc.isoformat()
         _log.error(
@@ -189,23 +203,15 @@ class PublicCertificate:
         )
         return wait_s
 
-    def _client_for(self, settings: AcmeSettings) -> AcmeClient:
-        if self._client is None or settings != self._made_with:
-            self._failures, self._suggested, self._asked_at = 0, None, None
-            self._client = AcmeClient(
-                settings.directory, self.account(settings), self._ask(settings), contact=settings.contact
-            )
-            self._made_with = settings
-        return self._client
 
-
-def store(path: Path, found: Obtained) -> None:
-    """Nothing; the certificate stands there whole, or the one before does. Errors: OSError."""
+def store(path: Path, found: Obtained, server: str) -> None:
+    """Nothing; it stands there whole, with where it is from, or the one before does. Errors: OSError."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(found.pem)
+            # text before the first certificate is nothing to whoever reads PEM
+            file.write(_FROM + server.encode() + b"\n" + found.pem)
             file.flush()
             os.fsync(file.fileno())
         Path(name).rename(path)
@@ -279,6 +285,13 @@ def _read(path: Path) -> x509.Certificate | None:
         return x509.load_pem_x509_certificates(path.read_bytes())[0]
     except (OSError, ValueError):
         return None
+
+
+def _is_wanted(path: Path, certificate: x509.Certificate, settings: AcmeSettings) -> bool:
+    """Whether it has the names of the settings and is from their server: one for trying out is trusted by nobody."""
+    first, _, _ = path.read_bytes().partition(b"\n")
+    is_from_there = not first.startswith(_FROM) or first == _FROM + settings.directory.encode()
+    return is_from_there and _names(certificate) == set(settings.names)
 
 
 def _names(certificate: x509.Certificate) -> set[str]:
