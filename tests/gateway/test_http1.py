@@ -4,10 +4,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from tests.gateway.lab import Lab, request
+from tests.gateway.lab import Lab, StubPipeline, request
 
 from doorward.controls.limits import LimitsPolicy
-from doorward.exchange import Exchange
+from doorward.exchange import Exchange, Response
 
 
 def test_a_request_reaches_the_upstream_and_its_answer_the_client(lab: Lab) -> None:
@@ -164,6 +164,25 @@ def test_an_answer_does_not_leave_without_its_record(lab: Lab) -> None:
     after = lab.ask(request())
     assert after is not None
     assert after.status == 200
+
+
+class _Sealing(StubPipeline):
+    def seal_answer(self, exchange: Exchange, response: Response) -> None:
+        response.headers.append((b"x-sealed", b"1"))
+        response.body = b"sealed"
+
+
+class _SealingLab(Lab):
+    pipeline_type = _Sealing
+
+
+@pytest.mark.parametrize("path", ["/items", "/stream"])
+def test_what_is_said_instead_of_an_answer_without_a_record_is_sealed_too(path: str) -> None:
+    with _SealingLab() as lab:
+        lab.audit.fails = lambda record: True
+        answer = lab.ask(request("GET", path))
+        assert answer is not None
+        assert (answer.status, answer.body) == (503, b"sealed")
 
 
 def test_a_change_does_not_reach_the_upstream_without_its_intent(lab: Lab) -> None:

@@ -32,6 +32,27 @@ async def _orders(request: Request) -> Response:
     return JSONResponse({"note": f"{request.headers['content-type']} {said['note']}", "hash": "undeclared"})
 
 
+async def _ask_without_a_record() -> None:
+    gate, audit = Gate(now=time.time()), _Audit(asyncio.get_running_loop())
+    audit.fails = lambda record: record.kind != 1
+    app = DoorwardMiddleware(
+        Starlette(routes=[Route("/orders", _orders, methods=["POST"])]),
+        serving=_Serving(gate),
+        open_audit=lambda _: audit,
+    )
+    encrypter = gate.encrypter()
+    sealed = encrypter.seal(b'{"note":"hi"}', "application/json")
+    headers = {**sealed.headers, "X-API-Key": gate.alice.api_key}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api.example") as client:
+        answer = await client.post("/orders", content=sealed.body, headers=headers)
+    opened = encrypter.open(answer.content, status=503, message_id=sealed.message_id)
+    assert b"audit.unavailable" in opened.content
+
+
+def test_what_is_said_instead_of_an_answer_without_a_record_is_encrypted_too() -> None:
+    asyncio.run(_ask_without_a_record())
+
+
 async def _ask() -> None:
     gate = Gate(now=time.time())
     app = DoorwardMiddleware(

@@ -578,6 +578,7 @@ class ExchangeRun:
             self._drop_upstream()
             self._streams_response = False
             response = denial_response(self.exchange, Denied("audit.unavailable", "the outcome could not be recorded"))
+            self.pipeline.seal_answer(self.exchange, response)
         if self._streams_response:
             self._begin_stream(response)
             return

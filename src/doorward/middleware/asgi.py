@@ -357,6 +357,7 @@ class _Run:
         if not await self._append(self.pipeline.recorder.outcome(exchange)):
             exchange.denied = Denied("audit.unavailable", "the outcome could not be recorded")
             response = denial_response(exchange, exchange.denied)
+            self.pipeline.seal_answer(exchange, response)
         body = response.body or b""
         is_silent = exchange.request.method == "HEAD" and not body  # how long a GET's would be is not known
         await self._send_start(response, None if is_silent else len(body))
