@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.controls.authenticate.partner import NOW, Partner
 from tests.controls.authenticate.sealed import (
+    ANSWERS,
     OLD,
     OWN,
     RSA,
@@ -79,6 +80,23 @@ def test_a_key_whose_overlap_is_over_opens_nothing(gate: Gate) -> None:
     assert gate.code(gate.message(to=OLD.public)) == ""
     gate.now = NOW + 100
     assert gate.code(gate.message(to=OLD.public, jti="message-number-2")) == CODE
+
+
+@pytest.mark.parametrize("field", ["content-encoding", "content-language", "content-disposition", "content-range"])
+def test_what_stands_in_clear_beside_a_message_says_nothing_of_what_is_in_it(gate: Gate, field: str) -> None:
+    unread = gate.compiled(policy_of(modes={"validate": "off"}))
+    gate.pipeline = unread
+    exchange = gate.exchange(gate.message(), ("content-type", "application/jose"), (field, "gzip"))
+    assert field.encode() not in gate.admit(exchange).request_head(exchange)
+
+
+def test_no_part_of_an_encrypted_answer_is_asked_for() -> None:
+    said = document()
+    said["paths"]["/orders"]["get"]["responses"] = {**ANSWERS, "206": {"description": "a part"}}
+    gate = Gate(said=said)
+    sealed = gate.encrypter().seal(b"", "")
+    exchange = gate.exchange(b"", *sealed.headers.items(), ("range", "bytes=0-1"), ("if-range", '"1"'))
+    assert b"range" not in gate.admit(exchange).request_head(exchange)
 
 
 BAD: dict[str, Callable[[Gate], bytes]] = {

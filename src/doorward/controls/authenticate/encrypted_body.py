@@ -30,9 +30,11 @@ _INNER_TYPE: Final = re.compile(r"[\x20-\x7e]{1,128}")
 _ACCEPTED: Final = ((b"accept", MEDIA_TYPE),)
 _OF_THE_MESSAGE: Final = frozenset(
     {b"content-type", b"content-length", b"transfer-encoding", b"content-digest", b"repr-digest", b"content-md5"}
-    | {b"digest", b"range", b"if-range"}
+    | {b"digest", b"content-encoding", b"content-language", b"content-disposition", b"content-range"}
 )
-"""Fields that speak of the encrypted body, or ask for a part of an answer that leaves whole or not at all."""
+"""Fields that speak of the encrypted body: what is in it is for them to say as little as for whoever is on the way."""
+_OF_A_PART: Final = frozenset({b"range", b"if-range"})
+"""Fields that ask for a part of an answer: it leaves whole or not at all."""
 
 
 def sealed_bytes(content_bytes: int) -> int:
@@ -67,6 +69,7 @@ class _Opening:
         if _ID.fullmatch(message_id) is None:
             raise _refused("no id for the answer to name")
         key = self._reply_key((headers.get(REPLY_KEY) or b"").decode("latin-1"), caller, exchange.complete_at)
+        exchange.request.headers = _without(headers, _OF_A_PART)
         exchange.seal_answer = partial(encrypt_answer, key.encrypting, message_id)
 
     def _open(self, exchange: Exchange, caller: Caller) -> None:
@@ -81,7 +84,7 @@ class _Opening:
         key = self._reply_key(_text(opened, "reply_kid"), caller, now)
         request.body = opened.content
         request.has_body = bool(opened.content)
-        kept = [field for field in request.headers if field[0] not in _OF_THE_MESSAGE]
+        kept = _without(request.headers, _OF_THE_MESSAGE | _OF_A_PART)
         request.headers = Headers([*kept, (b"content-type", inner_type)])
         exchange.seal_answer = partial(encrypt_answer, key.encrypting, message_id)
         self._note(exchange, caller, message_id, int(opened.header["iat"]))
@@ -145,6 +148,10 @@ class _Opening:
                 refusal=_refused(f"{caller.subject} sent message {message_id} before"),
             ),
         )
+
+
+def _without(headers: Headers, names: frozenset[bytes]) -> Headers:
+    return Headers([field for field in headers if field[0] not in names])
 
 
 def _media_type(headers: Headers) -> bytes:
