@@ -330,6 +330,24 @@ def test_t7_a_list_about_authorities_says_nothing_about_clients(authority: Autho
         assert code(lab, trusting(authority, show=client(authority, "a.test").file)) == UNTRUSTED
 
 
+def test_t7_a_revoked_authority_and_those_below_it_let_nobody_in(authority: Authority, settings: TlsSettings) -> None:
+    middle = Authority(authority.directory, "middle", parent=authority)
+    lower = Authority(authority.directory, "lower", parent=middle)
+    aside = Authority(authority.directory, "aside", parent=authority)
+    everybody = (authority, middle, lower, aside)
+    together, lists = authority.directory / "all.pem", authority.directory / "all.crl"
+    together.write_bytes(b"".join(each.file.read_bytes() for each in everybody))
+    for revoked in ((), (Issued(middle.certificate, middle.file),)):
+        empty = [each.revocations(file=f"{each.name}.crl") for each in (middle, lower, aside)]
+        lists.write_bytes(b"".join(file.read_bytes() for file in (authority.revocations(*revoked), *empty)))
+        with checking(ServerTls(settings.model_copy(update={"client_ca": together, "client_crl": lists}))) as lab:
+            for each in (authority, aside):
+                assert not code(lab, trusting(authority, show=client(each, "a.test").file))
+            for each in (middle, lower):
+                expected = UNTRUSTED if revoked else ""
+                assert code(lab, trusting(authority, show=client(each, "a.test").file)) == expected
+
+
 def test_t7_a_list_that_is_none_is_the_operators_mistake(authority: Authority, settings: TlsSettings) -> None:
     listed = settings.model_copy(update={"client_crl": authority.revocations(file="kept.crl")})
     tls = ServerTls(listed)

@@ -27,7 +27,8 @@ def read_lists(file: Path, authorities: list[x509.Certificate], *, grace_s: int,
     misread: a delta, an indirect one, one for some reasons only.
     """
     found: dict[str, tuple[RevocationList, ...]] = {}
-    for listed in _load(file):
+    lists = _load(file)
+    for listed in lists:
         signers = [one for one in authorities if _is_signed_by(listed, one)]
         if not signers:
             issuer = listed.issuer.rfc4514_string()
@@ -42,7 +43,44 @@ def read_lists(file: Path, authorities: list[x509.Certificate], *, grace_s: int,
             _log.error("the CRL is past its nextUpdate: clients with a certificate are refused", file=str(file))
         elif read.until - grace_s < now:
             _log.warning("the CRL is past its nextUpdate, and believed for a while yet", file=str(file))
+    for authority in _fallen(lists, authorities):
+        # Without a list nobody is let in by it.
+        found.pop(authority, None)
+        _log.error("an authority of client_ca was revoked: clients with its certificates are refused", key=authority)
     return found
+
+
+def _fallen(lists: list[x509.CertificateRevocationList], authorities: list[x509.Certificate]) -> frozenset[str]:
+    """The keys of authorities whose own certificates are on these lists, and of those that only they vouch for."""
+    fallen = [one for one in authorities if any(_revokes(listed, one) for listed in lists)]
+    standing = [one for one in authorities if one not in fallen]
+    while below := [one for one in standing if _has_issued(fallen, one) and not _has_issued(standing, one)]:
+        fallen += below
+        standing = [one for one in standing if one not in below]
+    return frozenset(map(key_id, fallen)) - frozenset(map(key_id, standing))
+
+
+def _revokes(listed: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    is_listed = listed.get_revoked_certificate_by_serial_number(authority.serial_number) is not None
+    return is_listed and listed.issuer == authority.issuer and not _is_about_attributes(listed)
+
+
+def _is_about_attributes(listed: x509.CertificateRevocationList) -> bool:
+    try:
+        point = listed.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+    except x509.ExtensionNotFound:
+        return False
+    return point.only_contains_attribute_certs
+
+
+def _has_issued(authorities: list[x509.Certificate], one: x509.Certificate) -> bool:
+    for authority in authorities:
+        try:
+            one.verify_directly_issued_by(authority)
+        except (InvalidSignature, TypeError, ValueError):
+            continue
+        return True
+    return False
 
 
 def _load(file: Path) -> list[x509.CertificateRevocationList]:
