@@ -119,6 +119,31 @@ def test_an_authority_that_is_no_longer_trusted_vouches_for_nobody(
         reader.read(told)
 
 
+def test_an_authority_that_renewed_its_key_under_its_old_name_vouches(authority: Authority) -> None:
+    renewed = authority.beside(authority.name)
+    reader = ProxiedCertificates()
+    reader.follow([authority.certificate, renewed.certificate])
+    for one in (authority, renewed):
+        found = reader.read(headers(field(one.issue("a.test", purposes=FOR_CLIENTS))))
+        assert found is not None
+        assert found.authority == key_id(one.certificate)
+
+
+def test_an_authority_vouches_no_longer_than_its_own_certificate(authority: Authority) -> None:
+    now = NOW.timestamp()
+    reader = ProxiedCertificates(lambda: now)
+    reader.follow([authority.certificate])
+    ends = authority.certificate.not_valid_after_utc
+    told = headers(field(authority.issue("a.test", purposes=FOR_CLIENTS, ends=ends + DAY)))
+    found = reader.read(told)
+    assert found is not None
+    assert found.expires_at == ends.timestamp()
+    now = ends.timestamp()
+    other = headers(field(authority.issue("b.test", purposes=FOR_CLIENTS, ends=ends + DAY)))
+    with pytest.raises(Denied):
+        reader.read(other)
+
+
 def test_a_leaf_in_the_file_of_authorities_is_none(authority: Authority) -> None:
     leaf = authority.issue("leaf.test", purposes=FOR_CLIENTS)
     reader = ProxiedCertificates()

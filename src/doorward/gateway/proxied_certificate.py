@@ -9,11 +9,13 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 
 from doorward.controls.authenticate import certificate_refusal
 from doorward.denial import Denied
@@ -59,7 +61,7 @@ class ProxiedCertificates:
             return known
         try:
             found = self._checked(values[0])
-        except (Unacceptable, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             detail = f"the certificate that the proxy tells of: {str(error) or type(error).__name__}"
             raise certificate_refusal("untrusted", detail, "api") from error
         self._known[values[0]] = found
@@ -76,14 +78,30 @@ class ProxiedCertificates:
         if leaf.not_valid_before_utc.timestamp() > self._clock():
             raise Unacceptable("not yet valid")
         for authority in self._authorities:
-            if authority.subject == leaf.issuer and _is_authority(authority):
-                leaf.verify_directly_issued_by(authority)
-                return described(der, authority.public_bytes(Encoding.DER))
+            # one that renewed its key keeps its name: the next of that name may be the one
+            if _is_authority(authority, self._clock()) and _has_signed(authority, leaf):
+                found = described(der, authority.public_bytes(Encoding.DER))
+                ends_at = authority.not_valid_after_utc.timestamp()
+                return replace(found, expires_at=min(found.expires_at, ends_at))
         raise Unacceptable("no authority of ours signed it")
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def _has_signed(authority: x509.Certificate, leaf: x509.Certificate) -> bool:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
+        leaf.verify_directly_issued_by(authority)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
+    return True
+
+
+def _is_authority(certificate: x509.Certificate, now: float) -> bool:
+    """Whether it may sign certificates, now."""
+    if not certificate.not_valid_before_utc.timestamp() <= now < certificate.not_valid_after_utc.timestamp():
+        return False
+    try:
+        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound as lacking:
+        # without a word on usage it may be used for everything (RFC 5280 section 4.2.1.3)
+        return lacking.oid == ExtensionOID.KEY_USAGE
