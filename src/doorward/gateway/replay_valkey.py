@@ -124,7 +124,7 @@ class ValkeyReplays:
                     [proof for proof, asks in zip(proofs, asked_for, strict=True) if asks], now
                 )
             words = [next(answers) if asks else "unknown" for asks in asked_for]
-        except (RedisError, OSError, TimeoutError, ForgetfulServerError) as error:
+        except (RedisError, OSError, TimeoutError, ForgetfulServerError, KeyError) as error:
             problem = error
         self._tell(batch, words)
         if problem is not None:
