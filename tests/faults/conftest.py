@@ -24,7 +24,7 @@ from doorward.cli.init import init
 from doorward.identity.api_keys import add_api_key
 from doorward.store import open_store
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """Longest wait for anything that must happen."""
 
 DOCUMENT = {

@@ -28,7 +28,7 @@ BANK_KEY: Final = generate_key("ES256")
 """What the client `bank` signs its assertions with."""
 PASSWORD: Final = "correct horse battery staple"
 SCOPES: Final = ("orders:read", "orders:write", "offline_access")
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 90.0
 DESCRIPTION: Final = {
     "openapi": "3.1.0",
     "info": {"title": "Orders", "version": "1"},

@@ -16,7 +16,7 @@ import orjson
 
 from doorward.attack.wire import Target
 
-_START_S: Final = 60.0
+_START_S: Final = 120.0
 _STOP_S: Final = 20.0
 _LOOK_S: Final = 0.05
 
