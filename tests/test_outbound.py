@@ -128,6 +128,26 @@ def test_a_url_that_is_not_plain_https_is_refused(url: str) -> None:
         fetch(OutboundClient(resolve=answering("93.184.216.34")), url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://{'a' * 64}.example/",
+        "https://example..com/",
+        "https://.example/",
+        "https://xn--/",
+        "https://93.184.216.34:99999/",
+        "https://93.184.216.34:65536/",
+        "https://93.184.216.34:0/",
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused_and_breaks_nothing(url: str) -> None:
+    for client in (OutboundClient(), OutboundClient(resolve=answering("127.0.0.1"))):
+        with pytest.raises(OutboundRefused):
+            fetch(client, url)
+        with pytest.raises(OutboundRefused):
+            asyncio.run(client.post_form(url, {"a": "b"}))
+
+
 def test_plain_http_is_for_loopback_only_even_when_allowed() -> None:
     client = OutboundClient(insecure_loopback_http=True, resolve=answering("93.184.216.34"))
     with pytest.raises(OutboundRefused, match="not https"):

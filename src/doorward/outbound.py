@@ -26,6 +26,7 @@ DOCUMENT_BYTES: Final = 256 * 1024
 TOTAL_S: Final = 5.0
 _TAKEN: Final = frozenset({200, 204})
 _FORM: Final[Mapping[str, str]] = {"content-type": "application/x-www-form-urlencoded"}
+_PORT_MOST: Final = 65_535
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -117,7 +118,8 @@ class OutboundClient:
                 return await asked
         except TimeoutError:
             raise OutboundRefused(f"{url} did not answer within {self.total_s} s") from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, UnicodeError) as error:
+            # UnicodeError: a host that is no name, from whichever of resolver and library looks at it first
             raise OutboundRefused(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
 
     async def _asked(
@@ -178,6 +180,8 @@ class OutboundClient:
             raise OutboundRefused(f"{url!r} is not https")
         if target.userinfo or target.fragment or not target.host:
             raise OutboundRefused(f"{url!r} must have a host, and neither user information nor a fragment")
+        if target.port is not None and not 0 < target.port <= _PORT_MOST:
+            raise OutboundRefused(f"{url!r} has no port that there is")
         return target
 
     def checked_address(self, texts: list[str], host: str) -> Address:

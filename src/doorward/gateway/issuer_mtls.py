@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from doorward.controls.authenticate.client_certificate import KnownCertificates
 from doorward.errors import PolicyError
@@ -106,7 +106,7 @@ class MutualTls:
 def protocol_for(mutual: MutualTls) -> type[asyncio.Protocol]:
     """Uvicorn's protocol, which also leaves the connection's certificate in the scope of each request."""
 
-    class CertificateProtocol(HttpToolsProtocol):
+    class CertificateProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
             super().connection_made(transport)
             found = mutual.shown(cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object")))

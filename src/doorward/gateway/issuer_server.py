@@ -4,13 +4,16 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from socket import socket
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from doorward.policy.document import IssuerSettings
+
+HEAD_BYTES: Final = 32_768
+"""Largest request line and fields, in bytes: a form has 8 KiB at most, cookies 4 KiB each."""
 
 
 class IssuerServer(uvicorn.Server):
@@ -29,11 +32,15 @@ class IssuerServer(uvicorn.Server):
         yield
 
 
-def issuer_server(app: ASGIApp, context: ssl.SSLContext | None, *, protocol: Any = "auto") -> IssuerServer:
-    """A server for the application, over TLS with that context; None: plain HTTP."""
+def issuer_server(app: ASGIApp, context: ssl.SSLContext | None, *, protocol: Any = "h11") -> IssuerServer:
+    """A server for the application, over TLS with that context; None: plain HTTP.
+
+    `protocol` is one over h11: what uvicorn has over httptools takes a request head of any size into memory.
+    """
     config = uvicorn.Config(
         app,
         http=protocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,

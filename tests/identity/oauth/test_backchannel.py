@@ -1,6 +1,7 @@
 """Clients told of ended sessions: statement ID-61 of the reference, and OpenID Connect Back-Channel Logout 1.0."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 from tests.identity.lab import CALLBACK, ISSUER, KEY, PASSWORD, Lab, Visitor
 from tests.identity.relying_party import RelyingParty, trusting_client
 
@@ -205,6 +207,49 @@ def test_an_address_inside_is_never_asked(lab: Lab, url: str) -> None:
     sign_out(visitor)
     assert asyncio.run(back_channel(lab, OutboundClient()).deliver()) == 1
     assert waiting(lab) == [("web", "alice")]
+
+
+@pytest.mark.parametrize("url", ["https://app..example/x", f"https://{'a' * 64}.example/", "https://192.0.2.1:99999/x"])
+def test_an_address_that_leads_nowhere_does_not_stop_the_deliverer(lab: Lab, url: str) -> None:
+    with_channel(lab, "web", url)
+    visitor, _ = signed_in(lab)
+    sign_out(visitor)
+    assert asyncio.run(back_channel(lab, OutboundClient()).deliver()) == 1
+    assert waiting(lab) == [("web", "alice")]
+
+
+def test_a_store_that_fails_during_a_delivery_does_not_stop_the_deliverer(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, _ = signed_in(lab)
+    sign_out(visitor)
+    looked, gone_on = list[int](), asyncio.Event()
+
+    def fail(*_given: Any, **_more: Any) -> None:
+        raise OperationalError("UPDATE", {}, ConnectionError("gone"))
+
+    class Watched(BackChannel):
+        async def deliver(self) -> int:
+            looked.append(1)
+            if len(looked) == 2:
+                gone_on.set()
+            return await super().deliver()
+
+    monkeypatch.setattr("doorward.identity.logout_notices.failed", fail)
+    monkeypatch.setattr("doorward.identity.oauth.backchannel.LOOK_S", 0.0)
+    channel = Watched(lab.store, key=lambda: KEY, issuer=ISSUER, client=OutboundClient, clock=lambda: lab.now)
+    with_channel(lab, "web", "https://10.0.0.1/")
+
+    async def run() -> None:
+        task = asyncio.ensure_future(channel.run())
+        going_on = asyncio.ensure_future(gone_on.wait())
+        await asyncio.wait({task, going_on}, return_when=asyncio.FIRST_COMPLETED)
+        assert not task.done()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(

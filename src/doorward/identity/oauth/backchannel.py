@@ -53,8 +53,9 @@ class BackChannel:
         while True:
             try:
                 await self.deliver()
-            except SQLAlchemyError as error:
-                _log.error("clients cannot be told of ended sessions", reason=str(error))
+            except* SQLAlchemyError as errors:
+                # a group: deliveries are tried side by side
+                _log.error("clients cannot be told of ended sessions", reason=str(errors.exceptions[0]))
             await asyncio.sleep(LOOK_S)
 
     async def deliver(self) -> int:
