@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from doorward.identity import events
+from doorward.identity import address_holds
 from doorward.identity.mail.outbox import Kind, ask
 from doorward.identity.names import is_name
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, users
-from doorward.store.single_use import Purpose, consume, void
+from doorward.store.single_use import Purpose, consume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +29,39 @@ def address_of(store: Store, user: str) -> Address | None:
     return Address(email=row.email, is_verified=row.email_verified_at is not None)
 
 
-def ask_verification(connection: Connection, secret: ServerSecret, user: str, email: str, *, now: float) -> bool:
-    """Whether a link will be sent to the address that the user wants to use. The one they have stays until then."""
-    return ask(connection, "verify", user, _account(secret, user), email, now=now)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """An address that its user proved."""
+
+    user: str
+    held_until: float | None
+    """When it is used, where that is not from now on."""
 
 
-def confirm(store: Store, ticket: str, *, now: float) -> str | None:
-    """The user whose address is now the one the link was sent to; None for a link that is void.
+def ask_verification(
+    connection: Connection, secret: ServerSecret, user: str, email: str, *, device: str | None, now: float
+) -> bool:
+    """Whether a link will be sent to the address that the user wants to use. The one they have stays until then.
 
-    The address before hears of it; links and codes that are under way to it are void.
+    `device`: cookie of the browser they ask from.
+    """
+    is_new = address_holds.is_new_browser(connection, user, device, now=now)
+    return ask(connection, "verify", user, _account(secret, user), email, now=now, is_new=is_new)
+
+
+def confirm(store: Store, ticket: str, *, now: float) -> Confirmed | None:
+    """Whose address is the one the link was sent to, now or when its change was held; None for a link that is void.
+
+    The address before hears of it; once it is no more, links and codes that are under way to it are void.
     """
     with store.begin() as connection:
         spent = consume(connection, Purpose.EMAIL_VERIFICATION, ticket, now=now)
         if spent is None or spent.subject is None:
             return None
-        email, mine = str(spent.payload["email"]), users.c.name == spent.subject
-        before = connection.execute(select(users.c.email).where(mine)).scalar()
-        # recorded first: the notice goes to the address there was
-        events.record(connection, "email.changed", spent.subject, now=now, first=before is None)
-        connection.execute(update(users).where(mine).values(email=email, email_verified_at=now))
-        for purpose in (Purpose.EMAIL_VERIFICATION, Purpose.PASSWORD_RESET, Purpose.MAIL_CODE):
-            void(connection, purpose, spent.subject, now=now)
-    return spent.subject
+        # a link of before there were holds does not say from where it was asked for
+        is_new, email = bool(spent.payload.get("is_new", True)), str(spent.payload["email"])
+        held = address_holds.change(connection, spent.subject, email, is_new=is_new, now=now)
+    return Confirmed(user=spent.subject, held_until=None if held is None else held.until)
 
 
 def ask_recovery(store: Store, secret: ServerSecret, name: str, *, now: float) -> None:

@@ -144,6 +144,7 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("GET", "/auth/not-me", mail.show_not_me),
         ("POST", "/auth/not-me", mail.not_me),
         ("POST", "/account/email", mail.change_address),
+        ("POST", "/account/email/held", mail.end_hold),
         ("GET", "/auth/external/{name}", external.begin),
         ("GET", "/auth/external/{name}/callback", external.back),
         ("POST", "/auth/logout", sign_in.sign_out),

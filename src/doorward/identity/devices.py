@@ -40,14 +40,15 @@ def remember_device(connection: Connection, user: str, *, now: float) -> str:
 
 def is_known_device(connection: Connection, user: str, cookie: str | None, *, now: float) -> bool:
     """Whether the browser with that cookie once signed this user in."""
+    return known_since(connection, user, cookie, now=now) is not None
+
+
+def known_since(connection: Connection, user: str, cookie: str | None, *, now: float) -> float | None:
+    """When the browser with that cookie first signed this user in; None for one that is not known."""
     if not cookie:
-        return False
-    row = connection.execute(
-        select(devices.c.hash).where(
-            devices.c.user == user, devices.c.hash == device_hash(cookie), devices.c.expires_at > now
-        )
-    )
-    return row.one_or_none() is not None
+        return None
+    mine = (devices.c.user == user) & (devices.c.hash == device_hash(cookie)) & (devices.c.expires_at > now)
+    return connection.execute(select(devices.c.created_at).where(mine)).scalar()
 
 
 def list_devices(connection: Connection, user: str, cookie: str | None, *, now: float) -> Sequence[Device]:

@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection, delete, insert, select, update
 
 from doorward.errors import Missing
-from doorward.identity import events
+from doorward.identity import address_holds, events
 from doorward.identity.credentials import totp_place
 from doorward.identity.devices import forget_devices
 from doorward.identity.factors import totp
@@ -174,6 +174,7 @@ def set_password(
             raise Missing(f"there is no user {user!r}", key="user", hint="doorward user list")
         void(connection, Purpose.PASSWORD_RESET, user, now=now)
         void(connection, Purpose.LOGIN_STEP, user, now=now)
+        address_holds.drop(connection, user, now=now)
         events.record(connection, "password.changed", user, now=now)
 
 
@@ -201,6 +202,7 @@ def reset_password(
         # other links that are under way: one of them is enough
         void(connection, Purpose.PASSWORD_RESET, user, now=now)
         void(connection, Purpose.LOGIN_STEP, user, now=now)
+        address_holds.drop(connection, user, now=now)
         events.record(connection, "password.changed", user, now=now, by="link")
     return True
 
@@ -217,7 +219,9 @@ def _new_hash(
 def was_not_me(store: Store, ticket: str, *, now: float) -> str | None:
     """The user of a notice's link; their sessions, tokens and browsers are no more, and the password is void.
 
-    Second factors stay: a link that arrives by mail never opens a way around them (ID-72). None for a void link.
+    A change of address that waits is dropped; one that counts is taken back, if the notice was read at the address
+    before. Second factors stay: a link that arrives by mail never opens a way around them (ID-72). None for a void
+    link.
     """
     with store.begin() as connection:
         spent = consume(connection, Purpose.NOT_ME, ticket, now=now)
@@ -227,7 +231,10 @@ def was_not_me(store: Store, ticket: str, *, now: float) -> str | None:
         connection.execute(update(users).where(users.c.name == user).values(password_hash=None))
         for purpose in (Purpose.LOGIN_STEP, Purpose.ENROLMENT, Purpose.EMAIL_VERIFICATION, Purpose.PASSWORD_RESET):
             void(connection, purpose, user, now=now)
-        void(connection, Purpose.NOT_ME, user, now=now)
+        address_holds.give_back(connection, user, str(spent.payload.get("email", "")), now=now)
+        if not address_holds.can_give_back(connection, user, now=now):
+            # else its reader would be robbed of it, by a link read at a thief's address
+            void(connection, Purpose.NOT_ME, user, now=now)
         forget_devices(connection, user)
         end_sessions(connection, user, now=now)
         end_families(connection, token_families.c.user == user, now=now)

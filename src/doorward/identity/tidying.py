@@ -1,8 +1,11 @@
-"""Removes what has ended by itself: spent and expired secrets, sessions, families, guesses, events, certificates."""
+"""Removes what has ended by itself: spent and expired secrets, sessions, families, guesses, events, certificates.
+
+And lets take place what has waited long enough.
+"""
 
 from typing import Final
 
-from doorward.identity import events, logout_notices, registration_tokens, sessions
+from doorward.identity import address_holds, events, logout_notices, registration_tokens, sessions
 from doorward.identity.ca import certificates
 from doorward.identity.mail import outbox
 from doorward.identity.oauth import device, families
@@ -20,6 +23,7 @@ _PURGES: Final = (
     device.purge,
     outbox.purge,
     registration_tokens.purge,
+    address_holds.settle,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from doorward.errors import Missing
-from doorward.identity import events
+from doorward.identity import address_holds, events
 from doorward.identity.email_form import require_email
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
 from doorward.identity.oauth.families import end_families
@@ -96,6 +96,7 @@ def disable_user(store: Store, name: str, *, now: float) -> User:
         disabled = connection.execute(
             update(users).where(users.c.name == name, users.c.disabled_at.is_(None)).values(disabled_at=now)
         ).rowcount
+        address_holds.drop(connection, name, now=now)
         if disabled:
             events.record(connection, "user.disabled", name, now=now)
         end_sessions(connection, name, now=now)

@@ -54,7 +54,12 @@ users: Final = Table(
     Column("email", String(254)),
     Column("email_verified_at", Float),
     Column("old_passwords", JSON, nullable=False, server_default="[]"),
+    Column("email_held", String(254)),
+    Column("email_held_until", Float),
+    Column("email_before", String(254)),
+    Column("email_before_until", Float),
 )
+"""`email_held` waits to be the address; `email_before` was it and can be given back (`identity.address_holds`)."""
 
 clients: Final = Table(
     "clients",

@@ -168,7 +168,7 @@ def test_eight_openings_of_a_link_have_one_winner(lab: Lab) -> None:
         from doorward.identity.addresses import ask_verification
 
         with lab.store.begin() as connection:
-            assert ask_verification(connection, SECRET, "alice", f"new{number}@mail.example", now=lab.now)
+            assert ask_verification(connection, SECRET, "alice", f"new{number}@mail.example", device=None, now=lab.now)
         (mail, *_) = [mail for mail in outbox.take_due(lab.store, now=lab.now) if mail.kind == "verify"]
         letter = writer.write(mail, now=lab.now)
         assert letter is not None

@@ -81,7 +81,9 @@ def test_what_is_no_address_is_refused(lab: Lab, email: str) -> None:
 def test_the_address_before_hears_that_it_is_no_more(lab: Lab) -> None:
     """ID-75."""
     visitor = lab.with_address()
-    visitor.send("/account/email", email="new@mail.example")
+    lab.now += 3_600
+    visitor.get("/auth/login")
+    visitor.signed_in().send("/account/email", email="new@mail.example")
     (letter,) = lab.post_office()
     assert letter.to == "new@mail.example"
     lab.open_link(letter)

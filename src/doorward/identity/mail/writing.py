@@ -57,20 +57,21 @@ class Writer:
                     return self._code(connection, mail, user, now)
 
     def _notice(self, connection: Connection, mail: Mail, now: float) -> Letter:
-        link = self._link(connection, "/auth/not-me", Purpose.NOT_ME, mail.user, now)
+        payload = {"email": mail.address}
+        link = self._link(connection, "/auth/not-me", Purpose.NOT_ME, mail.user, now, payload=payload)
         where = f" from {mail.detail['of']}" if mail.detail.get("of") else ""
         text = (
             f"{TOLD[mail.detail['event']]}\n\n"
             f"Account: {mail.user}\nWhen: {_time(mail.detail['at'])}{where}\n\n"
             "If this was you, there is nothing to do.\n\n"
-            f"If it was not, end every session and void the password here:\n{link}\n"
+            "If it was not, end every session, void the password and keep or get back this address here:\n"
+            f"{link}\n"
         )
         return self._letter(mail, f"Your account {mail.user}: {TOLD[mail.detail['event']]}", text)
 
     def _verify(self, connection: Connection, mail: Mail, now: float) -> Letter:
-        link = self._link(
-            connection, "/auth/email", Purpose.EMAIL_VERIFICATION, mail.user, now, payload={"email": mail.address}
-        )
+        payload = {"email": mail.address, "is_new": mail.detail.get("is_new", True)}
+        link = self._link(connection, "/auth/email", Purpose.EMAIL_VERIFICATION, mail.user, now, payload=payload)
         text = f"To use this address for your account {mail.user}, open this within an hour:\n{link}\n\n{_IGNORE}"
         return self._letter(mail, "Is this your address?", text)
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from doorward.identity.address_holds import held_of
 from doorward.identity.addresses import address_of
 from doorward.identity.credentials import Attempt, Refused
 from doorward.identity.devices import forget_device, forget_devices, list_devices
@@ -113,6 +114,7 @@ class Account:
             known = list_devices(connection, session.user, browser.cookie(DEVICE), now=now)
             links = links_of(connection, session.user)
             codes_left = count_unused(connection, Purpose.RECOVERY_CODE, session.user, now=now)
+            held = held_of(connection, session.user)
         values = {
             **self._values(browser),
             "session": session,
@@ -125,6 +127,7 @@ class Account:
             "passkeys": self._provider.passkeys is not None,
             "sends_mail": self._provider.settings.sends_mail(),
             "email": address_of(store, session.user),
+            "held": held,
             "consents": list_consents(store, session.user),
             "events": events_of(store, session.user),
             "said": said,

@@ -11,12 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from doorward.identity.address_holds import drop, held_of, is_new_browser, use
 from doorward.identity.addresses import ask_code, ask_recovery, ask_verification, confirm
 from doorward.identity.email_form import is_email
 from doorward.identity.enrolling import was_not_me
 from doorward.identity.forms import parse_fields, read_form, unique
 from doorward.identity.mail.asking import Asking
-from doorward.identity.pages.browser import Browser
+from doorward.identity.pages.browser import DEVICE, Browser
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
 from doorward.store.single_use import Purpose, peek
@@ -26,6 +27,11 @@ _SENT: Final = (
     "Nothing came? Look where unwanted mail goes, or ask whoever runs this service."
 )
 _VOID: Final = "It was used, or is too old."
+_HELD: Final = (
+    "The change was asked for in a browser that is new to the account {user}, so it waits for 24 hours. Until then "
+    "mail goes to the address there is. In a browser that was known before, the account page can use it at once."
+)
+_NEW: Final = "It has been known for less than an hour. Use one you have signed in with before."
 
 
 class MailPages:
@@ -64,10 +70,12 @@ class MailPages:
         browser, form = await self._sent(request)
 
         def act() -> Response:
-            user = confirm(self._provider.store, form.get("ticket", ""), now=self._provider.clock())
-            if user is None:
+            found = confirm(self._provider.store, form.get("ticket", ""), now=self._provider.clock())
+            if found is None:
                 return self._message("This link is void", _VOID, status=400)
-            return self._message("Address proved", f"Mail about the account {user} goes there from now on.")
+            if found.held_until is not None:
+                return self._message("Address proved", _HELD.format(user=found.user))
+            return self._message("Address proved", f"Mail about the account {found.user} goes there from now on.")
 
         return browser.settle(await run_in_threadpool(act))
 
@@ -83,8 +91,8 @@ class MailPages:
             if was_not_me(self._provider.store, form.get("ticket", ""), now=self._provider.clock()) is None:
                 return self._message("This link is void", _VOID, status=400)
             text = (
-                "Every session of the account is ended and its password is void. Set a new one now. If a second factor "
-                "or the mail address is not yours, tell whoever runs this service at once."
+                "Every session of the account is ended, its password is void, and mail goes to the address there was. "
+                "Set a new password now. If a second factor is not yours, tell whoever runs this service at once."
             )
             return self._message("Locked up", text, link="/auth/recovery", link_text="Set a new password")
 
@@ -102,10 +110,33 @@ class MailPages:
             if not self._provider.settings.sends_mail() or not is_email(email):
                 return self._message("No mail address", "Mail cannot be sent there.", link="/account", status=400)
             with self._provider.store.begin() as connection:
-                sent = ask_verification(connection, self._provider.secret, session.user, email, now=now)
+                device = browser.cookie(DEVICE)
+                sent = ask_verification(connection, self._provider.secret, session.user, email, device=device, now=now)
             if not sent:
                 return self._message("Too much mail", "Try again in an hour.", link="/account", status=429)
             return self._message("Look at your mail", "Open the link in it within an hour.", link="/account")
+
+        return await run_in_threadpool(act)
+
+    async def end_hold(self, request: Request) -> Response:
+        """`POST /account/email/held`: a browser that was known before uses or drops the address that waits."""
+        browser, form = await self._sent(request)
+
+        def act() -> Response:
+            now = self._provider.clock()
+            session = browser.session(now)
+            if session is None or not session.is_fresh(now):
+                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+            with self._provider.store.begin() as connection:
+                if is_new_browser(connection, session.user, browser.cookie(DEVICE), now=now):
+                    return self._message("Not from this browser yet", _NEW, link="/account", status=403)
+                held = held_of(connection, session.user)
+                # what was looked at, not what somebody put in its place meanwhile
+                if held is None or held.email != form.get("email"):
+                    return self._message("Nothing waits", "Look again.", link="/account", status=400)
+                end = use if form.get("answer") == "use" else drop
+                end(connection, session.user, now=now)
+            return RedirectResponse(f"{self._provider.settings.base}/account", 303)
 
         return await run_in_threadpool(act)
 
