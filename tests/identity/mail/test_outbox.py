@@ -129,7 +129,7 @@ def test_nothing_that_opens_a_door_rests_in_the_outbox(lab: Lab) -> None:
             "SELECT count(*) FROM single_use WHERE used_at IS NULL AND purpose IN ('mail_code', 'password_reset')"
         ).scalar()
     assert codes == 0
-    assert {key for detail in details for key in detail} <= {"at", "event", "of", "visit"}
+    assert {key for detail in details for key in detail} <= {"at", "event", "of", "visit", "is_new"}
 
 
 def test_a_link_to_an_account_elsewhere_is_told(lab: Lab) -> None:

@@ -28,6 +28,7 @@ _SAID: Final[Mapping[str, str]] = {
     "code.reuse_detected": "A spent code of an application was used again; its access was ended.",
     "risk.cleared": "The failed attempts were forgotten.",
     "risk.raised": "The account was reported, and locked up.",
+    "password.reset_asked": "Whoever runs this service had a link sent to you, with which a new password can be set.",
     "mail.undelivered": "A mail to you could not be delivered.",
     "user.added": "The account was made.",
     "user.changed": "The account was changed by whoever runs this service.",
