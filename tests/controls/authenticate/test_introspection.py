@@ -162,6 +162,18 @@ def test_a_flood_of_made_up_tokens_pushes_no_good_one_out(desk: Desk) -> None:
     assert desk.begin("op_made_up_0").is_waiting, "those are forgotten first"
 
 
+@pytest.mark.parametrize("problem", ["", "down"])
+def test_a_clock_that_is_set_back_makes_nobody_ask_for_ever(desk: Desk, problem: str) -> None:
+    first, second = desk.begin(), desk.begin(now=desk.door.NOW + 1)
+    desk.at -= 3600
+    desk.answer(problem=problem)
+    assert len(desk.asked) == 1
+    assert {first.code, second.code} == ({"unavailable"} if problem else {None})
+    assert [first.is_waiting, second.is_waiting] == [False, False]
+    # Nor does it count for the hour that comes again.
+    assert desk.begin(now=desk.at + 10.1).is_waiting
+
+
 def test_where_each_request_asks_those_who_wait_still_get_the_answer(door: Any) -> None:
     desk = Desk(door, cache_s=0)
     first, second = desk.begin(), desk.begin(now=door.NOW + 1)

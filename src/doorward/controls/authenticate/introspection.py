@@ -138,24 +138,29 @@ class OpaqueTokens:
             introspector.ask(issuer, token.decode("ascii"), done)
 
     def _take(self, token: bytes, issuer: IssuerPolicy, asked_at: float, answer: Answer) -> None:
-        # Counted from when it was asked: an answer that took its time is as old as the question. Who waited meanwhile
-        # gets it, however late it is: they would only ask the same again.
         verdict = _judged(issuer, answer, asked_at)
         self._good.pop(token, None)
         self._refused.pop(token, None)
         kept, most = self._good, self._good_most
         if not isinstance(verdict.outcome, AcceptedToken):
             kept, most = self._refused, REFUSED_MOST
-        kept[token] = verdict
+        # Who waited meanwhile gets it, however late it is and whatever the clock did: they would only ask again.
+        told = kept[token] = _Verdict(verdict.outcome, float("inf"))
         while len(kept) > most:
             kept.popitem(last=False)
-        for known in self._waiting.pop(token, ()):
-            known()
+        try:
+            for known in self._waiting.pop(token, ()):
+                known()
+        finally:
+            if kept.get(token) is told:
+                kept[token] = verdict
 
 
 def _judged(issuer: IssuerPolicy, answer: Answer, asked_at: float) -> _Verdict:
     cache_s, name = _settings(issuer).cache_s, issuer.issuer
-    refused_until = max(answer.at, asked_at + min(REFUSED_S, cache_s))
+    # Counted from when it was asked: an answer that took its time is as old as the question.
+    said_at = min(asked_at, answer.at)
+    refused_until = said_at + min(REFUSED_S, cache_s)
     if answer.problem:
         return _Verdict(_No("unavailable", f"{name} cannot be asked: {answer.problem}"), answer.at)
     try:
@@ -171,8 +176,7 @@ def _judged(issuer: IssuerPolicy, answer: Answer, asked_at: float) -> _Verdict:
         accepted = _accepted(claims, issuer, answer.at)
     except JoseError as error:
         return _Verdict(_No(error.reason, error.problem), refused_until)
-    ends_at = min(asked_at + cache_s, accepted.caller.expires_at)
-    return _Verdict(accepted, max(answer.at, ends_at))
+    return _Verdict(accepted, min(said_at + cache_s, accepted.caller.expires_at))
 
 
 def _accepted(claims: dict[str, Any], issuer: IssuerPolicy, now: float) -> AcceptedToken:
