@@ -12,6 +12,7 @@ from doorward.cli.init import init
 from doorward.controls.authenticate import credentials_data, sealed_name
 from doorward.encryption_key import add_encryption_key, encryption_keys_for
 from doorward.errors import PolicyError
+from doorward.freshness import FILE_NAME, Confirming
 from doorward.policy.loading import load_policy
 from doorward.policy.snapshot import Snapshot, policy_data
 from doorward.sealing import sealer_for
@@ -66,6 +67,18 @@ def test_the_number_of_workers_is_the_one_that_was_started(published: Published)
         assert serving.policy.counts_together
     assert serving.counters.share == 0.5
     assert Serving(published.snapshot).policy.workers == 1
+
+
+def test_whoever_serves_knows_how_old_that_is_which_it_serves_by(published: Published) -> None:
+    serving = Serving(published.snapshot)
+    assert serving.credentials.age_s == float("inf"), "nobody has confirmed anything"
+    Confirming(published.snapshot.parent).confirm()
+    serving.refresh()
+    assert 0 <= serving.credentials.age_s < 60
+    (published.snapshot.parent / FILE_NAME).unlink()
+    published.publish(2)
+    assert serving.refresh()
+    assert serving.credentials.age_s == float("inf")
 
 
 def test_a_key_file_gone_bad_leaves_the_pipeline_in_force(published: Published) -> None:

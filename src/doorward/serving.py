@@ -16,6 +16,7 @@ from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters, Link
 from doorward.encryption_key import load_encryption_keys
 from doorward.errors import Fault, PolicyError
+from doorward.freshness import Freshness
 from doorward.jose import JoseError, load_private_keys
 from doorward.operation import ApiDescription
 from doorward.pipeline import Pipeline, compile_pipeline
@@ -47,6 +48,8 @@ class Serving:
         self.policy = self._parsed_policy(self._snapshot)
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
         self.credentials.nonces = Nonces(nonce_key(self._record_key(), os.uname().nodename))
+        self._freshness = Freshness(path.parent)
+        self.credentials.age_s = self._freshness.age_s()
         self._take_encryption_keys()
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
@@ -63,6 +66,13 @@ class Serving:
 
         A snapshot that cannot be used is logged, and everything stays as it was: until it, or a key, is replaced.
         """
+        # Before the snapshot is read: what was confirmed then is what is read now, or older.
+        age_s = self._freshness.look()
+        has_new_policy = self._read_again()
+        self.credentials.age_s = age_s
+        return has_new_policy
+
+    def _read_again(self) -> bool:
         now = self._all_stamps()
         if now == self._stamps:
             return False

@@ -1,7 +1,8 @@
 import asyncio
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,8 +10,9 @@ from tests.middleware.mounts import AsgiAudit, FixedServing, make_api, token
 
 from doorward.controls.audit.records import Closed, Outcome
 from doorward.controls.limits import LimitsPolicy
+from doorward.exchange import Exchange, Pending
 from doorward.middleware import DoorwardMiddleware
-from doorward.pipeline import Pipeline
+from doorward.pipeline import Pipeline, Plan
 
 
 class Talk:
@@ -203,3 +205,33 @@ async def refused_early() -> int:
 
 def test_a_file_above_its_bound_is_refused_before_its_end() -> None:
     assert asyncio.run(refused_early()) == 413
+
+
+class _Asking:
+    """A pipeline whose check of the head has to ask somebody first, who answers later."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def admit_head(self, exchange: Exchange) -> Plan:
+        if not self.asked:
+            raise Pending(self._ask)
+        return self._pipeline.admit_head(exchange)
+
+    def _ask(self, known: Callable[[], None]) -> None:
+        self.asked += 1
+        asyncio.get_running_loop().call_soon(known)
+
+
+def test_a_check_that_has_to_ask_somebody_is_waited_for() -> None:
+    talk = Talk(make_api())
+    asking = _Asking(talk.serving.pipeline)
+    talk.serving.pipeline = cast("Pipeline", asking)
+    asyncio.run(talk.say(scope("GET", "/orders/1"), {"type": "http.request", "body": b""}))
+    assert asking.asked == 1
+    assert [outcome.status for outcome in talk.outcomes()] == [talk.status]
+    assert talk.status != 500

@@ -30,8 +30,8 @@ from doorward.controls.authenticate import IssuerPolicy, takes_secrets
 from doorward.controls.transport import TrustedProxies
 from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
 from doorward.errors import PolicyError, PolicyErrors
+from doorward.freshness import Confirming
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
-from doorward.gateway.freshness import Confirming
 from doorward.gateway.identity_trail import IdentityTrail
 from doorward.gateway.issuer_mtls import MutualTls, programs_only, protocol_for, require_tls
 from doorward.gateway.issuer_server import IssuerServer, issuer_server, mtls_address

@@ -26,7 +26,6 @@ from doorward.controls.forward import ForwardPolicy
 from doorward.errors import Fault, PolicyError
 from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
-from doorward.gateway.freshness import Freshness
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.gauges import Gauges, Memory
 from doorward.gateway.introspection_client import introspection_client
@@ -75,8 +74,6 @@ class Worker:
         self._key_uses = KeyUseLink(snapshot.parent / KEY_USE_SOCKET_NAME, self._serving.credentials.used_keys)
         self._introspection = introspection_client(policy, loop)
         self._serving.credentials.introspector = self._introspection
-        self._freshness = Freshness(snapshot.parent)
-        self._serving.credentials.age_s = self._freshness.age_s()
         self._upstream_stamps = _upstream_stamps(policy.forward)
         self._shown, self._proxied = ShownCertificate(snapshot.parent), ProxiedCertificates()
         self._tls = None
@@ -157,10 +154,7 @@ class Worker:
     def _follow(self) -> None:
         self._renew_upstream()
         forward_before = self._serving.policy.forward
-        # Before the snapshot is read: what was confirmed then is what is read now, or older.
-        age_s = self._freshness.look()
         has_new_policy = self._serving.refresh()
-        self._serving.credentials.age_s = age_s
         self._renew()
         if not has_new_policy:
             return

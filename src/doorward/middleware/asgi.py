@@ -17,6 +17,7 @@ from doorward.denial import Denied
 from doorward.errors import Fault
 from doorward.exchange import Response
 from doorward.middleware.scope import BODILESS, answer_headers, exchange_from, head_bytes, scope_for_app
+from doorward.middleware.waiting import passed
 from doorward.pipeline import Pipeline, Plan, ScanPlan
 from doorward.policy.document import Policy
 from doorward.problem import denial_response, fault_response
@@ -130,7 +131,7 @@ class _Run:
     async def serve(self) -> None:
         """The exchange from admission to its answer; it never ends without a record."""
         try:
-            preflight = self.pipeline.preflight(self.exchange)
+            preflight = await passed(lambda: self.pipeline.preflight(self.exchange))
             if preflight is not None:
                 await self._answer(preflight)
                 return
@@ -164,7 +165,7 @@ class _Run:
         except Denied:
             self.pipeline.count_address(exchange)
             raise
-        plan = self._plan = self.pipeline.admit_head(exchange)
+        plan = self._plan = await passed(lambda: self.pipeline.admit_head(exchange))
         if exchange.delay_s:
             await asyncio.sleep(exchange.delay_s)
         if not request.has_body:
@@ -172,7 +173,7 @@ class _Run:
         elif plan.body_mode != "stream":
             request.body = await self._read_body(plan)
             exchange.complete_at = time.time()
-        self.pipeline.admit_body(exchange, plan)
+        await passed(lambda: self.pipeline.admit_body(exchange, plan))
         if plan.body_mode != "stream":
             self._body = request.body  # in clear, where it came encrypted
         if plan.proves_by_body and exchange.delay_s:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.gateway.freshness import ALERT_S, FILE_NAME, Confirming, Freshness
+from doorward.freshness import ALERT_S, FILE_NAME, Confirming, Freshness
 
 
 class Clock:
