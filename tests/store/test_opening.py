@@ -1,11 +1,15 @@
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 from tests.databases import Postgres
@@ -124,3 +128,24 @@ def test_a_writer_that_fails_gives_its_turn_back(file_store: Store) -> None:
             connection.execute(insert(principals).values(name="a", kind="nothing"))
     with file_store.begin() as connection:
         connection.execute(insert(principals).values(name="a", kind="user"))
+
+
+def test_each_migration_is_named_by_its_revision() -> None:
+    scripts = ScriptDirectory(str(files("doorward.store") / "migrations"))
+    assert all(Path(each.path).name.startswith(f"v{each.revision}_") for each in scripts.walk_revisions())
+
+
+def test_a_store_of_an_older_form_is_brought_to_the_newest(store: Store, store_url: str) -> None:
+    with store.begin() as connection:
+        newest = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        before = ScriptDirectory(str(files("doorward.store") / "migrations")).get_revision(str(newest)).down_revision
+        config = Config()
+        config.set_main_option("script_location", str(files("doorward.store") / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, str(before))
+    store.close()
+    opened = open_store(store_url)
+    with opened.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    opened.close()
