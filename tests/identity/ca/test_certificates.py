@@ -18,6 +18,7 @@ from tests.identity.ca.authorities import NOW, SECRET, made, request_for
 from doorward.errors import PolicyError
 from doorward.identity import ca
 from doorward.identity.ca import Granted
+from doorward.identity.ca.building import Constraints
 from doorward.identity.ca.certificates import Issued, purge
 from doorward.identity.clients import add_client, disable_client
 from doorward.identity.events import KEPT_S, events_of
@@ -79,6 +80,37 @@ def test_a_servers_certificate_is_for_servers_alone_and_good_for_its_names(store
 def test_the_authority_vouches_for_no_server_outside_its_constraints(store: Store, name: str) -> None:
     with pytest.raises(PolicyError, match="may not vouch"):
         issued(store, "api", kind="server", names=(name,))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bank.example.com\0.example.internal",
+        "bank.example.com/.example.internal",
+        "bank.example.com .example.internal",
+        "bank.example.com,DNS:a.example.internal",
+        "user@bank.example.internal",
+        "..example.internal",
+        ".example.internal",
+        "*.*.example.internal",
+        "a*.example.internal",
+        "-a.example.internal",
+        f"{'a' * 64}.example.internal",
+        f"{'a.' * 120}example.internal",
+        "api.example.internal.",
+        "b\u00fccher.example.internal",
+        "10.1.2.3.",
+        "010.1.2.3",
+        "fe80::1%eth0",
+    ],
+    ids=ascii,
+)
+def test_what_others_could_read_as_another_host_is_no_name(store: Store, name: str) -> None:
+    with pytest.raises(PolicyError, match="is not a DNS name"):
+        issued(store, "api", kind="server", names=("api.example.internal", name))
+    with pytest.raises(PolicyError, match="is not a DNS name"):
+        Constraints([name])
+    assert issued(store, "api", kind="server", names=("*.Example.internal",)).record.names == ("*.Example.internal",)
 
 
 def test_the_constraints_hold_for_whoever_has_the_issuing_key(store: Store) -> None:

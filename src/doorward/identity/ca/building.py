@@ -3,8 +3,10 @@
 Every key usage is as narrow as its owner's task.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -26,6 +28,8 @@ ROOT_DAYS: Final = 3_650
 ISSUING_DAYS: Final = 398
 """A year and a month, so that making a new one becomes a habit."""
 SERIAL_BYTES: Final = 16
+_DNS_CHARACTERS: Final = 253
+_LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _BACKDATED: Final = dt.timedelta(minutes=5)
 """For clocks that are behind."""
 _EVERYTHING: Final[tuple[x509.GeneralName, ...]] = (
@@ -41,6 +45,9 @@ class Constraints:
     __slots__ = ("dns", "networks")
 
     def __init__(self, dns: Sequence[str] = (), networks: Sequence[IPv4Network | IPv6Network] = ()) -> None:
+        """Errors: PolicyError for a domain that is none."""
+        for name in dns:
+            _require_dns_name(name, "permit")
         self.dns, self.networks = tuple(dns), tuple(networks)
 
     def extension(self) -> x509.NameConstraints:
@@ -125,15 +132,23 @@ def caller_uri(name: str) -> str:
 
 
 def general_name(text: str) -> x509.GeneralName:
-    """A server's name in a certificate: an address, or a DNS name. Errors: PolicyError."""
-    try:
-        return x509.IPAddress(ip_address(text))
-    except ValueError:
-        pass
-    try:
-        return x509.DNSName(text)
-    except ValueError as error:
-        raise PolicyError(f"{text!r} is not a DNS name", key="dns", hint="in its ASCII form, as xn--...") from error
+    """A server's name in a certificate: an address, a DNS name, or `*.` and one. Errors: PolicyError."""
+    if "%" not in text:  # a zone is no part of the address in a certificate
+        with contextlib.suppress(ValueError):
+            return x509.IPAddress(ip_address(text))
+    _require_dns_name(text.removeprefix("*."), "dns")
+    return x509.DNSName(text)
+
+
+def _require_dns_name(text: str, key: str) -> None:
+    """Nothing, for a DNS name as RFC 1123 section 2.1 has it.
+
+    Whoever reads a certificate may cut a name at a NUL, a slash or a blank, and take what is before it for the host
+    (CVE-2009-2408); the constraints judge its end. Errors: PolicyError.
+    """
+    labels = text.split(".")
+    if len(text) > _DNS_CHARACTERS or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+        raise PolicyError(f"{text[:80]!r} is not a DNS name", key=key, hint="api.example.internal; xn--... for others")
 
 
 def key_id(key: CertificatePublicKeyTypes) -> str:
