@@ -23,6 +23,7 @@ from doorward.identity.ca.certificates import Issued, purge
 from doorward.identity.clients import add_client, disable_client
 from doorward.identity.events import KEPT_S, events_of
 from doorward.identity.sealing import ServerSecret
+from doorward.identity.users import add_user, disable_user
 from doorward.sealing import SealBroken
 from doorward.store import Store, authorities
 
@@ -225,6 +226,28 @@ def test_what_is_expired_revoked_or_unknown_is_not_renewed(store: Store) -> None
     for serial, now in ((old.record.serial, NOW + DAY_S), (revoked.record.serial, NOW), ("0" * 32, NOW)):
         with pytest.raises(PolicyError, match="cannot be renewed"):
             ca.renew(store, SECRET, serial, now=now)
+
+
+def test_whoever_may_no_longer_call_renews_nothing_and_stands_on_the_list_for_others(store: Store) -> None:
+    add_client(store, "batch", now=NOW)
+    add_user(store, "alice", now=NOW)
+    old = [issued(store, name) for name in ("batch", "alice", "partner")]
+    lists = ca.RevocationLists(store, SECRET)
+    disable_client(store, "batch", now=NOW + 1)
+    disable_user(store, "alice", now=NOW + 1)
+    for one in old[:2]:
+        with pytest.raises(PolicyError, match="may no longer call"):
+            ca.renew(store, SECRET, one.record.serial, now=NOW + 2, request=request_for())
+    ca.renew(store, SECRET, old[2].record.serial, now=NOW + 2)
+    der = lists.current("", now=NOW + 2)
+    assert der is not None
+    listed = x509.load_der_x509_crl(der)
+    assert {one.serial_number for one in listed} == {one.certificate.serial_number for one in old[:2]}
+    reason = listed[0].extensions.get_extension_for_class(x509.CRLReason).value
+    assert (reason.reason, listed[0].revocation_date_utc.timestamp()) == (
+        x509.ReasonFlags.cessation_of_operation,
+        NOW + 1,
+    )
 
 
 def test_a_refused_renewal_uses_nothing_up(store: Store) -> None:

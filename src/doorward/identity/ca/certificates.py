@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from doorward.errors import PolicyError
 from doorward.identity.ca.authority import Issuing, issuing_now
 from doorward.identity.ca.building import Kind, LeafKey, general_name, key_id, make_leaf, serial_text
+from doorward.identity.ca.disabled import require_enabled
 from doorward.identity.ca.requests import checked_request
 from doorward.identity.events import KEPT_S, record
 from doorward.identity.names import is_name, register_principal, require_claims, require_name, require_words
@@ -111,7 +112,8 @@ def renew(
     Of two who renew the same certificate one wins. The old one is good until it ends, so that it can be replaced at
     leisure; revoking either revokes both. Who asks again with the same key, because the answer was lost, gets the same
     successor. `fingerprint` is that of the certificate itself, where it and not the operator asks: another authority
-    may have given out the same serial. Errors: PolicyError for one that is unknown, expired, revoked or renewed.
+    may have given out the same serial. Errors: PolicyError for one that is unknown, expired, revoked or renewed, or
+    whose caller is disabled.
     """
     key = ec.generate_private_key(ec.SECP256R1()) if request is None else None
     with store.begin() as connection:
@@ -128,6 +130,7 @@ def renew(
             .returning(*certificates.c)
         )
         old = connection.execute(spent).one_or_none()
+        require_enabled(connection, serial)
         if old is None and request is not None:
             again = _successor(connection, serial, fingerprint, request, now=now)
             if again is not None:

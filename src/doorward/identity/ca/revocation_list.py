@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, case, func, select
 
 from doorward.identity.ca.authority import signing_key
 from doorward.identity.ca.certificates import Reason
+from doorward.identity.ca.disabled import DISABLED
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, authorities, certificates
 
@@ -49,17 +50,7 @@ class RevocationLists:
             authority = connection.execute(newest.order_by(authorities.c.generation.desc()).limit(1)).one_or_none()
             if authority is None:
                 return None
-            columns = (certificates.c.serial, certificates.c.revoked_at, certificates.c.reason)
-            revoked = (
-                select(*columns)
-                .where(
-                    certificates.c.authority == authority.id,
-                    certificates.c.revoked_at.is_not(None),
-                    certificates.c.expires_at > now,
-                )
-                .order_by(certificates.c.serial)
-            )
-            content = tuple(tuple(row) for row in connection.execute(revoked))
+            content = tuple(tuple(row) for row in connection.execute(_revoked(authority.id, now)))
         made = self._made.get(authority.id)
         if made is None or made.content != content or not 0 <= now - made.at < RENEWED_S:
             made = self._sign(authority, content, now, 0 if made is None else made.number)
@@ -84,6 +75,19 @@ class RevocationLists:
             builder = builder.add_revoked_certificate(_entry(serial, revoked_at, reason))
         der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
         return _Made(now, content, der, number)
+
+
+def _revoked(authority_id: str, now: float) -> Select[Any]:
+    """Serial, time and reason of what is revoked, or belongs to a caller who is disabled."""
+    is_callers = (DISABLED.c.name == certificates.c.name) & (certificates.c.kind == "client")
+    since = func.coalesce(certificates.c.revoked_at, DISABLED.c.disabled_at)
+    reason = case((certificates.c.revoked_at.is_(None), "cessationOfOperation"), else_=certificates.c.reason)
+    return (
+        select(certificates.c.serial, since, reason)
+        .select_from(certificates.outerjoin(DISABLED, is_callers))
+        .where(certificates.c.authority == authority_id, certificates.c.expires_at > now, since.is_not(None))
+        .order_by(certificates.c.serial)
+    )
 
 
 def _entry(serial: str, revoked_at: float, reason: Reason) -> x509.RevokedCertificate:
