@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -44,6 +46,24 @@ def test_the_root_key_leaves_with_a_passphrase_that_is_shown_once(place: Place, 
     with pytest.raises(PolicyError, match="already"):
         place.run("certificate", "init", "--root-key", "another.key")
     assert not Path("another.key").exists()
+
+
+def test_no_authority_is_made_whose_root_key_the_disk_does_not_take(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    words = ("certificate", "init", "--root-key", "root.key", "--permit", "example.internal")
+    with pytest.raises(PolicyError, match="no certificate authority"):
+        place.run("certificate", "issue", "partner")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(PolicyError, match="no space left"):
+            place.run(*words)
+    assert not Path("root.key").exists()
+    assert place.json("certificate", "authorities") == []
+    assert place.run(*words).exit_code == 0
 
 
 def test_a_certificate_is_issued_renewed_listed_and_revoked(place: Place, passphrase: str) -> None:

@@ -83,6 +83,15 @@ def test_a_csv_file_of_another_form_is_refused(text: str) -> None:
         read_csv(text)
 
 
+def test_what_stands_twice_is_refused_and_not_the_last_one_taken() -> None:
+    with pytest.raises(PolicyError, match="line 1 twice"):
+        read_csv(f"name,hash,roles,roles\npartner,{sha256(KEY)},reader,admin\n")
+    with pytest.raises(PolicyError, match=r"not as expected.*roles"):
+        read_json(f'[{{"name": "a", "hash": "{sha256(KEY)}", "roles": ["reader"], "roles": ["admin"]}}]')
+    with pytest.raises(PolicyError, match="not as expected"):
+        read_json("[" * 100_000)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"name": "a"}]', '[{"name": "a", "hash": "b", "key": "c"}]'])
 def test_a_json_file_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(PolicyError, match="not as expected"):

@@ -301,16 +301,24 @@ def _row(each: ca.CertificateRecord) -> dict[str, str]:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[Any]:
-    """What writes to a new private file, which vanishes again when nothing came of it. Errors: PolicyError."""
+    """What writes to a new private file, durably; it vanishes again when nothing came of it. Errors: PolicyError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise PolicyError(f"{path} cannot be made: {error.strerror}", key="out", hint="--out another.pem") from error
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file.write
-            file.flush()
-            os.fsync(file.fileno())
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+
+            def write(data: bytes) -> None:
+                # To the disk at once: whoever goes on after it, as `init` with the only copy of a key, relies on it.
+                try:
+                    while data:
+                        data = data[file.write(data) :]
+                    os.fsync(file.fileno())
+                except OSError as error:
+                    raise PolicyError(f"{path} cannot be written: {error.strerror}", key="out") from error
+
+            yield write
     except BaseException:
         path.unlink(missing_ok=True)
         raise

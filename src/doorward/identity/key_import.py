@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
+import jiter
 import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -67,6 +68,9 @@ def read_csv(text: str) -> list[ImportedKey]:
     """
     reader = csv.DictReader(io.StringIO(text), strict=True)
     try:
+        columns = reader.fieldnames or ()
+        if len(set(columns)) != len(columns):
+            raise PolicyError("a column stands in line 1 twice: one of the two would not count", key="file")
         rows = [{name: value for name, value in row.items() if value} for row in reader]
         lists = ("roles", "scopes", "networks")
         entries = [
@@ -83,8 +87,9 @@ def read_csv(text: str) -> list[ImportedKey]:
 def read_json(text: str | bytes) -> list[ImportedKey]:
     """The entries of a JSON file, a list of objects. Errors: PolicyError."""
     try:
-        return msgspec.json.decode(text, type=list[ImportedKey])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        return msgspec.convert(jiter.from_json(data, catch_duplicate_keys=True), list[ImportedKey])
+    except (msgspec.ValidationError, ValueError) as error:
         raise PolicyError(
             f"the file is not as expected: {error}", key="file", hint='[{"name": "partner", "hash": "9f86d0..."}]'
         ) from error
@@ -103,9 +108,10 @@ def import_api_keys(store: Store, entries: Iterable[ImportedKey], grant: ImportG
             hint="give their holders new keys: doorward key add",
         )
     _require_prefix(grant.prefix)
-    rows = [_row(entry, grant, now) for entry in entries]
-    if len(rows) > KEYS_MOST:
-        raise PolicyError(f"{len(rows)} keys, {KEYS_MOST} at a time", key="file", hint="split the file")
+    listed = list(entries)
+    if len(listed) > KEYS_MOST:
+        raise PolicyError(f"{len(listed)} keys, {KEYS_MOST} at a time", key="file", hint="split the file")
+    rows = [_row(entry, grant, now) for entry in listed]
     if len({row["hash"] for row in rows}) != len(rows):
         raise PolicyError("a hash stands in the file twice: one key would be two callers'", key="file")
     if not rows:
