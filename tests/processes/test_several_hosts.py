@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.faults.valkey import PASSWORD, valkey
 from tests.warming import warm
 
@@ -96,3 +99,16 @@ def test_a_request_that_one_host_has_answered_is_refused_by_the_other(tmp_path: 
         assert [sent(gateway, once).denial for gateway in (second, first)] == ["authenticate.signature_replayed"] * 2
         server.stop()
         assert [sent(gateway, signed()).denial for gateway in (first, second)] == ["authenticate.unavailable"] * 2
+
+
+@pytest.mark.parametrize("change", [{"hosts": 3}, {"prefix": "another"}, {"url": "valkey://127.0.0.1:2/0"}])
+def test_hosts_do_not_part_over_where_they_remember_while_they_run(tmp_path: Path, change: dict[str, Any]) -> None:
+    with LabUpstream() as upstream:
+        file = site(tmp_path / "a", upstream, 1)
+        with GatewayProcess(file) as gateway:
+            policy = json.loads(file.read_text())
+            policy["limits"]["shared"] |= change
+            file.write_text(json.dumps(policy))
+            os.kill(gateway._process.pid, signal.SIGHUP)
+            while "restart all hosts" not in gateway.log:
+                assert "policy reloaded" not in gateway.log

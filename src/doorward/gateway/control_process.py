@@ -129,7 +129,7 @@ class ControlProcess:
         self._confirming = Confirming(state)
         self._reload_asked = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
-        self._hosts = checked.policy.hosts
+        self._remembered = checked.policy.memory
         """Of the policy that we started with."""
         self._shown = ShownCertificate(state)
         self._public = PublicCertificate(
@@ -317,11 +317,9 @@ class ControlProcess:
             except PolicyError as error:
                 log_policy_error(error, "policy refused, the one in force stays")
                 continue
-            if checked.policy.hosts != self._hosts:
-                # Others would take us for a host that tells them what was used once.
-                _log.error(
-                    "policy refused, the one in force stays", key="limits.shared.hosts", hint="restart all hosts"
-                )
+            if checked.policy.memory != self._remembered:
+                # Others would take us for a host that tells them what was used once, or tell it to another memory.
+                _log.error("policy refused, the one in force stays", key="limits.shared", hint="restart all hosts")
                 continue
             self._publisher.adopt(checked)
             self._keys.client = _outbound(checked.policy)

@@ -474,6 +474,12 @@ class Policy(BaseModel):
         return 1 if self.limits.shared is None else self.limits.shared.hosts
 
     @property
+    def memory(self) -> tuple[int, str]:
+        """How many hosts remember together what was used once, and where; empty for one, which remembers by itself."""
+        shared = self.limits.shared
+        return (1, "") if shared is None or self.hosts == 1 else (self.hosts, f"{shared.url} {shared.prefix}")
+
+    @property
     def remembers_together(self) -> bool:
         """Whether what a worker itself has seen used once is not all there is."""
         return self.workers > 1 or self.hosts > 1
