@@ -75,6 +75,14 @@ def test_the_proxys_own_certificate_is_never_its_clients(reader: ProxiedCertific
         assert behind(source(), PROXIES, headers(client=client), reader).certificate is None
 
 
+@pytest.mark.parametrize("client", [b"unknown", b"_hidden", b"unix:", PROXY.encode(), b"192.0.2.7, unknown"])
+def test_nor_is_it_that_of_one_whose_address_it_does_not_tell(client: bytes) -> None:
+    silent = TransportPolicy(trusted_proxies=("10.0.0.0/8",)).proxies()
+    found = behind(source(), silent, Headers([(b"x-forwarded-for", client)]), None)
+    assert (found.address, found.certificate) == (PROXY, None)
+    assert behind(source(), silent, Headers([]), None).certificate is OWN, "a request of its own"
+
+
 BAD: dict[str, Callable[[Authority], bytes]] = {
     "other-authority": lambda one: field(one.beside("another").issue("a.test", purposes=FOR_CLIENTS)),
     "same-name-authority": lambda one: field(one.beside(one.name).issue("a.test", purposes=FOR_CLIENTS)),

@@ -57,7 +57,7 @@ def behind(
         return source
     address = proxies.client_address(source.address, headers)
     tells = certificates is not None and proxies.takes_certificate
-    if address == source.address and not tells:
+    if address == source.address and not tells and not proxies.speaks_for_another(headers):
         return source
     via = f"{source.address} {source.via}" if source.via else source.address
     certificate: ClientCertificate | None = None

@@ -69,6 +69,13 @@ class TrustedProxies:
                 break
         return nearest
 
+    def speaks_for_another(self, headers: Headers) -> bool:
+        """Whether a listed peer sent a request that is not its own, be it of somebody whose address it does not tell.
+
+        What the peer has proved of itself, such as its certificate, says nothing of them then.
+        """
+        return bool(headers.all(self._field))
+
     def client_scheme(self, headers: Headers) -> Scheme | None:
         """Whether the client came by `http` or `https`, as the nearest proxy says.
 
