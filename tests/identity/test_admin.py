@@ -23,7 +23,7 @@ from doorward.identity.clients import check_secret
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.users import get_user
 from doorward.sealing import sealer_for
-from doorward.store import Store, mails, users
+from doorward.store import Store, mails, revocations, users
 from doorward.store import events as events_table
 
 HOST = "127.0.0.1:8445"
@@ -380,7 +380,7 @@ def test_keys_are_made_rotated_and_revoked(admin: Admin) -> None:
     assert admin.ask("POST", "/signature-keys/none/revoke").status_code == 404
     revoked = {"kind": "token", "issuer": "https://issuer.example", "name": "jti-1"}
     assert admin.ask("POST", "/revocations", revoked).status_code == 204
-    assert [one["name"] for one in admin.ask("GET", "/revocations").json()] == ["jti-1"]
+    assert [one["name"] for one in admin.ask("GET", "/revocations").json()["items"]] == ["jti-1"]
 
 
 @pytest.mark.parametrize(
@@ -417,3 +417,29 @@ def test_a_reset_is_begun_and_its_link_goes_to_the_user_alone(admin: Admin) -> N
     admin.sends_mail = False
     assert admin.ask("POST", "/users/alice/reset").status_code == 409
     assert admin.ask("POST", "/users/nobody/reset").status_code == 404
+
+
+def test_every_revocation_can_be_read_a_page_at_a_time(admin: Admin) -> None:
+    admin.entered()
+    with admin.store.begin() as connection:
+        rows = [
+            {"kind": "token", "issuer": "local", "name": f"jti-{number}", "revoked_at": NOW, "expires_at": None}
+            for number in range(5)
+        ]
+        connection.execute(revocations.insert(), rows)
+    found, after = [], ""
+    while after is not None:
+        answer = admin.ask("GET", f"/revocations?limit=2&after={after}").json()
+        found += [one["name"] for one in answer["items"]]
+        after = answer["next"]
+    assert found == [f"jti-{number}" for number in range(5)]
+    for wrong in ("x", "-1", "9" * 10, "%C2%B2"):
+        assert admin.ask("GET", f"/revocations?after={wrong}").status_code == 400
+
+
+@pytest.mark.parametrize("claim", ["acr", "amr", "auth_time", "sid"])
+def test_how_somebody_signed_in_is_not_the_administrators_word(admin: Admin, claim: str) -> None:
+    admin.entered()
+    for path, name in (("/users", "bob"), ("/clients", "batch2"), ("/api-keys", "partner2")):
+        answer = admin.ask("POST", path, {"name": name, "claims": {claim: "urn:doorward:acr:2"}})
+        assert (answer.status_code, "may be set" in answer.json()["detail"]) == (400, True)

@@ -23,6 +23,8 @@ CLAIMS_COUNT: Final = 32
 RESERVED: Final = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "roles", "client_id", "azp", "typ", "cnf", "act"}
     | {"nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "subject"}
+    # how somebody signed in is the provider's word alone (RFC 9068 section 2.2.1, RFC 9470)
+    | {"acr", "amr", "auth_time", "sid"}
 )
 """Claims that only the minting of tokens sets, or that would make a token look like one of another purpose."""
 

@@ -1,7 +1,6 @@
 """Clients, API keys, keys of signed requests, and what is revoked by name."""
 
 import base64
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -27,6 +26,7 @@ from doorward.identity.signature_keys import (
 from doorward.store import api_keys, clients, revocations, signature_keys
 
 _DAY_S = 86_400
+_PLACE_DIGITS = 10
 
 
 class NewClient(Body, frozen=True, forbid_unknown_fields=True):
@@ -224,12 +224,18 @@ def _revoke_signature_key(call: Call) -> list[SigningKeyRecord]:
     return found
 
 
-def _revocations(call: Call) -> Sequence[Revocation]:
+def _revocations(call: Call) -> Page[Revocation]:
+    asked = call.page()
+    most, after = asked["most"], asked["after"] or "0"
+    if not (after.isascii() and after.isdigit() and len(after) < _PLACE_DIGITS):
+        raise Refused("invalid", "after is the `next` of an answer before")
+    # By place, as times can be equal: one revoked meanwhile makes some appear twice, and none be missing.
     order = (revocations.c.revoked_at.desc(), revocations.c.kind, revocations.c.issuer, revocations.c.name)
-    query = select(revocations).order_by(*order).limit(call.page()["most"])
+    query = select(revocations).order_by(*order).offset(int(after)).limit(most + 1)
     with call.store.begin() as connection:
         rows = connection.execute(query).all()
-    return [Revocation(row.kind, row.issuer, row.name, row.revoked_at, row.expires_at) for row in rows]
+    found = [Revocation(row.kind, row.issuer, row.name, row.revoked_at, row.expires_at) for row in rows[:most]]
+    return Page(found, str(int(after) + most) if len(rows) > most else None)
 
 
 def _revoke(call: Call) -> None:
@@ -387,7 +393,7 @@ ENDPOINTS = (
         id="listRevocations",
         summary="what was revoked by name, newest first",
         answer=_revocations,
-        gives=list[Revocation],
+        gives=Page[Revocation],
         is_paged=True,
     ),
     Endpoint(
