@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from doorward.identity import events
 from doorward.identity.devices import known_since
+from doorward.identity.mail.outbox import withdraw
 from doorward.store import users
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, void
 
@@ -111,6 +112,13 @@ def can_give_back(connection: Connection, user: str, *, now: float) -> bool:
     return until is not None and until > now
 
 
+def void_verifications(connection: Connection, user: str, *, now: float) -> None:
+    """Nothing; no link that was asked for until now, sent or not, makes an address the user's."""
+    # what waits goes first: a writer that holds it makes its link before, and that one is void then
+    withdraw(connection, "verify", user, now=now)
+    void(connection, Purpose.EMAIL_VERIFICATION, user, now=now)
+
+
 def _settle(connection: Connection, user: str, *, now: float) -> bool:
     row = _locked(connection, user)
     if row.email_held_until is None or row.email_held_until > now:
@@ -133,7 +141,8 @@ def _take(connection: Connection, row: Row[Any], email: str, *, now: float) -> N
 
 
 def _void_mail(connection: Connection, user: str, *, now: float) -> None:
-    for purpose in (Purpose.EMAIL_VERIFICATION, Purpose.PASSWORD_RESET, Purpose.MAIL_CODE):
+    void_verifications(connection, user, now=now)
+    for purpose in (Purpose.PASSWORD_RESET, Purpose.MAIL_CODE):
         void(connection, purpose, user, now=now)
 
 

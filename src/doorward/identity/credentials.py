@@ -178,6 +178,9 @@ class Verifier:
         if found is None or (asked.user and user != asked.user):
             self._passkey_failed(asked.user, address, "no passkey of that user", now)
             return Refused(kind="wrong")
+        if found.factor_only and not asked.user:
+            self._passkey_failed(user, address, "a second factor alone, since its user said it was not them", now)
+            return Refused(kind="wrong")
         account, attempt = self.account(user), Attempt(name=user, secret="", address=address, device=device)
         place = _place(device) if known and device else PASSKEY_PLACE
         slot = counters.reserve(self._store, account, place, _facts_of_passkey, now=now)

@@ -11,7 +11,8 @@ _CHARACTERS: Final = 254
 
 def is_email(text: str) -> bool:
     """Whether mail can be sent there, as far as its form tells."""
-    return len(text) <= _CHARACTERS and _ADDRESS.fullmatch(text) is not None
+    # "=?" begins an encoded word (RFC 2047): mail programs make another address of it than the one that stands there
+    return len(text) <= _CHARACTERS and "=?" not in text and _ADDRESS.fullmatch(text) is not None
 
 
 def require_email(text: str) -> str:

@@ -12,11 +12,12 @@ from doorward.identity import address_holds, events
 from doorward.identity.credentials import totp_place
 from doorward.identity.devices import forget_devices
 from doorward.identity.factors import totp
-from doorward.identity.factors.passkey_rows import add_passkey, passkeys_of, remove_passkeys
+from doorward.identity.factors.passkey_rows import add_passkey, demote_passkeys, passkeys_of, remove_passkeys
 from doorward.identity.factors.passkeys import Answer, Asked, Passkeys
 from doorward.identity.factors.recovery_codes import replace_codes
+from doorward.identity.federation.links import remove_links
 from doorward.identity.oauth.families import end_families
-from doorward.identity.password_history import replace_hash, require_new
+from doorward.identity.password_history import replace_hash, require_new, void_hash
 from doorward.identity.passwords import hash_password
 from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.sealing import ServerSecret
@@ -172,9 +173,7 @@ def set_password(
     with store.begin() as connection:
         if not replace_hash(connection, user, password_hash, keeps_old=profile.refuses_last_four):
             raise Missing(f"there is no user {user!r}", key="user", hint="doorward user list")
-        void(connection, Purpose.PASSWORD_RESET, user, now=now)
-        void(connection, Purpose.LOGIN_STEP, user, now=now)
-        address_holds.drop(connection, user, now=now)
+        _void_what_waits(connection, user, now)
         events.record(connection, "password.changed", user, now=now)
 
 
@@ -199,12 +198,17 @@ def reset_password(
         if spent is None or spent.subject != user:
             return False
         replace_hash(connection, user, password_hash, keeps_old=profile.refuses_last_four)
-        # other links that are under way: one of them is enough
-        void(connection, Purpose.PASSWORD_RESET, user, now=now)
-        void(connection, Purpose.LOGIN_STEP, user, now=now)
-        address_holds.drop(connection, user, now=now)
+        _void_what_waits(connection, user, now)
         events.record(connection, "password.changed", user, now=now, by="link")
     return True
+
+
+def _void_what_waits(connection: Connection, user: str, now: float) -> None:
+    """Nothing; what was begun before, by whoever knew the old password or had a session then, comes to no end."""
+    for purpose in (Purpose.PASSWORD_RESET, Purpose.LOGIN_STEP, Purpose.ENROLMENT):
+        void(connection, purpose, user, now=now)
+    address_holds.void_verifications(connection, user, now=now)
+    address_holds.drop(connection, user, now=now)
 
 
 def _new_hash(
@@ -216,25 +220,32 @@ def _new_hash(
     return made
 
 
-def was_not_me(store: Store, ticket: str, *, now: float) -> str | None:
-    """The user of a notice's link; their sessions, tokens and browsers are no more, and the password is void.
+def was_not_me(store: Store, ticket: str, *, now: float, profile: Profile = BASELINE) -> str | None:
+    """The user of a notice's link: nothing lets anybody in alone any more. None for a void link.
 
     A change of address that waits is dropped; one that counts is taken back, if the notice was read at the address
-    before. Second factors stay: a link that arrives by mail never opens a way around them (ID-72). None for a void
-    link.
+    before, else its address is unproved. Sessions, tokens, known browsers, the password and links to accounts elsewhere
+    are no more. Second factors stay, because a link that arrives by mail never opens a way around them (ID-72), but a
+    passkey is no more than that: who added one to somebody else's account must not come back with it.
     """
     with store.begin() as connection:
         spent = consume(connection, Purpose.NOT_ME, ticket, now=now)
         if spent is None or spent.subject is None:
             return None
         user = spent.subject
-        connection.execute(update(users).where(users.c.name == user).values(password_hash=None))
-        for purpose in (Purpose.LOGIN_STEP, Purpose.ENROLMENT, Purpose.EMAIL_VERIFICATION, Purpose.PASSWORD_RESET):
-            void(connection, purpose, user, now=now)
-        address_holds.give_back(connection, user, str(spent.payload.get("email", "")), now=now)
+        void_hash(connection, user, keeps_old=profile.refuses_last_four)
+        _void_what_waits(connection, user, now)
+        void(connection, Purpose.MAIL_CODE, user, now=now)
+        email = str(spent.payload.get("email", ""))
+        if not address_holds.give_back(connection, user, email, now=now):
+            # no mail to whoever put it there, and none to a mailbox that its user may have left
+            moved = (users.c.name == user) & (users.c.email != email)
+            connection.execute(update(users).where(moved).values(email_verified_at=None))
         if not address_holds.can_give_back(connection, user, now=now):
             # else its reader would be robbed of it, by a link read at a thief's address
             void(connection, Purpose.NOT_ME, user, now=now)
+        demote_passkeys(connection, user)
+        remove_links(connection, user, now=now)
         forget_devices(connection, user)
         end_sessions(connection, user, now=now)
         end_families(connection, token_families.c.user == user, now=now)

@@ -21,11 +21,20 @@ def require_new(store: Store, user: str, password: str, pepper: ServerSecret | N
         row = connection.execute(
             select(users.c.password_hash, users.c.old_passwords).where(users.c.name == user)
         ).one_or_none()
-    known = [] if row is None else [row.password_hash, *row.old_passwords][:LAST_COUNT]
-    if any(is_password(password, each, pepper) for each in known):
+    known = [] if row is None else [each for each in (row.password_hash, *row.old_passwords) if each is not None]
+    if any(is_password(password, each, pepper) for each in known[:LAST_COUNT]):
         raise WeakPassword(
             f"this is one of your last {LAST_COUNT} passwords", key="password", hint="think of a new one"
         )
+
+
+def void_hash(connection: Connection, user: str, *, keeps_old: bool) -> None:
+    """Nothing; the user has no password any more. `keeps_old`: it is remembered, so it is not chosen again."""
+    row = connection.execute(
+        select(users.c.password_hash, users.c.old_passwords).where(users.c.name == user).with_for_update()
+    ).one()
+    old = [row.password_hash, *row.old_passwords][:LAST_COUNT] if keeps_old and row.password_hash else row.old_passwords
+    connection.execute(update(users).where(users.c.name == user).values(password_hash=None, old_passwords=old))
 
 
 def replace_hash(connection: Connection, user: str, password_hash: str, *, keeps_old: bool) -> bool:

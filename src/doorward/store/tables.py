@@ -214,9 +214,11 @@ passkeys: Final = Table(
     Column("transports", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("last_used_at", Float),
+    Column("factor_only", Boolean, nullable=False, server_default=false()),
     Index("ix_passkeys_credential_hash", "credential_hash", unique=True),
 )
-"""Passkeys: what their authenticators call them (found by its hash, once over all users) and their public keys."""
+"""Passkeys: what their authenticators call them (found by its hash, once over all users) and their public keys.
+`factor_only`: it signs in no longer alone, since its user said of a change that it was not theirs."""
 
 mails: Final = Table(
     "mails",

@@ -14,6 +14,7 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from tests.identity.lab import ISSUER, NOW, PASSWORD, SECRET
 
@@ -21,8 +22,8 @@ from doorward.identity import events
 from doorward.identity.addresses import ask_recovery
 from doorward.identity.events import events_of
 from doorward.identity.mail.delivery import Delivery
-from doorward.identity.mail.outbox import LIFE_S, WAITS_S
-from doorward.identity.mail.writing import Writer
+from doorward.identity.mail.outbox import LEASE_S, LIFE_S, WAITS_S, Mail
+from doorward.identity.mail.writing import Letter, Writer
 from doorward.identity.users import add_user
 from doorward.policy.mail import MailPolicy
 from doorward.store import Store, users
@@ -168,6 +169,34 @@ def test_a_mail_that_nobody_takes_is_given_up_and_its_user_can_see_it(desk: Desk
     desk.now += LIFE_S["notice"]
     assert desk.deliver(office) == 0
     assert events_of(desk.store, "alice")[0].kind == "mail.undelivered"
+
+
+def test_a_mail_that_the_store_fails_at_keeps_no_other_back(desk: Desk, office: PostOffice) -> None:
+    class Failing(Writer):
+        def write(self, mail: Mail, *, now: float) -> Letter | None:
+            if mail.user == "alice":
+                raise OperationalError("SELECT", {}, Exception("database is locked"))
+            return super().write(mail, now=now)
+
+    add_user(desk.store, "bob", now=NOW, password=PASSWORD, email="bob@mail.example")
+    with desk.store.begin() as connection:
+        connection.execute(update(users).values(email_verified_at=NOW))
+        events.record(connection, "password.changed", "bob", now=NOW)
+
+    async def once() -> int:
+        async with office.open() as policy:
+            writer = Failing(desk.store, SECRET, ISSUER)
+            return await Delivery(
+                desk.store, writer, issuer=ISSUER, policy=lambda: policy, clock=lambda: desk.now
+            ).deliver()
+
+    with capture_logs() as logged:
+        assert asyncio.run(once()) == 2
+    assert [envelope.rcpt_tos for envelope, _ in office.taken] == [["bob@mail.example"]]
+    assert [entry["reason"] for entry in logged] == ["OperationalError"]
+    desk.now += LEASE_S
+    assert desk.deliver(office) == 1
+    assert len(office.taken) == 2
 
 
 def test_a_link_is_not_sent_late(desk: Desk, office: PostOffice) -> None:

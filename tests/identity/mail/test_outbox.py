@@ -112,12 +112,24 @@ def test_a_full_outbox_takes_notices_still(lab: Lab) -> None:
     assert waiting(lab.store) == before + 1
 
 
-def test_a_user_gets_up_to_thirty_notices_an_hour(lab: Lab) -> None:
+def test_a_user_gets_up_to_ten_notices_of_one_kind_an_hour(lab: Lab) -> None:
     lab.now += 3_601
     for _ in range(NOTICES_MOST + 5):
         with lab.store.begin() as connection:
             events.record(connection, "password.changed", "alice", now=lab.now)
     assert waiting(lab.store) == NOTICES_MOST
+
+
+def test_a_stranger_who_locks_an_account_floods_nobody_and_hides_nothing(lab: Lab) -> None:
+    """ID-75: what happens beside the noise is told."""
+    lab.now += 3_601
+    for _ in range(40):
+        lab.now += 60
+        with lab.store.begin() as connection:
+            events.record(connection, "login.locked", "alice", now=lab.now)
+    with lab.store.begin() as connection:
+        events.record(connection, "email.changed", "alice", now=lab.now)
+    assert [letter.subject.partition(": ")[2].split()[0] for letter in lab.post_office()] == ["Somebody", "The"]
 
 
 def test_nothing_that_opens_a_door_rests_in_the_outbox(lab: Lab) -> None:

@@ -250,6 +250,22 @@ def test_prompt_login_and_max_age_sign_in_again_and_nothing_the_browser_says_ski
         assert "code" in sent_back(visitor.ask_authorization("own", max_age="60"))
 
 
+@pytest.mark.parametrize("max_age", ["0", "1"])
+def test_a_login_for_a_request_is_recent_enough_for_it_however_slow_its_user_is(lab: Lab, max_age: str) -> None:
+    """ID-58: the user would be asked for the password for ever."""
+    visitor = lab.visitor().signed_in()
+    lab.now += 5
+    location = visitor.ask_authorization(max_age=max_age).headers["location"]
+    assert location.startswith("/auth/login?tx=")
+    visitor.get(location)
+    signed_in = visitor.sign_in()
+    lab.now += 5
+    assert visitor.follow(signed_in).status_code == 200
+    lab.now += 5
+    assert "code" in sent_back(visitor.send("/auth/consent", answer="allow"))
+    assert visitor.ask_authorization(max_age=max_age).headers["location"].startswith("/auth/login?tx=")
+
+
 def test_a_request_waits_in_the_browser_it_came_from_alone(lab: Lab) -> None:
     """State fixation, consent phishing: a link to somebody else's half-done request leads nowhere."""
     attacker, victim = lab.visitor(), lab.visitor().signed_in()

@@ -95,6 +95,11 @@ def remove_passkeys(connection: Connection, user: str, passkey_id: str | None = 
     return connection.execute(delete(passkeys).where(chosen)).rowcount
 
 
+def demote_passkeys(connection: Connection, user: str) -> None:
+    """Nothing; the passkeys that the user has now are second factors from now on, and sign in no longer alone."""
+    connection.execute(update(passkeys).where(passkeys.c.user == user).values(factor_only=True))
+
+
 def label_of(text: str) -> str:
     """What a user calls it, without anything unprintable."""
     printable = "".join(character for character in text if character.isprintable()).strip()

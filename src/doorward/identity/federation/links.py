@@ -88,6 +88,14 @@ def remove_link(connection: Connection, user: str, issuer: str, subject: str, *,
     return bool(gone)
 
 
+def remove_links(connection: Connection, user: str, *, now: float) -> None:
+    """Nothing; no account elsewhere leads in any more, but for the one that the user's account was made by."""
+    added = (issuer_links.c.user == user) & issuer_links.c.made_account.is_(False)
+    gone = connection.execute(delete(issuer_links).where(added).returning(issuer_links)).all()
+    for row in gone:
+        events.record(connection, "link.removed", user, now=now, issuer=row.issuer, external=row.subject)
+
+
 def make_account(connection: Connection, policy: FederationPolicy, claims: Mapping[str, Any], *, now: float) -> str:
     """The name of the new user, linked. Errors: PolicyError for a name that is none, or that anybody here has."""
     name = claims.get(policy.name_claim)

@@ -63,7 +63,11 @@ class Delivery:
 
         async def one(mail: Mail) -> None:
             async with free:
-                await self._deliver(mail, policy)
+                try:
+                    await self._deliver(mail, policy)
+                except SQLAlchemyError as error:
+                    # one mail's trouble is not the others': it is due again when its lease is over
+                    _log.error("a mail waits: the store does not answer", kind=mail.kind, reason=type(error).__name__)
 
         async with asyncio.TaskGroup() as group:
             for mail in due:
@@ -92,6 +96,8 @@ class Delivery:
         message.set_content(letter.text)
         await aiosmtplib.send(
             message,
+            # as it is, never what a parser makes of the header
+            recipients=[letter.to],
             hostname=policy.host,
             port=policy.port,
             username=policy.username,

@@ -25,9 +25,13 @@ TOLD: Final[dict[str, str]] = {
     "passkey.counter": "A passkey was used whose counter did not grow: there may be a copy of it.",
 }
 """What mails say of each kind."""
-NOTICES_MOST: Final = 30
-"""Notices to one user within an hour; what exceeds it stands in the account alone."""
+NOTICES_MOST: Final = 10
+"""Notices of one kind to one user within an hour; what exceeds it stands in the account alone. Kinds are counted apart:
+whoever causes many of one must not keep another one from being sent."""
+_BY_STRANGERS: Final = frozenset({"login.locked"})
+"""What anybody who knows a name can cause: told once a day."""
 _HOUR_S: Final = 3_600.0
+_DAY_S: Final = 86_400.0
 
 
 def note_event(connection: Connection, kind: str, subject: str, *, address: str, now: float) -> bool:
@@ -39,15 +43,17 @@ def note_event(connection: Connection, kind: str, subject: str, *, address: str,
     ).scalar()
     if not to:
         return False
-    lately = (mails.c.user == subject) & (mails.c.kind == "notice") & (mails.c.created_at > now - _HOUR_S)
-    if int(connection.execute(select(func.count()).where(lately)).scalar_one()) >= NOTICES_MOST:
+    most, within_s = (1, _DAY_S) if kind in _BY_STRANGERS else (NOTICES_MOST, _HOUR_S)
+    alike = (mails.c.user == subject) & (mails.c.kind == "notice") & (mails.c.account == kind)
+    lately = alike & (mails.c.created_at > now - within_s)
+    if int(connection.execute(select(func.count()).where(lately)).scalar_one()) >= most:
         return False
-    connection.execute(insert(mails).values(mail_row("notice", subject, "", to, now, event=kind, of=address[:64])))
+    connection.execute(insert(mails).values(mail_row("notice", subject, kind, to, now, event=kind, of=address[:64])))
     return True
 
 
 def mail_row(kind: str, user: str, account: str, to: str, now: float, **detail: Any) -> dict[str, Any]:
-    """A row that waits to be sent."""
+    """A row that waits to be sent. `account`: under which it is counted with others of its kind."""
     return {
         "id": secrets.token_hex(16),
         "kind": kind,

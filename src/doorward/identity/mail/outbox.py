@@ -57,6 +57,18 @@ def ask(connection: Connection, kind: Kind, user: str, account: str, to: str, *,
     return True
 
 
+def withdraw(connection: Connection, kind: Kind, user: str, *, now: float) -> None:
+    """Nothing; what waits of that kind is not sent any more."""
+    waiting = (mails.c.user == user) & (mails.c.kind == kind) & mails.c.done_at.is_(None)
+    connection.execute(update(mails).where(waiting).values(done_at=now))
+
+
+def hold(connection: Connection, mail: Mail) -> bool:
+    """Whether it is still to be sent; nobody withdraws it before the end of this transaction."""
+    mine = (mails.c.id == mail.id) & mails.c.done_at.is_(None)
+    return connection.execute(update(mails).where(mine).values(attempts=mail.attempts)).rowcount == 1
+
+
 def take_due(store: Store, *, now: float) -> Sequence[Mail]:
     """Mails that are due, now the caller's for two minutes."""
     due = (mails.c.done_at.is_(None)) & (mails.c.next_at <= now)

@@ -8,10 +8,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from doorward.identity.mail.notices import TOLD
-from doorward.identity.mail.outbox import LIFE_S, Mail
+from doorward.identity.mail.outbox import LIFE_S, Mail, hold
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, users
-from doorward.store.single_use import LONGEST_LIFE_S, Purpose, issue, void
+from doorward.store.single_use import LONGEST_LIFE_S, Purpose, issue
 
 RECOVERY_LIFE_S: Final = 1_800.0
 """How long a link to set a password is good, in seconds."""
@@ -37,10 +37,12 @@ class Writer:
         self._store, self._secret, self._issuer = store, secret, issuer
 
     def write(self, mail: Mail, *, now: float) -> Letter | None:
-        """The mail; None when it should not be sent (any more): too late, nobody's, its user gone or moved."""
+        """The mail; None when it should not be sent (any more): too late, withdrawn, nobody's, its user gone."""
         if not mail.address or now >= mail.created_at + LIFE_S[mail.kind]:
             return None
         with self._store.begin() as connection:
+            if not hold(connection, mail):
+                return None
             user = connection.execute(
                 select(users).where(users.c.name == mail.user, users.c.disabled_at.is_(None))
             ).one_or_none()
@@ -85,7 +87,7 @@ class Writer:
     def _code(self, connection: Connection, mail: Mail, user: Row[Any], now: float) -> Letter | None:
         if not _is_still_theirs(mail, user):
             return None
-        void(connection, Purpose.MAIL_CODE, mail.user, now=now)
+        # codes before it stay good: else whoever knows a name could void its owner's by asking for one
         code = str(secrets.randbelow(10**CODE_DIGITS)).zfill(CODE_DIGITS)
         issue(
             connection,

@@ -206,7 +206,10 @@ def _require_pushed(store: Store, fields: list[tuple[str, str]], found: Mapping[
 
 def _is_recent(session: Session, waiting: Frozen, now: float) -> bool:
     request = waiting.request
-    if "login" in request.prompt and session.auth_time < waiting.arrived_at:
+    if session.auth_time >= waiting.arrived_at:
+        # for this very request: with max_age=0 its user would be asked for ever
+        return True
+    if "login" in request.prompt:
         return False
     return request.max_age_s is None or now - session.auth_time <= request.max_age_s
 

@@ -88,11 +88,13 @@ class MailPages:
         browser, form = await self._sent(request)
 
         def act() -> Response:
-            if was_not_me(self._provider.store, form.get("ticket", ""), now=self._provider.clock()) is None:
+            now, profile = self._provider.clock(), self._provider.settings.profile
+            if was_not_me(self._provider.store, form.get("ticket", ""), now=now, profile=profile) is None:
                 return self._message("This link is void", _VOID, status=400)
             text = (
-                "Every session of the account is ended, its password is void, and mail goes to the address there was. "
-                "Set a new password now. If a second factor is not yours, tell whoever runs this service at once."
+                "Every session of the account is ended, its password is void, accounts elsewhere are unlinked, a "
+                "passkey alone does not sign in any more, and mail goes to the address there was. Set a new password "
+                "now. If a second factor is not yours, or no mail comes, tell whoever runs this service at once."
             )
             return self._message("Locked up", text, link="/auth/recovery", link_text="Set a new password")
 
@@ -220,7 +222,7 @@ _LINK_PAGES: Final = {
     Purpose.NOT_ME: {
         "title": "Was this not you?",
         "path": "/auth/not-me",
-        "text": "Every session of this account ends and its password becomes void:",
+        "text": "Every session of this account ends, and nothing that signs in alone counts any more:",
         "button": "It was not me",
     },
 }
