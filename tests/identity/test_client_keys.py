@@ -147,6 +147,9 @@ def test_many_at_once_fetch_once(place: Place) -> None:
         "https://client.example/jwks#x",
         "https://client.example/j wks",
         "file:///etc/passwd",
+        "https://[::1/jwks",
+        "https://[client]/jwks",
+        "https://client.example:99999/jwks",
         "https://client.example/" + "j" * 1024,
     ],
 )
@@ -154,3 +157,15 @@ def test_a_place_that_is_none_is_not_registered(url: str) -> None:
     with pytest.raises(PolicyError):
         require_keys_url(url)
     assert require_keys_url("https://client.example/jwks.json")
+
+
+def test_a_client_that_moves_its_keys_again_and_again_has_us_fetch_no_oftener(place: Place) -> None:
+    """One that registered itself may change its URL as often as it likes."""
+    known, first = keys(), place.url
+    find(known, place, FIRST, NOW)
+    for second in range(1, 60):
+        place.url = f"{first}?{second}"
+        with pytest.raises(OAuthError):
+            find(known, place, FIRST, NOW + second)
+    assert place.asked_count == 1
+    assert find(known, place, FIRST, NOW + FETCH_EVERY_S) == FIRST.id

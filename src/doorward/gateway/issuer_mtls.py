@@ -25,16 +25,42 @@ from doorward.controls.authenticate.client_certificate import KnownCertificates
 from doorward.errors import PolicyError
 from doorward.gateway.client_certificate import Unacceptable, certificate_of, thumbprint, verified_chain
 from doorward.gateway.server_tls import client_authorities, foreign_lists
-from doorward.gateway.tls import server_context
+from doorward.gateway.tls import configured, restrict
 from doorward.identity.ca.published import published_certificates
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, self_signed
 from doorward.policy.document import TlsSettings
 from doorward.store import Store, clients
 
-PATHS: Final = ("/oauth/token", "/oauth/par", "/oauth/introspect", "/oauth/revoke", "/oauth/userinfo", "/ca/renew")
+PATHS: Final = (
+    "/oauth/token",
+    "/oauth/par",
+    "/oauth/device_authorization",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/userinfo",
+    "/ca/renew",
+)
 """What is served here. No pages: a browser's cookies do not know ports apart."""
 
 _log = structlog.get_logger()
+
+
+class _WithoutSessions(ssl.SSLContext):
+    """A context of which no TLS 1.2 session is resumed: the chain that was verified is not in one.
+
+    Each connection begins with a bare context of its own, as the gateway's do, and goes on with this one.
+    """
+
+    def wrap_bio(self, *given: Any, **more: Any) -> ssl.SSLObject:
+        """As `ssl` has it; what asyncio begins a connection with."""
+        bare = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        restrict(bare, "intermediate")
+        bare.verify_mode = self.verify_mode
+        bare.sni_callback = self._go_on
+        return bare.wrap_bio(*given, **more)
+
+    def _go_on(self, handshake: ssl.SSLObject, _name: str | None, _began_with: ssl.SSLContext) -> None:
+        handshake.context = self
 
 
 class MutualTls:
@@ -46,7 +72,8 @@ class MutualTls:
         self._known = KnownCertificates()
         self._anchors: frozenset[bytes] = frozenset()
         self._loaded: set[bytes] = set()
-        self.context = server_context(tls.certificate, tls.key, http2=False)
+        made = _WithoutSessions(ssl.PROTOCOL_TLS_SERVER)
+        self.context = configured(made, tls.certificate, tls.key, http2=False, profile="intermediate")
         # a public client may do without; one that shows a certificate nobody vouches for fails in the handshake
         self.context.verify_mode = ssl.CERT_OPTIONAL
         self.follow(tls)

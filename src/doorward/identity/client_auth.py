@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from doorward.identity.assertions import ASSERTION_TYPE
+from doorward.identity.names import is_name
 from doorward.identity.oauth_errors import OAuthError
 
 FAILURES_COUNT: Final = 10
@@ -27,19 +28,25 @@ class FailureLimiter:
 
     def require_allowance(self, client: str, address: str, now: float) -> None:
         """Nothing, while there is allowance left. Errors: OAuthError 429 with the seconds to wait."""
-        since, count = self._failures.get((client, address), (now, 0))
+        since, count = self._failures.get(_counted_as(client, address), (now, 0))
         if count >= FAILURES_COUNT and now - since < WINDOW_S:
             wait_s = int(WINDOW_S - (now - since)) + 1
             raise OAuthError("invalid_client", "too many failures", 429, (("retry-after", str(wait_s)),))
 
     def failed(self, client: str, address: str, now: float) -> None:
         """Nothing; one more failure is counted."""
-        since, count = self._failures.pop((client, address), (now, 0))
+        counted = _counted_as(client, address)
+        since, count = self._failures.pop(counted, (now, 0))
         if now - since >= WINDOW_S:
             since, count = now, 0
-        self._failures[client, address] = (since, count + 1)
+        self._failures[counted] = (since, count + 1)
         while len(self._failures) > _TRACKED_COUNT:
             self._failures.popitem(last=False)
+
+
+def _counted_as(client: str, address: str) -> tuple[str, str]:
+    # what cannot be a name is nobody's, and as long as whoever sends it likes
+    return (client if is_name(client) else "", address)
 
 
 _SHOWN: Final = ("client_secret", "client_assertion", "client_assertion_type")

@@ -9,12 +9,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 
 from doorward.errors import PolicyError
 from doorward.identity.oauth_errors import OAuthError
+from doorward.identity.redirects import split_uri
 from doorward.jose import Algorithm, JoseError, PublicKey, parse_key_set, usable_keys
 from doorward.outbound import OutboundClient, OutboundRefused
 
@@ -50,9 +50,16 @@ def require_client_keys(document: bytes) -> list[dict[str, str]]:
 
 def require_keys_url(url: str) -> str:
     """The URL, for one that a set may be fetched from. Errors: PolicyError."""
-    parts = urlsplit(url)
+    parts = split_uri(url)
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= _URL_MOST
-    if not plain or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.fragment:
+    if (
+        not plain
+        or parts is None
+        or parts.scheme != "https"
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.fragment
+    ):
         raise PolicyError(
             f"{url[:80]!r} is no place for keys", key="jwks-uri", hint="https://client.example.com/jwks.json"
         )
@@ -61,6 +68,8 @@ def require_keys_url(url: str) -> str:
 
 @dataclass(slots=True)
 class _Fetched:
+    url: str = ""
+    """Where `keys` came from."""
     keys: tuple[PublicKey, ...] = ()
     at: float = 0.0
     """When `keys` came, Unix seconds; 0: never."""
@@ -76,7 +85,7 @@ class ClientKeys:
     def __init__(self, outbound: Callable[[], OutboundClient]) -> None:
         """`outbound` is asked at each fetch: a reloaded policy may allow other networks."""
         self._outbound = outbound
-        self._fetched: dict[tuple[str, str], _Fetched] = {}
+        self._fetched: dict[str, _Fetched] = {}
         self._fetching = asyncio.Semaphore(FETCHES_COUNT)
 
     async def find(
@@ -101,8 +110,11 @@ class ClientKeys:
     async def _at(
         self, client: str, url: str, chosen: Callable[[Iterable[PublicKey]], PublicKey | None], now: float
     ) -> tuple[PublicKey, ...]:
-        known = self._fetched.setdefault((client, url), _Fetched())
+        known = self._fetched.setdefault(client, _Fetched())
         async with known.lock:
+            if known.url != url:
+                # not `tried_at`: a client that changes its own URL has us fetch no oftener for it
+                known.url, known.keys, known.at = url, (), 0.0
             stale = now - known.at >= FRESH_S or chosen(known.keys) is None
             if stale and now - known.tried_at >= FETCH_EVERY_S:
                 known.tried_at = now

@@ -73,8 +73,12 @@ def take_due(store: Store, *, now: float) -> Sequence[Notice]:
     number = (
         func.row_number().over(partition_by=logout_notices.c.client, order_by=logout_notices.c.next_at).label("number")
     )
-    due = select(logout_notices.c.id, number).where(logout_notices.c.next_at <= now).subquery()
-    chosen = select(due.c.id).where(due.c.number <= TAKEN_OF_ONE_CLIENT).limit(TAKEN_COUNT)
+    due = (
+        select(logout_notices.c.id, logout_notices.c.next_at, number).where(logout_notices.c.next_at <= now).subquery()
+    )
+    # the first of each client before the second of any: many that do not answer must not keep one from being told
+    fair = select(due.c.id).where(due.c.number <= TAKEN_OF_ONE_CLIENT).order_by(due.c.number, due.c.next_at, due.c.id)
+    chosen = fair.limit(TAKEN_COUNT)
     with store.begin() as connection:
         taken = connection.execute(
             update(logout_notices)

@@ -6,7 +6,7 @@ Source: OAuth 2.1 draft section 2.3; RFC 8252 sections 7.1, 7.3, 8.3; RFC 9700 s
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from doorward.errors import PolicyError
 
@@ -20,7 +20,7 @@ _PRIVATE_SCHEME: Final = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 
 def require_redirect_uri(uri: str) -> str:
     """The URI, for one that may be registered. Errors: PolicyError."""
-    parts = urlsplit(uri) if len(uri) <= _LENGTH_MOST and _PLAIN.fullmatch(uri) else None
+    parts = split_uri(uri) if len(uri) <= _LENGTH_MOST and _PLAIN.fullmatch(uri) else None
     if parts is None or "@" in parts.netloc or "*" in uri or "/../" in f"{parts.path}/":
         raise PolicyError(
             f"{uri[:80]!r} is not a redirect URI", key="redirect", hint="https://app.example.com/callback, whole"
@@ -41,7 +41,7 @@ def require_backchannel_uri(uri: str) -> str:
 
     Source: OpenID Connect Back-Channel Logout 1.0 section 2.2: absolute, without fragment, https.
     """
-    parts = urlsplit(uri) if len(uri) <= _LENGTH_MOST and _PLAIN.fullmatch(uri) else None
+    parts = split_uri(uri) if len(uri) <= _LENGTH_MOST and _PLAIN.fullmatch(uri) else None
     if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
         raise PolicyError(
             f"{uri[:80]!r} is not an https URL that a client could be told at",
@@ -49,6 +49,21 @@ def require_backchannel_uri(uri: str) -> str:
             hint="https://app.example.com/backchannel-logout, whole",
         )
     return uri
+
+
+def split_uri(uri: str) -> SplitResult | None:
+    """The parts of a URI; None for one with an address or a port that there cannot be.
+
+    >>> split_uri("https://[::1/"), split_uri("https://app.example:99999/")
+    (None, None)
+    """
+    try:
+        parts = urlsplit(uri)
+        # asked for its errors: it is read only now
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def is_registered(uri: str, registered: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 from tests.identity.lab import CALLBACK, ISSUER, KEY, PASSWORD, Lab, Visitor
 from tests.identity.relying_party import RelyingParty, trusting_client
@@ -253,7 +253,18 @@ def test_a_store_that_fails_during_a_delivery_does_not_stop_the_deliverer(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://app.example/x", "https://app.example/x#f", "https://u@app.example/", "/x", "javascript:1", "https:"]
+    "url",
+    [
+        "http://app.example/x",
+        "https://app.example/x#f",
+        "https://u@app.example/",
+        "/x",
+        "javascript:1",
+        "https:",
+        "https://[::1/",
+        "https://[app]/",
+        "https://app.example:99999/",
+    ],
 )
 def test_an_address_that_is_no_plain_https_url_cannot_be_registered(lab: Lab, url: str) -> None:
     with pytest.raises(PolicyError):
@@ -323,3 +334,15 @@ def test_notices_do_not_stay_for_ever(lab: Lab) -> None:
     sign_out(visitor)
     tidy(lab.store, now=lab.now + 86_400)
     assert waiting(lab) == []
+
+
+def test_many_clients_that_do_not_answer_keep_none_from_being_told(lab: Lab) -> None:
+    for number in range(20):
+        name = f"dyn-{number}"
+        add_client(lab.store, name, now=lab.now, redirect_uris=[CALLBACK], backchannel_logout_uri="https://x.example/")
+        row = {"client": name, "user": "alice", "session": "s", "attempts": 0, "created_at": 0.0, "next_at": 0.0}
+        with lab.store.begin() as connection:
+            connection.execute(insert(logout_notices), [{"id": f"{name}-{each}", **row} for each in range(4)])
+    visitor, _ = signed_in(lab)
+    sign_out(visitor)
+    assert "web" in {notice.client for notice in take_due(lab.store, now=lab.now)}

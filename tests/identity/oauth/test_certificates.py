@@ -20,6 +20,7 @@ from tests.identity.lab import CALLBACK, ISSUER, VERIFIER, Lab
 from doorward.errors import PolicyError
 from doorward.exchange import ClientCertificate
 from doorward.gateway.client_certificate import thumbprint
+from doorward.gateway.issuer_mtls import PATHS
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, require_tls_name
 from doorward.identity.clients import add_client, disable_client, replace_keys
 from doorward.jose import generate_key, sign_proof, split_unverified
@@ -236,7 +237,14 @@ def test_a_token_may_be_bound_to_key_and_certificate_and_then_needs_both(lab: Wi
 def test_the_metadata_tell_the_other_listener(lab: Wire, store: Store) -> None:
     """ID-18."""
     told = lab.ask("GET", "/.well-known/oauth-authorization-server").json()
-    assert told["mtls_endpoint_aliases"]["token_endpoint"] == f"{MTLS}/oauth/token"
+    aliases = told["mtls_endpoint_aliases"]
+    assert aliases["token_endpoint"] == f"{MTLS}/oauth/token"
+    assert {address.removeprefix(MTLS) for address in aliases.values()} < {*PATHS}
+    # every endpoint at which clients prove themselves: one with a certificate can nowhere else
+    assert {name for name in told if name.endswith("_endpoint")} - {
+        "authorization_endpoint",
+        "end_session_endpoint",
+    } == {*aliases}
     assert told["tls_client_certificate_bound_access_tokens"] is True
     methods = {"tls_client_auth", "self_signed_tls_client_auth"}
     assert methods < set(told["token_endpoint_auth_methods_supported"])

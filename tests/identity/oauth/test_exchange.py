@@ -12,6 +12,7 @@ from tests.identity.oauth.test_refresh import at_once
 
 from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.errors import PolicyError
+from doorward.identity.changing import ClientChange, UserChange, change_client, change_user
 from doorward.identity.clients import add_client, disable_client
 from doorward.identity.events import events_of
 from doorward.identity.oauth.exchange import ACCESS_TOKEN, ACTORS_COUNT, GRANT_TYPE
@@ -268,3 +269,31 @@ def test_exchanging_while_it_is_revoked_leaves_nothing_valid(lab: Lab) -> None:
             assert answer.status_code in (200, 400)
             if answer.status_code == 200:
                 assert claims_of(answer.json()["access_token"])["jti"] in gone
+
+
+def test_what_the_subject_lost_since_is_not_in_the_new_token(lab: Lab) -> None:
+    """The gateway takes no token that says more than is true by now; `inventory` cannot tell."""
+    token = access(lab, scope="orders:read")
+    change_user(lab.store, "alice", UserChange(roles=["guest"], claims={"account_id": "a-2"}), now=lab.now)
+    found = claims_of(exchanged(lab, token).json()["access_token"])
+    assert (found["roles"], found["scope"]) == ([], "orders:read")
+    assert "account_id" not in found
+    own = lab.token("web", grant_type="client_credentials", scope="orders:read").json()["access_token"]
+    change_client(lab.store, "web", ClientChange(scopes=["orders:write"]), now=lab.now)
+    assert exchanged(lab, own).json()["scope"] == ""
+
+
+def test_the_client_can_revoke_and_introspect_what_it_got_in_exchange_and_nobody_else(lab: Lab) -> None:
+    """RFC 7009: an answer 200 must not leave the token in force."""
+    token = exchanged(lab, access(lab)).json()["access_token"]
+
+    def active(client: str) -> bool:
+        return bool(lab.post("/oauth/introspect", token=token, **lab.authenticated(client)).json()["active"])
+
+    for other in ("web", "inventory"):
+        assert lab.post("/oauth/revoke", token=token, **lab.authenticated(other)).status_code == 200
+        assert not active(other)
+    assert active("orders")
+    assert lab.post("/oauth/revoke", token=token, **lab.authenticated("orders")).status_code == 200
+    assert not active("orders")
+    assert error(exchanged(lab, token, "inventory", audience="billing")) == "invalid_request"

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from tests.identity.lab import ISSUER, KEY, Lab
 
+from doorward.identity.changing import ClientChange, change_client
 from doorward.identity.events import events_of
 from doorward.identity.revoking import revoked
 from doorward.identity.tidying import tidy
@@ -217,3 +218,15 @@ def test_refreshing_while_its_user_signs_out_leaves_nothing_valid(lab: Lab) -> N
     if answers[0].status_code == 200:
         assert is_void(lab, answers[0].json()["refresh_token"])
     assert is_void(lab, token)
+
+
+def test_scopes_taken_from_a_client_are_gone_with_the_next_refresh(lab: Lab) -> None:
+    """What a user granted lives for a month; the operator's word counts at once."""
+    wide = "openid orders:read orders:write offline_access"
+    tokens, code = lab.tokens("web", scope=wide), lab.visitor().signed_in().authorized("web", scope=wide)
+    change_client(lab.store, "web", ClientChange(scopes=["orders:read", "offline_access"]), now=lab.now)
+    assert lab.refresh(tokens["refresh_token"]).json()["scope"] == "offline_access openid orders:read"
+    assert lab.refresh(tokens["refresh_token"], scope="orders:write").json()["error"] == "invalid_scope"
+    assert lab.redeem(code).json()["scope"] == "offline_access openid orders:read"
+    change_client(lab.store, "web", ClientChange(scopes=["orders:read"]), now=lab.now)
+    assert lab.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"

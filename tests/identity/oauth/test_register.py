@@ -169,6 +169,9 @@ def test_a_refused_document_spends_no_use(lab: Lab) -> None:
         ["http://localhost/cb"],
         ["https://app.example/cb#x"],
         ["https://app.example/../cb"],
+        ["https://[::1/cb"],
+        ["https://[app]/cb"],
+        ["https://app.example:99999/cb"],
     ],
 )
 def test_redirect_uris_are_held_to_the_same_rules_as_the_operators(lab: Lab, uris: list[str]) -> None:

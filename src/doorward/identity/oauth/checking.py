@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from doorward.identity.provider import Provider
-from doorward.jose import Expected, JoseError, split_unverified, verify_jwt
+from doorward.jose import Expected, JoseError, split_unverified, verify_jwt, verify_signature
 from doorward.store import clients, revocations, users
 
 
@@ -29,6 +29,17 @@ def signed_claims(
         return None if key is None else verify_jwt(unverified, key.public, expected, now=now)
     except JoseError:
         return None
+
+
+def audience_of(provider: Provider, token: str) -> str | None:
+    """The one audience of a token this provider signed, whoever that is; None for anything else."""
+    try:
+        unverified = split_unverified(token)
+        key = next((key for key in provider.keys if key.id == unverified.jws.key_id), None)
+        audience = None if key is None else verify_signature(unverified, key.public).get("aud")
+    except JoseError:
+        return None
+    return audience if isinstance(audience, str) else None
 
 
 def valid_claims(

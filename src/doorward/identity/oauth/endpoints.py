@@ -10,7 +10,7 @@ from doorward.identity import revoking
 from doorward.identity.clients import Client
 from doorward.identity.forms import read_form
 from doorward.identity.oauth.asking import Askers, answer, refusal
-from doorward.identity.oauth.checking import signed_claims, valid_claims
+from doorward.identity.oauth.checking import audience_of, signed_claims, valid_claims
 from doorward.identity.oauth.codes import PUSHED_S, push
 from doorward.identity.oauth.families import end_family_of, family_of
 from doorward.identity.oauth.requests import SentBack, Shown, as_oauth_error, client_and_redirect, judge
@@ -79,7 +79,8 @@ class Endpoints:
         now = self._provider.clock()
         with self._provider.store.begin() as connection:
             end_family_of(connection, token, client=client.name, now=now)
-        claims = signed_claims(self._provider, token, now=now)
+        # tokens it got in exchange are for others than the API
+        claims = signed_claims(self._provider, token, now=now, audience=audience_of(self._provider, token))
         if claims is not None and claims.get("client_id") == client.name:
             issuer = self._provider.settings.issuer
             revoking.revoke(
@@ -88,8 +89,9 @@ class Endpoints:
 
     def _introspect(self, client: Client, token: str) -> dict[str, Any]:
         now = self._provider.clock()
+        audience = audience_of(self._provider, token)
         with self._provider.store.begin() as connection:
-            claims = valid_claims(self._provider, connection, token, now=now)
+            claims = valid_claims(self._provider, connection, token, now=now, audience=audience)
             family = family_of(connection, token, now=now)
         if claims is not None and claims.get("client_id") == client.name:
             known = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope")

@@ -5,7 +5,7 @@ token shown lacks, no second longer than it lives, and the chain of those who ac
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
@@ -17,7 +17,7 @@ from doorward.identity.oauth.families import in_force, note_of_family
 from doorward.identity.oauth.requests import OFFLINE
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import Provider
-from doorward.store import issued_tokens, token_families
+from doorward.store import clients, issued_tokens, token_families, users
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name, no secret
@@ -42,14 +42,19 @@ def exchange(
     with provider.store.begin() as connection:
         family = _family_in_force(provider, connection, client, token, now)
         claims = _subject(provider, connection, client, token, {"jkt": key, "x5t#S256": certificate}, now)
-        scopes = _narrowed(form.get("scope"), claims, client)
+        standing = _standing(connection, claims)
+        scopes = _narrowed(form.get("scope"), claims, client, standing)
         minted = provider.minter.mint(
             str(claims["sub"]),
             client_id=client.name,
             now=now,
-            roles=claims.get("roles", ()),
+            roles={*claims.get("roles", ())} & standing.roles,
             scopes=scopes,
-            claims={name: value for name, value in claims.items() if name not in RESERVED},
+            claims={
+                name: value
+                for name, value in claims.items()
+                if name not in RESERVED and name in standing.claims and standing.claims[name] == value
+            },
             lifetime_s=min(provider.settings.token_lifetime_s, int(claims["exp"]) - int(now)),
             bound_key=key,
             bound_certificate=certificate,
@@ -124,8 +129,31 @@ def _shown_to(provider: Provider, client: Client, token: str, now: float) -> Map
     return None
 
 
-def _narrowed(asked: str | None, claims: Mapping[str, Any], client: Client) -> set[str]:
+class _Standing(NamedTuple):
+    """What is true of the subject by now."""
+
+    roles: set[str]
+    scopes: set[str] | None
+    """None: not bounded here."""
+    claims: Mapping[str, Any]
+
+
+def _standing(connection: Connection, claims: Mapping[str, Any]) -> _Standing:
+    """Of the subject, as it stands in the store; whoever is not there has what their token says.
+
+    The gateway takes no token that says more than is true by now; other services cannot tell.
+    """
+    for table in (users, clients):
+        row = connection.execute(select(table).where(table.c.name == claims["sub"])).one_or_none()
+        if row is not None:
+            return _Standing({*row.roles}, {*row.scopes} if table is clients else None, row.claims)
+    return _Standing({*claims.get("roles", ())}, None, claims)
+
+
+def _narrowed(asked: str | None, claims: Mapping[str, Any], client: Client, standing: _Standing) -> set[str]:
     allowed = {*str(claims.get("scope", "")).split()} & {*client.scopes} - {OFFLINE}
+    if standing.scopes is not None:
+        allowed &= standing.scopes
     wanted = allowed if asked is None else {word for word in asked.split(" ") if word}
     if not wanted.issubset(allowed):
         raise OAuthError("invalid_scope", "a scope is not the subject token's, or not granted to this client")

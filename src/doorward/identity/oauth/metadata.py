@@ -69,6 +69,7 @@ def _on_the_other_listener(settings: IdentitySettings) -> dict[str, Any]:
     endpoints = {
         "token_endpoint": "/oauth/token",
         "pushed_authorization_request_endpoint": "/oauth/par",
+        "device_authorization_endpoint": "/oauth/device_authorization",
         "revocation_endpoint": "/oauth/revoke",
         "introspection_endpoint": "/oauth/introspect",
         "userinfo_endpoint": "/oauth/userinfo",

@@ -18,7 +18,7 @@ from doorward.identity.oauth.exchange import GRANT_TYPE as EXCHANGE
 from doorward.identity.oauth.exchange import exchange
 from doorward.identity.oauth.families import Family, first_refresh_token, note_access_token, refresh
 from doorward.identity.oauth.id_tokens import mint_id_token
-from doorward.identity.oauth.requests import OFFLINE
+from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
@@ -167,7 +167,9 @@ class TokenEndpoint:
             )
             if found is not None:
                 family, token = found
-                scopes = _narrowed(form.get("scope"), family.scopes)
+                if OFFLINE not in client.scopes:
+                    raise OAuthError("invalid_grant", "the client may no longer refresh")
+                scopes = _narrowed(form.get("scope"), _still(client, family))
                 body = self._tokens(connection, family, scopes, now, bound)
                 body["refresh_token"] = token
                 if "openid" in scopes:
@@ -180,10 +182,11 @@ class TokenEndpoint:
     def _first_tokens(
         self, connection: Connection, client: Client, family: Family, nonce: str | None, now: float, bound: Bound
     ) -> dict[str, Any]:
-        body = self._tokens(connection, family, family.scopes, now, bound)
-        if OFFLINE in family.scopes:
+        scopes = _still(client, family)
+        body = self._tokens(connection, family, scopes, now, bound)
+        if OFFLINE in scopes:
             body["refresh_token"] = first_refresh_token(connection, family, now=now)
-        if "openid" in family.scopes:
+        if "openid" in scopes:
             body["id_token"] = self._id_token(client, family, nonce, now)
         return body
 
@@ -228,6 +231,11 @@ class TokenEndpoint:
             now=now,
             algorithm=client.id_token_algorithm,
         )
+
+
+def _still(client: Client, family: Family) -> set[str]:
+    """What the user granted and the client may still have: the operator may have taken scopes from it since."""
+    return {*family.scopes}.intersection({*client.scopes, *STANDARD_SCOPES})
 
 
 def _narrowed(asked: str | None, most: Iterable[str]) -> set[str]:
