@@ -108,6 +108,10 @@ def test_rs256_is_not_used(store: Store) -> None:
     assert "RS256" not in told["dpop_signing_alg_values_supported"]
     assert told["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert told["require_pushed_authorization_requests"] is True
+    told = lab.ask("GET", "/.well-known/oauth-authorization-server").json()["dpop_signing_alg_values_supported"]
+    asked = lab.ask("GET", "/oauth/userinfo", headers={"authorization": "DPoP x"}).headers["www-authenticate"]
+    assert told == ["ES256", "EdDSA", "PS256", "Ed25519"]
+    assert f'algs="{" ".join(told)}"' in asked
 
 
 def test_the_baseline_serves_all_of_them(store: Store) -> None:

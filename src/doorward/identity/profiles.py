@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from doorward.jose import ALGORITHMS, Algorithm
+from doorward.jose import ALGORITHM_NAMES, ALGORITHMS, Algorithm
 
 ProfileName: TypeAlias = Literal["baseline", "strict", "fapi2", "pci"]
 _BY_KEY: Final = frozenset({"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"})
@@ -47,6 +47,11 @@ class Profile:
     def algorithms(self) -> tuple[Algorithm, ...]:
         """What may be signed with."""
         return _FAPI_ALGORITHMS if self.without_rs256 else ALGORITHMS
+
+    @property
+    def proof_algorithms(self) -> tuple[str, ...]:
+        """What proofs of possession may be signed with, under every name it goes by."""
+        return tuple(name for name in ALGORITHM_NAMES if name != "RS256" or not self.without_rs256)
 
     def takes(self, authentication: str) -> bool:
         """Whether clients may prove themselves so."""

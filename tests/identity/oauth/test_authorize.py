@@ -1,14 +1,17 @@
 """The authorization endpoint: statements ID-1 to ID-5, ID-9, ID-10, ID-15, ID-16, ID-19, ID-20, ID-36 to ID-40, ID-58,
 ID-62 of the reference, and the attacks of its section 9."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from tests.identity.lab import CALLBACK, CHALLENGE, ISSUER, VERIFIER, Lab, sent_back
+from tests.identity.oauth.test_refresh import at_once
 
 from doorward.errors import PolicyError
 from doorward.identity.clients import add_client, disable_client
+from doorward.identity.oauth.codes import consented, withdraw_consent
 from doorward.identity.redirects import is_registered, require_redirect_uri
 from doorward.store import Store
 
@@ -392,3 +395,21 @@ def test_a_client_that_pushes_only_cannot_ask_otherwise(lab: Lab) -> None:
     assert sent_back(visitor.ask_authorization("strict", scope="openid"))["error"] == "invalid_request"
     assert "code" in sent_back(visitor.get("/oauth/authorize", client_id="strict", request_uri=push(lab, "strict")))
     assert VERIFIER
+
+
+def test_consent_given_in_several_windows_at_once_is_kept_whole(lab: Lab) -> None:
+    wishes = ("orders:read", "orders:write", "openid", "openid orders:read")
+    windows = [lab.visitor().signed_in() for _ in wishes]
+    for _ in range(3):
+        forms = []
+        for window, scope in zip(windows, wishes, strict=True):
+            assert window.ask_authorization(scope=scope, prompt="consent").status_code == 200
+            forms.append(window.hidden("/auth/consent"))
+        sends = [
+            partial(window.post, "/auth/consent", **form, answer="allow")
+            for window, form in zip(windows, forms, strict=True)
+        ]
+        assert all("code" in sent_back(answer) for answer in at_once(*sends))
+        assert consented(lab.store, "alice", "web") == ("openid", "orders:read", "orders:write")
+        with lab.store.begin() as connection:
+            withdraw_consent(connection, "alice", "web", now=lab.now)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from doorward.identity import events
 from doorward.identity.clients import Client
@@ -217,6 +217,8 @@ def has_consented_in(connection: Connection, user: str, client: str) -> bool:
 def grant_consent(connection: Connection, user: str, client: str, scopes: Iterable[str], *, now: float) -> None:
     """Nothing; the client need not ask for these scopes again."""
     granted = list(scopes)
+    # written before anything is read: of two windows at once the second adds to what the first one made
+    connection.execute(update(users).where(users.c.name == user).values(name=user))
     mine = (consents.c.user == user) & (consents.c.client == client)
     before = connection.execute(select(consents.c.scopes).where(mine)).scalar_one_or_none() or []
     connection.execute(delete(consents).where(mine))

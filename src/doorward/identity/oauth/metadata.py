@@ -9,7 +9,6 @@ from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
 from doorward.identity.oauth.standard_claims import CLAIMS_OF_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
 from doorward.identity.provider import IdentitySettings, Provider
-from doorward.jose import ALGORITHM_NAMES
 
 _TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for name in names))
 
@@ -47,9 +46,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [name for name in methods if name != "none"],
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
-        "dpop_signing_alg_values_supported": [
-            name for name in ALGORITHM_NAMES if name != "RS256" or not settings.profile.without_rs256
-        ],
+        "dpop_signing_alg_values_supported": list(settings.profile.proof_algorithms),
         "id_token_signing_alg_values_supported": signing,
         "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
         "prompt_values_supported": ["none", "login", "consent"],

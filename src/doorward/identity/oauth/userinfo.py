@@ -15,7 +15,6 @@ from doorward.identity.oauth.standard_claims import told
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
 from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
-from doorward.jose import ALGORITHM_NAMES
 from doorward.store import users
 
 _SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP"}
@@ -46,7 +45,8 @@ class UserInfo:
             key = self._key(request, shown)
             return answer(await run_in_threadpool(self._told, shown.token, key, certificate_thumbprint(request)))
         except OAuthError as error:
-            algorithms = f', algs="{" ".join(ALGORITHM_NAMES)}"' if scheme == "DPoP" else ""
+            usable = " ".join(self._provider.settings.profile.proof_algorithms)
+            algorithms = f', algs="{usable}"' if scheme == "DPoP" else ""
             nonce = {name: value for name, value in error.headers.items() if name == "dpop-nonce"}
             headers = {**dict(NO_STORE), **nonce, "www-authenticate": f'{scheme} error="{error.code}"{algorithms}'}
             status = 401 if scheme == "DPoP" and error.status == 400 else error.status
