@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import structlog
 import trustme
 from tests.processes.test_hostile_issuers import dripping, forever, says, silent
 
@@ -121,6 +122,21 @@ def test_a_question_is_a_form_with_the_clients_secret(tmp_path: Path) -> None:
             assert site.field("content-type") == "application/x-www-form-urlencoded"
 
     asyncio.run(run())
+
+
+def test_that_an_issuer_cannot_be_asked_is_said_once_and_that_it_can_be_again(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with desk(says(b"", JSON, status="500 no")) as site:
+            gateway = Gateway(tmp_path, site.url)
+            assert [bool((await gateway.ask()).problem) for _ in range(3)] == [True] * 3
+            site.serve = says(GOOD, JSON)
+            for _ in range(2):
+                await gateway.ask()
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(run())
+    told = [line["event"] for line in lines if "issuer" in line]
+    assert told == ["an issuer cannot be asked about tokens", "an issuer can be asked about tokens again"]
 
 
 def test_or_with_an_assertion_that_its_key_signed(tmp_path: Path) -> None:

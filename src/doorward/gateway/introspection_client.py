@@ -56,6 +56,8 @@ class IntrospectionClient:
         self._loop, self._clock = loop, clock
         self._clients: dict[str, OutboundClient] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lost: set[str] = set()
+        """Issuers that could not be asked the last time: said once, for every stranger can make us ask."""
         for issuer in policy.issuers:
             settings = issuer.introspection
             if settings is None:
@@ -102,13 +104,23 @@ class IntrospectionClient:
             form = {"token": token, "token_type_hint": "access_token", **fields}
             body = await client.ask_form(settings.endpoint, form, headers, answer="application/json")
         except (OutboundRefused, _Unusable) as error:
-            _log.error("an issuer cannot be asked about a token", issuer=issuer.issuer, reason=str(error))
+            self._note(issuer.issuer, str(error))
             done(Answer(problem=str(error), at=self._clock()))
         except Exception as error:  # noqa: BLE001 - containment: whoever waits must be told, or they wait for ever
             _log.error("fault", error=type(error).__name__, exc_info=error)
             done(Answer(problem=f"fault: {type(error).__name__}", at=self._clock()))
         else:
+            self._note(issuer.issuer, "")
             done(Answer(body=body, at=self._clock()))
+
+    def _note(self, issuer: str, problem: str) -> None:
+        """Tell the operator that an issuer can no longer be asked, or can again."""
+        if problem and issuer not in self._lost:
+            self._lost.add(issuer)
+            _log.error("an issuer cannot be asked about tokens", issuer=issuer, reason=problem)
+        elif not problem and issuer in self._lost:
+            self._lost.discard(issuer)
+            _log.info("an issuer can be asked about tokens again", issuer=issuer)
 
 
 class _Unusable(Exception):
