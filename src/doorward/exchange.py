@@ -137,6 +137,8 @@ class ClientCertificate:
     """Hexadecimal, at least 32 digits. Unique for an authority."""
     authority: str = ""
     """Whose signature it has: SHA-256 of the authority's public key, hexadecimal. Names can be shared, keys not."""
+    anchor: str = ""
+    """The authority at the end of its chain, which is trusted by itself: named like `authority`, and often the same."""
     fingerprint: str = ""
     """SHA-256 of the DER form, hexadecimal."""
     expires_at: float = float("inf")

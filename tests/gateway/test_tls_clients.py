@@ -80,13 +80,13 @@ class CheckingLab(Lab):
 
     def follow(self, tls: ServerTls, settings: TlsSettings) -> None:
         tls.follow(settings)
-        self.pipeline.known.foreign = tls.lists
+        self.pipeline.known.foreign, self.pipeline.known.anchors = tls.lists, tls.anchors
 
 
 @contextlib.contextmanager
 def checking(tls: ServerTls) -> Iterator[CheckingLab]:
     with CheckingLab(tls=tls) as lab:
-        lab.pipeline.known.foreign = tls.lists
+        lab.pipeline.known.foreign, lab.pipeline.known.anchors = tls.lists, tls.anchors
         yield lab
 
 
@@ -120,6 +120,7 @@ def test_a_good_certificate_reaches_the_controls_and_its_thumbprint_the_record(
                 uris=("spiffe://test/batch",),
                 serial=f"{shown.certificate.serial_number:032x}",
                 authority=key_id(authority.certificate),
+                anchor=key_id(authority.certificate),
                 fingerprint=hashlib.sha256(shown.der).hexdigest(),
                 expires_at=shown.certificate.not_valid_after_utc.timestamp(),
             )
@@ -254,6 +255,23 @@ def test_t7_revocation_takes_effect_when_the_list_is_replaced(authority: Authori
             secure.sendall(request())
             assert secure.recv(65536).startswith(b"HTTP/1.1 401")
         assert code(lab, context) == REVOKED
+
+
+@BOTH_VERSIONS
+@pytest.mark.parametrize("below", [False, True], ids=["directly", "below"])
+def test_a_connection_does_not_outlive_the_trust_in_who_vouches_for_it(
+    authority: Authority, settings: TlsSettings, tls_1_2: bool, below: bool
+) -> None:
+    issuer = Authority(authority.directory, "middle", parent=authority) if below else authority
+    tls = ServerTls(settings)
+    with (
+        checking(tls) as lab,
+        connected(lab.port, trusting(authority, show=client(issuer, "a.test").file, tls_1_2=tls_1_2)) as secure,
+    ):
+        for answer in (b"HTTP/1.1 200", b"HTTP/1.1 401"):
+            secure.sendall(request())
+            assert secure.recv(65536).startswith(answer)
+            lab.follow(tls, settings.model_copy(update={"client_ca": authority.beside("another").file}))
 
 
 def test_t7_a_list_for_one_of_two_distribution_points_revokes(authority: Authority, settings: TlsSettings) -> None:

@@ -33,11 +33,15 @@ def certificate_of(secure: ssl.SSLObject) -> ClientCertificate | None:
         return None
     if _chain_length(secure) > CHAIN:
         raise Unacceptable(f"more than {CHAIN} certificates")
-    return described(der, _issuer(secure) or der)
+    # A certificate that is trusted by itself is its own chain.
+    chain = verified_chain(secure)
+    return described(der, chain[1] if len(chain) > 1 else der, chain[-1] if chain else der)
 
 
-def described(der: bytes, issuer: bytes) -> ClientCertificate:
-    """What controls see of a client's certificate that this authority's certificate (both DER) is known to vouch for.
+def described(der: bytes, issuer: bytes, anchor: bytes) -> ClientCertificate:
+    """What controls see of a client's certificate that the issuer's is known to vouch for, and the anchor's for that.
+
+    All are DER; issuer and anchor may be one.
 
     Errors: Unacceptable, as `certificate_of`.
     """
@@ -53,6 +57,7 @@ def described(der: bytes, issuer: bytes) -> ClientCertificate:
             emails=tuple(names.get_values_for_type(x509.RFC822Name)) if names else (),
             serial=f"{leaf.serial_number:032x}",
             authority=authority_id(issuer),
+            anchor=authority_id(anchor),
             fingerprint=hashlib.sha256(der).hexdigest(),
             expires_at=leaf.not_valid_after_utc.timestamp(),
             list_uris=list_uris(leaf),
@@ -98,12 +103,6 @@ def _alternative_names(leaf: x509.Certificate) -> x509.SubjectAlternativeName | 
 def _chain_length(secure: ssl.SSLObject) -> int:
     """How many certificates the client sent."""
     return len(_chains(secure).get_unverified_chain() or ())
-
-
-def _issuer(secure: ssl.SSLObject) -> bytes | None:
-    """The certificate (DER) whose signature OpenSSL found on the client's; None for one that is trusted by itself."""
-    chain = verified_chain(secure)
-    return chain[1] if len(chain) > 1 else None
 
 
 def _chains(secure: ssl.SSLObject) -> Any:

@@ -80,7 +80,8 @@ class ProxiedCertificates:
         for authority in self._authorities:
             # one that renewed its key keeps its name: the next of that name may be the one
             if _is_authority(authority, self._clock()) and _has_signed(authority, leaf):
-                found = described(der, authority.public_bytes(Encoding.DER))
+                vouching = authority.public_bytes(Encoding.DER)
+                found = described(der, vouching, vouching)
                 ends_at = authority.not_valid_after_utc.timestamp()
                 return replace(found, expires_at=min(found.expires_at, ends_at))
         raise Unacceptable("no authority of ours signed it")

@@ -15,6 +15,7 @@ from doorward.controls.authenticate import ForeignLists
 from doorward.errors import PolicyError
 from doorward.gateway.revocation_files import read_lists
 from doorward.gateway.tls import configured, restrict
+from doorward.gateway.x509_names import key_id
 from doorward.policy.document import TlsSettings
 from doorward.serving import Stamp, stamp
 
@@ -46,6 +47,8 @@ class _Shown(NamedTuple):
     own_authorities: tuple[str, ...]
     lists: ForeignLists | None
     authorities: tuple[x509.Certificate, ...]
+    anchors: frozenset[str]
+    """Their keys."""
 
 
 class ServerTls:
@@ -82,6 +85,11 @@ class ServerTls:
     def authorities(self) -> tuple[x509.Certificate, ...]:
         """Who may vouch for clients."""
         return self._shown.authorities
+
+    @property
+    def anchors(self) -> frozenset[str]:
+        """Their keys, as certificates of clients name them."""
+        return self._shown.anchors
 
     @property
     def lists(self) -> ForeignLists | None:
@@ -182,9 +190,9 @@ def _read(settings: TlsSettings, own_authorities: tuple[str, ...], *, http2: boo
                 raise PolicyError(problem, key="tls.certificates", hint="say with `names:` which one is shown for it")
             owners[name] = more.certificate
             by_name[name] = made
-    return _Shown(
-        settings, default, by_name, own_authorities, foreign_lists(settings), _trusted(settings, own_authorities)
-    )
+    trusted = _trusted(settings, own_authorities)
+    anchors = frozenset(map(key_id, trusted))
+    return _Shown(settings, default, by_name, own_authorities, foreign_lists(settings), trusted, anchors)
 
 
 def _trust_authorities(context: ssl.SSLContext, settings: TlsSettings, own_authorities: tuple[str, ...]) -> None:

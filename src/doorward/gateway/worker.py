@@ -82,6 +82,7 @@ class Worker:
                 self._shown.settings(policy.tls), self._own_authorities(), http2=policy.transport.http2
             )
             self._serving.credentials.certificates.foreign = self._tls.lists
+            self._serving.credentials.certificates.anchors = self._tls.anchors
             self._proxied.follow(self._tls.authorities)
         self._deadlines = Deadlines(loop)
         self._upstream = UpstreamPool(policy.forward, self._deadlines, loop)
@@ -192,6 +193,7 @@ class Worker:
         if settings is not None and self._tls is not None:
             self._tls.follow(self._shown.settings(settings), self._own_authorities())
             self._serving.credentials.certificates.foreign = self._tls.lists
+            self._serving.credentials.certificates.anchors = self._tls.anchors
             self._proxied.follow(self._tls.authorities)
 
     def _own_authorities(self) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ ForeignLists: TypeAlias = Mapping[str, tuple[RevocationList, ...]]
 class KnownCertificates:
     """What is known of clients' certificates. One object a worker, part of its credentials."""
 
-    __slots__ = ("authorities", "foreign", "issued")
+    __slots__ = ("anchors", "authorities", "foreign", "issued")
 
     def __init__(self) -> None:
         self.authorities: Mapping[str, str] = {}
@@ -64,6 +64,8 @@ class KnownCertificates:
         """Our own certificates by serial. One that is not here is none of ours, whoever signed it."""
         self.foreign: ForeignLists | None = None
         """Lists of other authorities; None: the policy names none, and revocation there is not checked."""
+        self.anchors: frozenset[str] | None = None
+        """The authorities that are trusted now; None: nobody says, and the handshake's word stands."""
 
     def apply(self, data: Mapping[str, Any]) -> None:
         """Take over a snapshot's part. Errors: KeyError, TypeError, ValueError; then everything stays as it was."""
@@ -83,6 +85,8 @@ class KnownCertificates:
         """Why it is not good at `now`: the reason and the whole story; None when it is."""
         if now >= shown.expires_at:
             return "untrusted", f"certificate {shown.serial} expired while the connection stood"
+        if self.anchors is not None and shown.anchor not in self.anchors:
+            return "untrusted", f"who vouches for certificate {shown.serial} is no longer trusted"
         if shown.authority in self.authorities:
             own = self.own(shown)
             if own is None:
