@@ -20,19 +20,17 @@ from urllib.parse import urlsplit
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
 
 from doorward import logs
 from doorward.answer_key import answer_key_for
 from doorward.controls.authenticate import IssuerPolicy, takes_secrets
 from doorward.controls.transport import TrustedProxies
-from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
+from doorward.encryption_key import encryption_keys_for
 from doorward.errors import PolicyError, PolicyErrors
 from doorward.freshness import Confirming
 from doorward.gateway.external_keys import ExternalKeys, kept_sets
 from doorward.gateway.identity_trail import IdentityTrail
+from doorward.gateway.issuer_app import issuer_app
 from doorward.gateway.issuer_mtls import MutualTls, programs_only, protocol_for, require_tls
 from doorward.gateway.issuer_server import IssuerServer, issuer_server, mtls_address
 from doorward.gateway.key_watch import KeyWatch
@@ -43,6 +41,7 @@ from doorward.gateway.public_certificate import PublicCertificate, ShownCertific
 from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published, load_checked
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.replay_service import ReplayService
+from doorward.gateway.store_watch import StoreWatch
 from doorward.gateway.tls import server_context
 from doorward.identity.admin.app import create_admin_app
 from doorward.identity.admin.endpoint import Desk
@@ -73,10 +72,6 @@ KEYS_S: Final = 5.0
 REFRESH_S: Final = 60.0
 """Longest time between two comparisons of what is published with what should be, in seconds: things expire."""
 _HOUR_S: Final = 3600
-ENCRYPTION_KEYS_PATH: Final = "/.well-known/doorward-encryption-keys"
-"""Where clients fetch the keys that they encrypt bodies to."""
-_KEYS_MAX_AGE_S: Final = 3600
-"""How long they may keep them, in seconds; an exchanged key opens messages far longer."""
 
 _log = structlog.get_logger()
 
@@ -375,14 +370,7 @@ class ControlProcess:
             registration=_registration(self._policy),
         )
         provider = create_app(self._store, lambda: self._ring.ring, settings, secret=self._identity_secret)
-        return Starlette(
-            routes=[
-                Route("/livez", _alive),
-                Route("/readyz", self._ready),
-                Route(ENCRYPTION_KEYS_PATH, self._encryption_keys),
-                Mount("/", provider),
-            ]
-        )
+        return issuer_app(provider, self._state / "keys", self._watch)
 
     def _admin_server(self, listener: socket.socket) -> IssuerServer:
         profile = profile_of(self._policy.issuer.profiles)
@@ -412,50 +400,11 @@ class ControlProcess:
             except PolicyError as error:
                 log_policy_error(error, "whom the issuer trusts for clients stays as it was")
 
-    def _encryption_keys(self, _request: Request) -> Response:
-        """The public keys that clients encrypt bodies to. Not `async`: it reads a file, which a thread does."""
-        return JSONResponse(
-            public_encryption_jwks(encryption_keys_for(self._state / "keys")),
-            headers={"cache-control": f"max-age={_KEYS_MAX_AGE_S}"},
-        )
-
-    async def _ready(self, _request: Request) -> Response:
-        try:
-            self._watch.version()
-        except sqlite3.Error:
-            return PlainTextResponse("the store does not answer\n", status_code=503)
-        return PlainTextResponse("ready\n")
-
-
-class StoreWatch:
-    """Notices that somebody else wrote to a SQLite store: SQLite itself counts, no row is read."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, path: Path) -> None:
-        # A connection of its own, kept open: the count is one of this connection against all others.
-        self._connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
-
-    def version(self) -> int:
-        """A number that is another one after every write to the store.
-
-        Source: sqlite.org/pragma.html#pragma_data_version.
-        """
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-
-    def close(self) -> None:
-        """Let go of the store."""
-        self._connection.close()
-
 
 def hosts_of(listener: socket.socket) -> list[str]:
     """What requests to a listener on loopback may call it."""
     port = listener.getsockname()[1]
     return [f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"]
-
-
-async def _alive(_request: Request) -> Response:
-    return PlainTextResponse("alive\n")
 
 
 def _valkey(policy: Policy) -> "ValkeyLink | None":
