@@ -36,4 +36,7 @@ def login(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
         return
     callers.say("a ticket, good once, for five minutes:")
     print(ticket)
-    callers.say(f"next: curl -H 'content-type: application/json' -d '{{\"ticket\": \"TICKET\"}}' {address}")
+    # On its input: what a program was started with, every user of this host can read.
+    callers.say(
+        f'next: curl -H \'content-type: application/json\' -d @- {address}, with {{"ticket": "TICKET"}} as input'
+    )
