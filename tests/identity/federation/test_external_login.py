@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -169,6 +170,27 @@ def test_of_many_who_link_one_account_at_once_one_has_it(world: World, other: Ot
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(link, names)) == 1
+
+
+@pytest.mark.parametrize("fields", [{"prompt": "login"}, {"max_age": "30"}, {"max_age": "0"}], ids=str)
+def test_an_old_session_elsewhere_is_not_the_login_that_a_client_asked_for(
+    world: World, other: OtherProvider, fields: dict[str, str]
+) -> None:
+    """ID-58: the client would hear of a login that never was."""
+    world.link()
+    said: tuple[Any, ...] = (None, True, "now", world.lab.now - 3_600, world.lab.now - 91)
+    for auth_time in said:
+        visitor = world.lab.visitor()
+        tx = parse_qs(urlsplit(visitor.ask_authorization("own", **fields).headers["location"]).query)["tx"][0]
+        location = world.begin(visitor, tx=tx)
+        asked = parse_qs(urlsplit(location).query)
+        assert asked["max_age"] == [fields.get("max_age", "0")]
+        assert asked.get("prompt") == (None if fields == {"max_age": "30"} else ["login"])
+        answer = visitor.get(CALLBACK, **other.login(location, auth_time=auth_time))
+        assert answer.status_code == 400, auth_time
+        assert not is_in(visitor, visitor.get("/account"))
+        back = other.login(world.begin(visitor, tx=tx), auth_time=world.lab.now)
+        assert "code" in sent_back(visitor.follow(visitor.get(CALLBACK, **back)))
 
 
 def test_a_disabled_user_is_not_let_in_from_elsewhere(world: World, other: OtherProvider) -> None:

@@ -94,6 +94,16 @@ def judge_id_token(
     return claims
 
 
+def judge_age(claims: Mapping[str, Any], *, oldest: float) -> None:
+    """Nothing, if the user signed in there since `oldest` and the token says so. Errors: Untrusted.
+
+    Source: OpenID Connect Core section 3.1.3.7, number 13: a session there is not the login that a client asked for.
+    """
+    at = claims.get("auth_time")
+    if isinstance(at, bool) or not isinstance(at, int | float) or not at >= oldest - CLOCK_SKEW_S:
+        raise Untrusted("its user signed in there too long ago, or it does not say when")
+
+
 def needs_other_keys(text: str, keys: Iterable[PublicKey]) -> bool:
     """Whether the token names a key that is none of these: then the set may be old."""
     try:

@@ -15,13 +15,15 @@ from starlette.responses import RedirectResponse, Response
 from doorward.errors import PolicyError
 from doorward.identity.enrolling import list_factors
 from doorward.identity.federation.asking import Asking
-from doorward.identity.federation.judging import Untrusted, judge_answer, judge_id_token
+from doorward.identity.federation.judging import Untrusted, judge_age, judge_answer, judge_id_token
 from doorward.identity.federation.links import add_link, is_linked, linked_user, make_account, remove_link, take_over
 from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.oauth.codes import frozen
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.entering import enter
 from doorward.identity.pages.rendering import page
+from doorward.identity.pages.returning import is_ticket
 from doorward.identity.pages.stepping import begin_step
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
@@ -54,7 +56,8 @@ class External:
         if asking is None:
             return self._message("There is no such provider", status=404)
         tx = unique(parse_fields(request.url.query.encode())).get("tx", "")[:_TX_MOST]
-        url = await self._started(browser, asking, {"tx": tx})
+        age_s = await run_in_threadpool(self._oldest_s, browser, tx)
+        url = await self._started(browser, asking, {"tx": tx} if age_s is None else {"tx": tx, "max_age": age_s})
         return browser.settle(self._unreachable() if url is None else RedirectResponse(url, 303))
 
     async def link(self, request: Request) -> Response:
@@ -99,12 +102,14 @@ class External:
             token = await asking.id_token(code, verifier, self._redirect_uri(asking.policy), now)
             keys = await asking.keys(token, now)
             claims = judge_id_token(token, keys, asking.policy, nonce=nonce, now=now)
+            if "max_age" in begun:
+                judge_age(claims, oldest=begun["at"] - begun["max_age"])
         except (Untrusted, OutboundRefused, OSError) as error:
             _log.warning("a login elsewhere was refused", provider=asking.policy.name, reason=str(error))
             return self._message(f"{asking.policy.title} did not sign you in")
         return await run_in_threadpool(self._arrived, browser, asking.policy, claims, begun, now)
 
-    async def _started(self, browser: Browser, asking: Asking, more: Mapping[str, str]) -> str | None:
+    async def _started(self, browser: Browser, asking: Asking, more: Mapping[str, str | int]) -> str | None:
         """Where the browser goes; None when the provider cannot be reached or is not who it should be."""
         policy, now = asking.policy, self._provider.clock()
         try:
@@ -112,7 +117,7 @@ class External:
         except (OutboundRefused, Untrusted) as error:
             _log.error("a provider for logins cannot be used", provider=policy.name, reason=str(error))
             return None
-        kept = {"provider": policy.name, "issuer": policy.issuer, "visit": browser.visit_hash, **more}
+        kept = {"provider": policy.name, "issuer": policy.issuer, "visit": browser.visit_hash, "at": now, **more}
         state = await run_in_threadpool(self._keep, kept, now)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self._derived("verifier", state).encode()).digest())
         asked = {
@@ -125,7 +130,17 @@ class External:
             "code_challenge": challenge.decode("ascii").rstrip("="),
             "code_challenge_method": "S256",
         }
+        if "max_age" in more:
+            asked |= {"max_age": str(more["max_age"])} | ({} if more["max_age"] else {"prompt": "login"})
         return with_parameters(place, urlencode(asked))
+
+    def _oldest_s(self, browser: Browser, tx: str) -> int | None:
+        """How old a login there may be for the request that waits, in seconds; None where it does not matter."""
+        now = self._provider.clock()
+        waiting = frozen(self._provider.store, tx, visit=browser.visit_hash, now=now) if is_ticket(tx) else None
+        if waiting is None:
+            return None
+        return 0 if "login" in waiting.request.prompt else waiting.request.max_age_s
 
     def _derived(self, what: str, state: str) -> str:
         """Verifier and nonce come of the state, of which the store has the hash alone: reading it gives nothing."""
