@@ -141,6 +141,8 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("POST", "/auth/code", mail.send_code),
         ("GET", "/auth/email", mail.show_verification),
         ("POST", "/auth/email", mail.verify),
+        ("GET", "/auth/reset/passkey", passkeys.show_reset),
+        ("POST", "/auth/reset/passkey", passkeys.reset),
         ("GET", "/auth/not-me", mail.show_not_me),
         ("POST", "/auth/not-me", mail.not_me),
         ("POST", "/account/email", mail.change_address),

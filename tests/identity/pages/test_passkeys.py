@@ -13,13 +13,14 @@ from tests.identity.authenticator import Authenticator, b64
 from tests.identity.lab import ISSUER, KEY, PASSWORD, Lab, Visitor
 
 from doorward.identity.credentials import Proved
-from doorward.identity.enrolling import list_factors, remove_all_factors
+from doorward.identity.enrolling import list_factors, make_reset, remove_all_factors
 from doorward.identity.events import events_of
 from doorward.identity.factors.passkeys import Asked, read_answer
 from doorward.identity.users import add_user, disable_user
 from doorward.jose import Expected, split_unverified, verify_jwt
 from doorward.store import Store
 
+NEW = "seven purple kettles hum"
 SESSION = "__Host-doorward-session"
 EVIL = "https://issuer.example.evil.example"
 
@@ -461,3 +462,49 @@ def _verifier(lab: Lab) -> Any:
     from doorward.identity.credentials import Verifier
 
     return Verifier(lab.store, _secret())
+
+
+def reset_link(lab: Lab, visitor: Visitor) -> str:
+    ticket = make_reset(lab.store, "alice", now=lab.now)
+    page = visitor.get("/auth/reset", ticket=ticket)
+    assert "Use a passkey instead of a code" in page.text
+    return ticket
+
+
+def test_a_passkey_is_the_second_factor_of_a_new_password(lab: Lab, key: Authenticator) -> None:
+    """ID-72: its user may have no recovery code left."""
+    visitor = lab.visitor()
+    ticket = reset_link(lab, visitor)
+    shown = visitor.use_passkey(key, "/auth/reset/passkey", ticket=ticket)
+    assert "code" not in visitor.follow(shown).text.lower()
+    assert "Password set" in visitor.send("/auth/reset", password=NEW).text
+    assert lab.visitor().sign_in(NEW).headers["location"] == "/auth/factor/passkey"
+    assert "void" in lab.visitor().get("/auth/reset", ticket=ticket).text
+
+
+def test_a_passkey_shown_for_a_new_password_counts_in_its_browser_alone(lab: Lab, key: Authenticator) -> None:
+    """ID-72."""
+    visitor, thief = lab.visitor(), lab.visitor()
+    shown = visitor.use_passkey(key, "/auth/reset/passkey", ticket=reset_link(lab, visitor))
+    place = shown.headers["location"]
+    thief.get(place)
+    assert thief.send("/auth/reset", password=NEW).status_code == 400
+    lab.now += 600
+    assert "void" in visitor.get(place).text
+
+
+def test_another_users_passkey_or_an_answer_to_something_else_sets_no_password(lab: Lab, key: Authenticator) -> None:
+    """ID-72."""
+    add_user(lab.store, "bob", now=lab.now, password=PASSWORD)
+    bobs = Authenticator()
+    lab.visitor().signed_in(name="bob").add_passkey(bobs)
+    visitor = lab.visitor()
+    ticket = reset_link(lab, visitor)
+    assert visitor.use_passkey(bobs, "/auth/reset/passkey", ticket=ticket).status_code == 403
+    visitor.get("/auth/passkey")
+    answer = key.get(visitor.options())
+    visitor.get("/auth/reset/passkey", ticket=ticket)
+    assert visitor.send("/auth/reset/passkey", answer=answer).status_code == 403
+    visitor.get("/auth/reset", ticket=ticket)
+    assert visitor.send("/auth/reset", password=NEW).status_code == 400
+    assert lab.visitor().sign_in(NEW).status_code == 403

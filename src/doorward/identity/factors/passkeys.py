@@ -46,7 +46,7 @@ _CREDENTIAL_BYTES: Final = 1023
 """Longest id of a credential (WebAuthn section 4)."""
 _ANSWER_CHARACTERS: Final = 7_000
 _TRANSPORTS: Final = {transport.value for transport in AuthenticatorTransport}
-Use: TypeAlias = Literal["register", "sign_in", "factor"]
+Use: TypeAlias = Literal["register", "sign_in", "factor", "reset"]
 
 
 class AnswerRefused(Exception):

@@ -5,6 +5,7 @@ They are the only pages with a script, one file of ours, and no password is ever
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -23,10 +24,13 @@ from doorward.identity.pages.sign_in import said
 from doorward.identity.pages.stepping import end_step, login_step
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
+from doorward.store.single_use import Purpose, consume, issue, peek
 
 ALONE_AMR: Final = ("pop", "user", "mfa")
 """A key was proved and its user was there and known to the authenticator. `pop` (RFC 8176), not `hwk`: nothing proves
 hardware."""
+PROVED_S: Final = 600.0
+"""How long a passkey that was shown for a new password counts, in seconds."""
 _REFUSED: Final = "This did not work. Try again, or use another way."
 
 
@@ -58,6 +62,17 @@ class PasskeyPages:
         """`POST /auth/factor/passkey`."""
         browser, form = await self._sent(request)
         return await run_in_threadpool(self._factor, browser, form)
+
+    async def show_reset(self, request: Request) -> Response:
+        """`GET /auth/reset/passkey`: the second factor before a password is set by a link."""
+        browser = Browser(self._provider, request)
+        ticket = unique(parse_fields(request.url.query.encode())).get("ticket", "")
+        return browser.settle(await run_in_threadpool(self._show_reset, browser, ticket))
+
+    async def reset(self, request: Request) -> Response:
+        """`POST /auth/reset/passkey`."""
+        browser, form = await self._sent(request)
+        return await run_in_threadpool(self._reset, browser, form)
 
     async def show_add(self, request: Request) -> Response:
         """`GET /account/passkeys/add`."""
@@ -122,6 +137,44 @@ class PasskeyPages:
             return self._redirect("/auth/login")
         amr = step.completed_by(ALONE_AMR)
         return enter(self._provider, browser, step.user, amr, step.tx, now, raises=step.session)
+
+    def _show_reset(self, browser: Browser, ticket: str, refused: Refused | None = None) -> Response:
+        passkeys, now = self._provider.passkeys, self._provider.clock()
+        back = f"/auth/reset?ticket={quote(ticket, safe='')}"
+        with self._provider.store.begin() as connection:
+            found = peek(connection, Purpose.PASSWORD_RESET, ticket, now=now)
+            user = "" if found is None or found.subject is None else found.subject
+            known = [kept_of(row) for row in passkeys_of(connection, user)]
+        if passkeys is None or not known:
+            return self._redirect(back)
+        asked = Asked(use="reset", visit=browser.visit_hash, user=user)
+        options = passkeys.authentication_options(asked, known, now=now)
+        texts = {"title": "Second factor", "button": "Use a passkey", "link": back, "link_text": "Use a code"}
+        return self._page(browser, "/auth/reset/passkey", options, ticket, refused, texts)
+
+    def _reset(self, browser: Browser, form: Mapping[str, str]) -> Response:
+        ticket, now = form.get("tx", ""), self._provider.clock()
+        with self._provider.store.begin() as connection:
+            found = peek(connection, Purpose.PASSWORD_RESET, ticket, now=now)
+        if found is None or not found.subject:
+            return self._redirect(f"/auth/reset?ticket={quote(ticket, safe='')}")
+        asked = Asked(use="reset", visit=browser.visit_hash, user=found.subject)
+        shown = self._checked(browser, form, asked, now)
+        if isinstance(shown, Refused):
+            return self._show_reset(browser, ticket, shown)
+        with self._provider.store.begin() as connection:
+            if consume(connection, Purpose.PASSWORD_RESET, ticket, now=now) is None:
+                return self._redirect("/auth/reset")
+            # another link, good in this browser alone: whoever reads the mail has not shown the passkey
+            proved = issue(
+                connection,
+                Purpose.PASSWORD_RESET,
+                now=now,
+                lifetime_s=PROVED_S,
+                subject=found.subject,
+                payload={"factor_shown_in": browser.visit_hash},
+            )
+        return self._redirect(f"/auth/reset?ticket={proved}")
 
     def _checked(self, browser: Browser, form: Mapping[str, str], asked: Asked, now: float) -> Proved | Refused:
         passkeys = self._provider.passkeys

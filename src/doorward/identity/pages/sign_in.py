@@ -160,7 +160,7 @@ class SignIn:
         user = self._ticket_user(ticket, now)
         if user is None:
             return self._reset_page(browser, ticket)
-        if list_factors(self._provider.store, user):
+        if self._lacks_factor(browser, ticket, user, now):
             # a link never stands for a factor (ID-72)
             code = code_of(form)
             found = self._provider.verifier.second_factor(
@@ -199,8 +199,17 @@ class SignIn:
             found = peek(connection, Purpose.PASSWORD_RESET, ticket, now=now)
         return None if found is None else found.subject
 
+    def _lacks_factor(self, browser: Browser, ticket: str, user: str, now: float) -> bool:
+        """Whether a second factor is to be shown still: there is one, and no passkey was shown in this browser."""
+        with self._provider.store.begin() as connection:
+            found = peek(connection, Purpose.PASSWORD_RESET, ticket, now=now)
+        if found is not None and found.payload.get("factor_shown_in") == browser.visit_hash:
+            return False
+        return bool(list_factors(self._provider.store, user))
+
     def _reset_page(self, browser: Browser, ticket: str, error: str = "") -> Response:
-        user = self._ticket_user(ticket, self._provider.clock())
+        now = self._provider.clock()
+        user = self._ticket_user(ticket, now)
         if user is None:
             return self._message("This link is void", "It was used, or is too old. Ask for a new one.", status=400)
         values = {
@@ -208,7 +217,9 @@ class SignIn:
             "user": user,
             "ticket": ticket,
             "error": error,
-            "has_factor": bool(list_factors(self._provider.store, user)),
+            "has_factor": self._lacks_factor(browser, ticket, user, now),
+            "has_passkey": self._provider.passkeys is not None
+            and any(factor.kind == "passkey" for factor in list_factors(self._provider.store, user)),
         }
         return page("reset", values, status=400 if error else 200)
 
