@@ -132,4 +132,4 @@ def test_without_an_authority_the_first_step_is_named(place: Place) -> None:
     for words in (("issue", "partner"), ("revocations", "--out", "x.crl")):
         with pytest.raises(PolicyError) as caught:
             place.run("certificate", *words)
-        assert caught.value.hint == "doorward certificate init"
+        assert caught.value.hint == "doorward certificate init --root-key FILE"

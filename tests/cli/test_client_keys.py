@@ -58,3 +58,12 @@ def test_keys_are_registered_or_fetched(place: Place) -> None:
         place.run(
             "client", "add", "x", "--jwks", written(place, generate_key("ES256")), "--jwks-uri", "https://a.example/j"
         )
+
+
+def test_whoever_adds_a_client_is_told_where_it_begins(place: Place) -> None:
+    shop = place.run("client", "add", "shop", "--redirect", "https://shop.example/callback").stderr
+    tv = place.run("client", "add", "tv", "--public", "--device").stderr
+    batch = place.run("client", "add", "batch", "--role", "reader").stderr
+    assert ("/oauth/authorize" in shop, "client_credentials" in shop) == (True, False)
+    assert ("/oauth/device_authorization" in tv, "/oauth/authorize" in tv) == (True, False)
+    assert "client_credentials" in batch

@@ -58,6 +58,7 @@ modes: {inspect: off}
 @pytest.mark.parametrize(
     ("line", "key", "problem", "hint"),
     [
+        ("issuer: {profile: fapi}", "issuer.profile", "`fapi` is not one of", "did you mean `fapi2`?"),
         ("upstrem: x", "upstrem", "is not a known key", "did you mean `upstream`?"),
         ("limits: {bdy_bytes: 10}", "limits.bdy_bytes", "is not a known key", "did you mean `body_bytes`?"),
         ("modes: {inspect: enforced}", "modes.inspect", "`enforced` is not one of", "did you mean `enforce`?"),

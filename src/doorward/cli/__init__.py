@@ -30,10 +30,12 @@ from doorward.cli import (
     user,
 )
 from doorward.cli.messages import error_lines
+from doorward.cli.sections import Sections
 from doorward.errors import PolicyError
 
 app = typer.Typer(
     name="doorward",
+    cls=Sections,
     help="guard an HTTP API from its OpenAPI document and a short policy",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -67,24 +69,24 @@ def doorward(
     """Guard an HTTP API from its OpenAPI document and a short policy."""
 
 
-# In the order of help: what one does first stands first.
+# The order of help stands in sections.py.
 for module in (
-    init,
-    check,
-    run,
-    attack,
-    demo,
-    user,
-    client,
-    key,
-    certificate,
     admin,
-    token,
+    attack,
     audit,
-    explain,
-    observe_report,
+    certificate,
+    check,
+    client,
+    demo,
     drift,
+    explain,
+    init,
     inspect,
+    key,
+    observe_report,
+    run,
     schema,
+    token,
+    user,
 ):
     module.register(app)

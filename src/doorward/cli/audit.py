@@ -1,5 +1,6 @@
 """`doorward audit`: is the trail intact, what stands in it, what is being added."""
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -177,7 +178,7 @@ def _cells(record: dict[str, Any]) -> tuple[str, ...]:
     asked = f"{record['method']} {record['path']}" if "path" in record else record.get("event", "")
     reason = record.get("code") or record.get("detail") or record.get("reason") or record.get("problem", "")
     if "details" in record:
-        reason = ", ".join(f"{name}={value}" for name, value in record["details"].items())
+        reason = ", ".join(f"{name}={_told(name, value)}" for name, value in record["details"].items())
         asked = f"{asked} by {record['actor']}" if record["actor"] else asked
     status = str(record.get("status", ""))
     return (
@@ -189,6 +190,18 @@ def _cells(record: dict[str, Any]) -> tuple[str, ...]:
         reason,
         record.get("request_id") or record.get("event_id", ""),
     )
+
+
+def _told(name: str, value: Any) -> str:
+    """A detail of an event as people read it: seconds since 1970 are a time.
+
+    >>> _told("expires_at", "1803767881.95"), _told("roles", '["reader"]')
+    ('2027-02-27T22:38:01Z', '["reader"]')
+    """
+    if name.endswith("_at"):
+        with contextlib.suppress(ValueError, OverflowError):
+            return dt.datetime.fromtimestamp(int(float(value)), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(value)
 
 
 def _verdict_as_data(verdict: Verdict) -> dict[str, Any]:

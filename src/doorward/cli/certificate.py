@@ -208,7 +208,8 @@ def revocations(
     with _opened(policy) as (_, store, secret):
         found = ca.RevocationLists(store, secret).current("", now=time())
     if found is None:
-        raise PolicyError("there is no certificate authority", key="certificate", hint="doorward certificate init")
+        hint = "doorward certificate init --root-key FILE"
+        raise PolicyError("there is no certificate authority", key="certificate", hint=hint)
     out.write_bytes(found)
 
 

@@ -16,6 +16,7 @@ from doorward.identity.clients import Client, add_client, disable_client, list_c
 from doorward.identity.issuer_key_file import FILE_NAME, require_algorithm
 from doorward.identity.oauth.asking import CERTIFICATE_METHODS
 from doorward.jose import ALGORITHMS, Algorithm
+from doorward.policy.document import Policy
 
 JwksOption = Annotated[
     Path | None, typer.Option("--jwks", help="a file with the JWK set of public keys it signs with (private_key_jwt)")
@@ -103,22 +104,7 @@ def add(
     if as_json:
         callers.show_json({**asdict(client), "secret": secret})
         return
-    if not secret and not client.is_public:
-        callers.say(
-            f"added client {client.name} with {callers.words(client.roles)}; no secret: {client.authentication}"
-        )
-        callers.say(f"issuer, and audience of assertions: {settings.issuer.url}")
-        if client.authentication in CERTIFICATE_METHODS and not settings.issuer.mtls_listen:
-            callers.say("hint: nobody is asked for a certificate before the policy says issuer.mtls_listen")
-        return
-    if client.is_public:
-        callers.say(f"added public client {client.name}; it signs people in at {settings.issuer.url}/oauth/authorize")
-        return
-    callers.say(f"added client {client.name} with {callers.words(client.roles)}; its secret, shown only now:")
-    print(secret)
-    callers.say(
-        f"next: curl -u {client.name}:SECRET -d grant_type=client_credentials {settings.issuer.url}/oauth/token"
-    )
+    _tell(client, secret, settings)
 
 
 @_COMMANDS.command("keys")
@@ -218,6 +204,30 @@ def revoke(
         callers.show_json(asdict(client))
     else:
         callers.say(f"client {name} is disabled")
+
+
+def _tell(client: Client, secret: str, settings: Policy) -> None:
+    """Nothing; what was added goes to the person, its secret to standard output, and then what to do with it."""
+    rights = f" with {callers.words(client.roles)}" if client.roles else ""
+    kind = "public client" if client.is_public else "client"
+    if secret:
+        callers.say(f"added {kind} {client.name}{rights}; its secret, shown only now:")
+        print(secret)
+    elif client.is_public:
+        callers.say(f"added {kind} {client.name}{rights}; it has no secret")
+    else:
+        callers.say(f"added {kind} {client.name}{rights}; no secret: {client.authentication}")
+        callers.say(f"issuer, and audience of assertions: {settings.issuer.url}")
+        if client.authentication in CERTIFICATE_METHODS and not settings.issuer.mtls_listen:
+            callers.say("hint: nobody is asked for a certificate before the policy says issuer.mtls_listen")
+    if client.redirect_uris:
+        callers.say(f"it signs people in at {settings.issuer.url}/oauth/authorize")
+    if client.uses_devices:
+        callers.say(f"its devices ask at {settings.issuer.url}/oauth/device_authorization")
+    if secret and not client.redirect_uris and not client.uses_devices:
+        callers.say(
+            f"next: curl -u {client.name}:SECRET -d grant_type=client_credentials {settings.issuer.url}/oauth/token"
+        )
 
 
 def _algorithm(text: str) -> Algorithm | None:

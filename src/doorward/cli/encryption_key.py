@@ -131,7 +131,7 @@ def _row(key: EncryptionKeyRecord) -> dict[str, str]:
     return {
         "id": key.id,
         "name": key.name,
-        "issuer": key.issuer,
+        "issuer": key.issuer or "-",
         "algorithm": key.algorithm,
         "expires": callers.day(key.expires_at),
         "revoked": callers.day(key.revoked_at),

@@ -49,15 +49,20 @@ def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     for detail in error.errors(include_url=False):
         mistake = _mistake(detail, model)
         known = found.get(mistake.place)
-        # Of the alternatives of a union, an unknown key inside a mapping tells more than "expected 'local'".
-        if known is None or (
-            detail["type"] == "extra_forbidden" and not known.problem.startswith("is not a known key")
-        ):
+        if known is None or _tells_more(detail, known):
             found[mistake.place] = mistake
     places = list(found)
     return [
         found[place] for place in places if not any(other != place and other[: len(place)] == place for other in places)
     ]
+
+
+def _tells_more(detail: ErrorDetails, known: Mistake) -> bool:
+    """Whether this alternative of a union says more of the place than the one known so far."""
+    if detail["type"] == "extra_forbidden":  # an unknown key inside a mapping: more than "expected 'local'"
+        return not known.problem.startswith("is not a known key")
+    # a word that is none of those known: more than "expected a list" (of such words)
+    return detail["type"] == "literal_error" and known.hint == f"expected {_EXPECTED['tuple_type']}"
 
 
 def first_mistake(error: ValidationError, model: type[BaseModel], key: str = "") -> PolicyError:

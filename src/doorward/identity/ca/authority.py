@@ -127,7 +127,8 @@ def issuing_now(connection: Connection, secret: ServerSecret, *, now: float) -> 
     )
     found = connection.execute(newest).one_or_none()
     if found is None:
-        raise PolicyError("there is no certificate authority", key="certificate", hint="doorward certificate init")
+        hint = "doorward certificate init --root-key FILE"
+        raise PolicyError("there is no certificate authority", key="certificate", hint=hint)
     if found.expires_at <= now:
         raise PolicyError("the issuing authority has expired", key="certificate", hint="doorward certificate rotate")
     root = connection.execute(select(authorities.c.certificate).where(authorities.c.kind == "root")).scalar_one()

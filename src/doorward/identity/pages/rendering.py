@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from doorward.identity.pages.words import agent_words, scope_words
+
 STYLE: Final = "/auth/style.css"
 SCRIPT: Final = "/auth/passkey.js"
 
@@ -67,7 +69,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("doorward.identity.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["time"] = _time
+    environment.filters |= {"time": _time, "scope": scope_words, "agent": agent_words}
     return environment
 
 
