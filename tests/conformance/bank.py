@@ -43,17 +43,9 @@ class Bank:
 
     def assertion(self, key: PrivateKey | None = None, **changed: Any) -> dict[str, str]:
         """The fields by which it proves itself."""
-        now = self.ground.now
-        claims: dict[str, Any] = {
-            "iss": self.name,
-            "sub": self.name,
-            "aud": self.ground.issuer,
-            "iat": now,
-            "exp": now + 60,
-        }
-        claims |= {"jti": f"{self.name}-{next(self._count)}", **changed}
-        text = sign_jwt(key or SIGNING[self.name], {k: v for k, v in claims.items() if v is not None}, "JWT")
-        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": text}
+        jti = f"{self.name}-{next(self._count)}"
+        given = {"aud": self.ground.issuer, "now": self.ground.now, "jti": jti, **changed}
+        return client_assertion(key or SIGNING[self.name], self.name, **given)
 
     def proof(
         self, path: str, method: str = "POST", key: PrivateKey | None = None, header: Any = None, **changed: Any
@@ -121,3 +113,10 @@ class Bank:
     def resource_proof(self, token: str, key: PrivateKey | None = None, header: Any = None, **changed: Any) -> str:
         ath = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).decode().rstrip("=")
         return self.proof("/oauth/userinfo", "GET", key, header, **{"ath": ath, **changed})
+
+
+def client_assertion(key: PrivateKey, name: str, *, now: float, **changed: Any) -> dict[str, str]:
+    """The fields of a client that proves itself by a key. What is None in `changed` is left out."""
+    claims = {"iss": name, "sub": name, "iat": now, "exp": now + 60, "jti": "j-1", **changed}
+    text = sign_jwt(key, {name: value for name, value in claims.items() if value is not None}, "JWT")
+    return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": text}

@@ -3,21 +3,20 @@
 import json
 from typing import Any
 
-import pytest
 from sqlalchemy import update
-from tests.conformance.bank import Bank
+from tests.conformance.bank import Bank, client_assertion
 from tests.conformance.ground import Ground, stayed
+from tests.conformance.registrant import Registrant
 from tests.conformance.scorecard import module, not_applicable
-from tests.identity.lab import CALLBACK, KEY, SECRET
+from tests.identity.lab import CALLBACK, KEY, SECRET, VERIFIER
+from tests.identity.test_client_keys import served
 
-from doorward.errors import PolicyError
 from doorward.identity.app import create_app
-from doorward.identity.clients import add_client
 from doorward.jose import generate_key, split_unverified, verify_signature
 from doorward.store import clients
 
 _RSA = generate_key("RS256", rsa_bits=2048)
-_NO_REGISTRATION = "no dynamic registration; clients are registered by the operator"
+_NOTHING_OF_ITS_OWN = "registered without it: pages show no picture and no link that a client chose for itself"
 
 
 @module("oidcc-discovery-endpoint-verification")
@@ -142,21 +141,63 @@ def query_added(ground: Ground) -> None:
 @module("oidcc-redirect-uri-regfrag")
 def fragment(ground: Ground) -> None:
     """Registration of a redirect_uri with a fragment: an error."""
-    with pytest.raises(PolicyError):
-        add_client(ground.store, "fragmented", now=ground.now, redirect_uris=[f"{CALLBACK}#foobar"])
+    answer = Registrant(ground).register(redirect_uris=[f"{CALLBACK}#foobar"])
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_uri")
+
+
+@module("oidcc-registration-jwks-uri")
+def keys_at_a_place(ground: Ground) -> None:
+    """Registration with jwks_uri succeeds, the flow works."""
+    key = generate_key("ES256")
+    with served(tls=True) as place:
+        place.publish(key.public)
+        program = Registrant(ground)
+        made = program.registered(token_endpoint_auth_method="private_key_jwt", jwks_uri=place.url)
+        assert made["jwks_uri"] == place.url
+        assert "client_secret" not in made
+        code = ground.person().authorized(made["client_id"])
+        proves = client_assertion(key, made["client_id"], aud=ground.issuer, now=ground.now)
+        given = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+        assert ground.post("/oauth/token", **given, **proves).status_code == 200
+        assert place.asked_count == 1
 
 
 for _name, _summary in (
-    ("oidcc-registration-jwks-uri", "Registration with jwks_uri succeeds, the flow works."),
     ("oidcc-registration-logo-uri", "logo_uri is shown on the login page."),
     ("oidcc-registration-policy-uri", "policy_uri is linked on the login page."),
     ("oidcc-registration-tos-uri", "tos_uri is linked on the login page."),
-    ("oidcc-registration-sector-uri", "sector_identifier_uri listing the redirect URI: success."),
-    ("oidcc-registration-sector-bad", "sector_identifier_uri not listing it: an error."),
-    ("oidcc-3rd_party-init-login", "initiate_login_uri is stored and returned."),
-    ("oidcc-3rd_party-init-login-nohttps", "initiate_login_uri without https: refused."),
 ):
-    not_applicable(__name__, _name, _summary, _NO_REGISTRATION)
+    not_applicable(__name__, _name, _summary, _NOTHING_OF_ITS_OWN)
+
+not_applicable(
+    __name__,
+    "oidcc-registration-sector-uri",
+    "sector_identifier_uri listing the redirect URI: success.",
+    "subjects are public (`subject_types_supported`); a sector is for pairwise ones and is refused",
+)
+
+
+@module("oidcc-registration-sector-bad", note="every sector is refused, for subjects are public")
+def wrong_sector(ground: Ground) -> None:
+    """sector_identifier_uri not listing it: an error."""
+    answer = Registrant(ground).register(sector_identifier_uri="https://app.example/sector.json")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+
+
+not_applicable(
+    __name__,
+    "oidcc-3rd_party-init-login",
+    "initiate_login_uri is stored and returned.",
+    "not kept, and the answer leaves it out: nothing here starts a sign-in at a client",
+)
+
+
+@module("oidcc-3rd_party-init-login-nohttps")
+def plain_start(ground: Ground) -> None:
+    """initiate_login_uri without https: refused."""
+    answer = Registrant(ground).register(initiate_login_uri="http://app.example/login")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+
 
 not_applicable(
     __name__,

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+from tests.identity.relying_party import AUTHORITY
 
 from doorward.errors import PolicyError
 from doorward.identity.client_keys import FETCH_EVERY_S, FRESH_S, KEEP_S, ClientKeys, require_keys_url
@@ -32,7 +34,8 @@ class Place:
 
 
 @contextmanager
-def served() -> Iterator[Place]:
+def served(*, tls: bool = False) -> Iterator[Place]:
+    """`tls`: with a certificate that `relying_party.trusting_client` believes."""
     place = Place()
 
     class Handler(BaseHTTPRequestHandler):
@@ -47,7 +50,11 @@ def served() -> Iterator[Place]:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    place.url = f"http://127.0.0.1:{server.server_port}/jwks"
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    place.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/jwks"
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

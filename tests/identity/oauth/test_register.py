@@ -205,6 +205,8 @@ def test_redirect_uris_are_held_to_the_same_rules_as_the_operators(lab: Lab, uri
         {"id_token_signed_response_alg": "none"},
         {"id_token_signed_response_alg": "HS256"},
         {"subject_type": "pairwise"},
+        {"sector_identifier_uri": "https://app.example/sector.json"},
+        {"initiate_login_uri": "http://app.example/login"},
         {"dpop_bound_access_tokens": True},
         {"tls_client_certificate_bound_access_tokens": True},
         {"redirect_uris": [CALLBACK] * 17},
@@ -248,6 +250,16 @@ def test_nothing_a_document_says_makes_a_client_more_than_a_client(lab: Lab) -> 
     assert (client.roles, client.claims, client.is_trusted, client.exchange_audiences) == ((), {}, False, ())
     assert made["client_id"] != "web"
     assert made["client_secret"] != "x"
+
+
+def test_what_a_client_would_have_shown_of_itself_is_neither_kept_nor_shown(lab: Lab) -> None:
+    given = {f"{name}_uri": f"https://app.example/{name}" for name in ("logo", "policy", "tos", "initiate_login")}
+    made = registered(lab, **given)
+    assert not given.keys() & made.keys()
+    assert not given.keys() & manage(lab, "GET", made).json().keys()
+    page = lab.visitor().signed_in().ask_authorization(made["client_id"]).text
+    assert "Allow access?" in page
+    assert not any(uri in page for uri in given.values())
 
 
 def test_there_are_so_many_clients_at_a_time(lab: Lab) -> None:

@@ -43,6 +43,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     id_token_signed_response_alg: str | None = None
     require_pushed_authorization_requests: bool = False
     subject_type: str = "public"
+    sector_identifier_uri: str = ""
+    initiate_login_uri: str = ""
+    """Not kept; looked at only to refuse what OpenID Connect Registration section 2 forbids."""
     dpop_bound_access_tokens: bool = False
     tls_client_certificate_bound_access_tokens: bool = False
     client_id: str | None = None
@@ -136,6 +139,8 @@ def _require_known_ways(found: Metadata) -> None:
         raise _refused("response_types is code")
     if found.subject_type != "public":
         raise _refused("subject_type is public")
+    if found.sector_identifier_uri:
+        raise _refused("subjects are public: a sector_identifier_uri means nothing here")
     if found.dpop_bound_access_tokens or found.tls_client_certificate_bound_access_tokens:
         raise _refused("tokens are bound to the proof they are asked for with, not by registration")
 
@@ -156,6 +161,8 @@ def _require_uris(found: Metadata) -> None:
             require_backchannel_uri(found.backchannel_logout_uri)
     except PolicyError as error:
         raise _refused(error.problem) from error
+    if found.initiate_login_uri and not found.initiate_login_uri.startswith("https://"):
+        raise _refused("initiate_login_uri is an https URL")
 
 
 def _refused(description: str) -> OAuthError:
