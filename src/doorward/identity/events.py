@@ -74,6 +74,7 @@ KINDS: Final = frozenset(
         "session.created",
         "session.renewed",
         "session.revoked",
+        "session.stolen",
         "logout.undelivered",
         "device.allowed",
         "device.denied",

@@ -65,7 +65,7 @@ def start_session(
     session_id = secrets.token_hex(16)
     row = {
         "id": session_id,
-        "hash": _hash(cookie),
+        "hash": hash_of(cookie),
         "user": user,
         "amr": list(amr),
         "auth_time": now,
@@ -73,7 +73,7 @@ def start_session(
         "last_seen_at": now,
         "expires_at": now + absolute_s,
         "address": address[:64],
-        "agent": "".join(character for character in agent if character.isprintable())[:_AGENT_CHARACTERS],
+        "agent": kept_of(agent),
     }
     connection.execute(sessions.insert().values(row))
     newest = select(sessions.c.id).where(sessions.c.user == user, sessions.c.revoked_at.is_(None))
@@ -102,13 +102,25 @@ def renew_session(
     anew = {"auth_time": now, "expires_at": now + absolute_s} if is_whole_login else {}
     renewed = connection.execute(
         update(sessions)
-        .where(sessions.c.id == session.id, sessions.c.auth_time == session.auth_time, *_valid(now))
-        .values(hash=_hash(cookie), amr=list(amr), last_seen_at=now, **anew)
+        .where(sessions.c.id == session.id, sessions.c.auth_time == session.auth_time, *valid(now))
+        .values(
+            hash=hash_of(cookie),
+            hash_before=sessions.c.hash,
+            renewed_at=now,
+            amr=list(amr),
+            last_seen_at=now,
+            **anew,
+        )
     ).rowcount
     if not renewed:
         return None
     events.record(connection, "session.renewed", session.user, now=now, address=address, session=session.id)
     return cookie
+
+
+def kept_of(agent: str) -> str:
+    """What is kept of a `User-Agent`."""
+    return "".join(character for character in agent if character.isprintable())[:_AGENT_CHARACTERS]
 
 
 def find_session(store: Store, cookie: str | None, *, now: float, idle_s: float = IDLE_S) -> Session | None:
@@ -122,11 +134,11 @@ def find_session(store: Store, cookie: str | None, *, now: float, idle_s: float 
         row = connection.execute(
             select(sessions)
             .join(users, users.c.name == sessions.c.user)
-            .where(sessions.c.hash == _hash(cookie), *_valid(now, idle_s), users.c.disabled_at.is_(None))
+            .where(sessions.c.hash == hash_of(cookie), *valid(now, idle_s), users.c.disabled_at.is_(None))
         ).one_or_none()
         if row is not None and now - row.last_seen_at >= _SEEN_EVERY_S:
             connection.execute(
-                update(sessions).where(sessions.c.id == row.id, *_valid(now, idle_s)).values(last_seen_at=now)
+                update(sessions).where(sessions.c.id == row.id, *valid(now, idle_s)).values(last_seen_at=now)
             )
     return None if row is None else _session(row)
 
@@ -135,7 +147,7 @@ def list_sessions(store: Store, user: str, *, now: float) -> Sequence[Session]:
     """The valid sessions of a user, the one used last first."""
     with store.begin() as connection:
         rows = connection.execute(
-            select(sessions).where(sessions.c.user == user, *_valid(now)).order_by(sessions.c.last_seen_at.desc())
+            select(sessions).where(sessions.c.user == user, *valid(now)).order_by(sessions.c.last_seen_at.desc())
         ).all()
     return [_session(row) for row in rows]
 
@@ -155,6 +167,16 @@ def purge(connection: Connection, *, now: float) -> int:
     return connection.execute(delete(sessions).where(sessions.c.expires_at <= now)).rowcount
 
 
+def valid(now: float, idle_s: float = IDLE_S) -> tuple[ColumnElement[bool], ...]:
+    """What holds of sessions that are valid."""
+    return sessions.c.revoked_at.is_(None), sessions.c.expires_at > now, sessions.c.last_seen_at > now - idle_s
+
+
+def hash_of(cookie: str) -> str:
+    """What is kept of a cookie."""
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _end(connection: Connection, chosen: ColumnElement[bool], now: float) -> int:
     ended = connection.execute(
         update(sessions)
@@ -167,14 +189,6 @@ def _end(connection: Connection, chosen: ColumnElement[bool], now: float) -> int
     if ended:
         logout_notices.note_ends(connection, [row.id for row in ended], now=now)
     return len(ended)
-
-
-def _valid(now: float, idle_s: float = IDLE_S) -> tuple[ColumnElement[bool], ...]:
-    return sessions.c.revoked_at.is_(None), sessions.c.expires_at > now, sessions.c.last_seen_at > now - idle_s
-
-
-def _hash(cookie: str) -> str:
-    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _session(row: Row[Any]) -> Session:

@@ -296,9 +296,14 @@ sessions: Final = Table(
     Column("address", String(64), nullable=False),
     Column("agent", String(128), nullable=False),
     Column("revoked_at", Float),
+    Column("signs", Integer, nullable=False, server_default="0"),
+    Column("hash_before", String(64)),
+    Column("renewed_at", Float),
     Index("ix_sessions_hash", "hash", unique=True),
+    Index("ix_sessions_hash_before", "hash_before"),
 )
-"""Login sessions. `id` is for lists; the cookie is kept as `hash` alone."""
+"""Login sessions. `id` is for lists; the cookie is kept as `hash` alone, the one replaced at `renewed_at` as
+`hash_before`. `signs`: of somebody else having the cookie."""
 
 registration_tokens: Final = Table(
     "registration_tokens",

@@ -17,6 +17,7 @@ class Browser:
     def __init__(self, target: Target, origin: str, address: str) -> None:
         self._target, self.origin, self.address = target, origin, address
         self.cookies: dict[str, str] = {}
+        self.agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
         self.page = Answer()
 
     def get(self, path: str, **fields: str) -> Answer:
@@ -48,7 +49,12 @@ class Browser:
 
     def _ask(self, method: str, target: str, body: bytes, headers: tuple[tuple[str, str], ...]) -> Answer:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        own = (("X-Forwarded-For", self.address), *((("Cookie", cookies),) if cookies else ()), *headers)
+        own = (
+            ("X-Forwarded-For", self.address),
+            ("User-Agent", self.agent),
+            *((("Cookie", cookies),) if cookies else ()),
+            *headers,
+        )
         with Connection(self._target, timeout_s=60.0) as connection:
             connection.send(request_bytes(method, target, own, body, authority=self._target.authority))
             self.page = connection.receive(method=method)

@@ -69,11 +69,28 @@ def _without_factor(site: ProviderSite) -> str:
 
 def _after_sign_out(site: ProviderSite) -> str:
     browser = site.signed_in("dave")
-    thief = site.browser()
-    thief.cookies = dict(browser.cookies)
+    thief = _copied(site, browser)
     browser.get("/account")
     browser.send("/auth/logout")
     return _ACCOUNT if is_account(thief.get("/account")) else ""
+
+
+def _in_another_browser(site: ProviderSite) -> str:
+    thief = _copied(site, site.signed_in("dave"))
+    thief.agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36"
+    return _ACCOUNT if is_account(thief.get("/account")) else ""
+
+
+def _on_another_network(site: ProviderSite) -> str:
+    answer = _copied(site, site.signed_in("dave")).get("/account")
+    return "" if is_account(answer) else str(answer.status)
+
+
+def _copied(site: ProviderSite, browser: Browser) -> Browser:
+    """The same cookies, at another address."""
+    other = site.browser()
+    other.cookies = dict(browser.cookies)
+    return other
 
 
 def _still_signed_in(site: ProviderSite) -> str:
@@ -173,6 +190,14 @@ LOGINS: Final = (
         source="OWASP ASVS 5.0 7.4.1; CWE-613",
         attack=_after_sign_out,
         twin=_still_signed_in,
+    ),
+    LoginAttack(
+        id="login.session_elsewhere",
+        name="use a stolen cookie while its owner is signed in",
+        earns="kind of browser",
+        source="MITRE ATT&CK T1539",
+        attack=_in_another_browser,
+        twin=_on_another_network,
     ),
     LoginAttack(
         id="login.planted_session",

@@ -15,6 +15,7 @@ _SAID: Final[Mapping[str, str]] = {
     "session.created": "A session began.",
     "session.renewed": "A session got a new id.",
     "session.revoked": "A session was ended.",
+    "session.stolen": "Somebody else may have had the cookie of a session: they had to sign in.",
     "logout.undelivered": "An application could not be told that a session ended.",
     "device.allowed": "You allowed a device what it asked for.",
     "device.denied": "You denied a device what it asked for.",

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from doorward.identity.provider import Provider
-from doorward.identity.sessions import Session, find_session
+from doorward.identity.session_theft import kind_of, note_other_browser, note_replaced
+from doorward.identity.sessions import Session, find_session, kept_of
 
 VISIT: Final = "__Host-doorward-visit"
 """Binds forms and authorization requests to one browser, before anybody signed in."""
@@ -28,11 +29,12 @@ class Forged(Exception):
 class Browser:
     """One request's browser."""
 
-    __slots__ = ("_new_visit", "_provider", "_request", "visit")
+    __slots__ = ("_is_suspect", "_new_visit", "_provider", "_request", "visit")
 
     def __init__(self, provider: Provider, request: Request) -> None:
         self._provider, self._request = provider, request
         visit = self.cookie(VISIT)
+        self._is_suspect = False
         self._new_visit = visit is None or len(visit) != _VISIT_CHARACTERS
         self.visit = secrets.token_urlsafe(32) if visit is None or self._new_visit else visit
 
@@ -57,10 +59,19 @@ class Browser:
         return hashlib.sha256(self.visit.encode()).hexdigest()
 
     def session(self, now: float) -> Session | None:
-        """The valid session of its cookie."""
-        return find_session(
-            self._provider.store, self.cookie(SESSION), now=now, idle_s=self._provider.settings.profile.idle_s
-        )
+        """The valid session of its cookie; None also for a cookie that seems to be somebody else's."""
+        store, cookie = self._provider.store, self.cookie(SESSION)
+        if cookie is None or self._is_suspect:
+            return None
+        session = find_session(store, cookie, now=now, idle_s=self._provider.settings.profile.idle_s)
+        if session is None:
+            self._is_suspect = True
+            note_replaced(store, cookie, now=now, address=self.address)
+        elif kind_of(kept_of(self.agent)) != kind_of(session.agent):
+            self._is_suspect = True
+            note_other_browser(store, session.id, now=now, address=self.address)
+            return None
+        return session
 
     def csrf(self) -> str:
         """The token our forms carry in this browser."""
