@@ -23,6 +23,7 @@ from doorward.identity.mail.writing import Letter, Writer
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.users import add_user
 from doorward.jose import generate_key
+from doorward.policy.sms import SmsPolicy
 from doorward.store import Store
 
 NOW = 1_800_000_000.0
@@ -39,13 +40,20 @@ class Lab:
     """One provider. `web` is confidential, `spa` public, `own` the operator's own."""
 
     def __init__(
-        self, store: Store, issuer: str = ISSUER, proxies: TrustedProxies | None = None, *, sends_mail: bool = False
+        self,
+        store: Store,
+        issuer: str = ISSUER,
+        proxies: TrustedProxies | None = None,
+        *,
+        sends_mail: bool = False,
+        sms: SmsPolicy | None = None,
     ) -> None:
         self.store, self.now, self.issuer = store, NOW, issuer
         self.settings = IdentitySettings(
             issuer=issuer,
             proxies=lambda: proxies,
             sends_mail=lambda: sends_mail,
+            sms=lambda: sms,
             resource=lambda: "https://api.example",
         )
         self.app = self.made_app()

@@ -32,6 +32,10 @@ def add(
     email: Annotated[
         str | None, typer.Option("--email", help="their mail address; used once they have opened a link sent there")
     ] = None,
+    phone: Annotated[
+        str | None,
+        typer.Option("--phone", help="their number, as +4915123456789; used once a code sent there came back"),
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="read a password (15 characters or more) from standard input")
     ] = False,
@@ -47,6 +51,7 @@ def add(
             roles=callers.known_roles(settings, role),
             claims=callers.parse_claims(claim),
             email=email,
+            phone=phone,
             password=sys.stdin.readline().rstrip("\r\n") if password_stdin else None,
             letters_and_digits=profile_of(settings.issuer.profiles).letters_and_digits,
         )

@@ -55,6 +55,7 @@ from doorward.identity.profiles import profile_of
 from doorward.identity.provider import Registration
 from doorward.identity.publishing import published_credentials
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.identity.sms.delivery import SmsDelivery
 from doorward.identity.tidying import tidy
 from doorward.outbound import Network, OutboundClient
 from doorward.policy.document import AcmeSettings, Policy
@@ -118,6 +119,13 @@ class ControlProcess:
             Writer(self._store, self._identity_secret, issuer),
             issuer=issuer,
             policy=lambda: self._policy.issuer.mail,
+        )
+        self._sms = SmsDelivery(
+            self._store,
+            self._identity_secret,
+            issuer=issuer,
+            policy=lambda: self._policy.issuer.sms,
+            client=lambda sms: OutboundClient(allowed_networks=_networks(sms.insecure_networks)),
         )
         self._events_watch = StoreWatch(state / "store.db")
         self._keys = ExternalKeys(_outbound(checked.policy), kept_sets(last[1]) if last else {})
@@ -188,6 +196,7 @@ class ControlProcess:
                     self._tidy(),
                     self._back_channel.run(),
                     self._mail.run(),
+                    self._sms.run(),
                     self._public.run(has_started),
                     key_watch.run(),
                     trail.follow(self._events_watch.version),
@@ -364,6 +373,7 @@ class ControlProcess:
             federation=lambda: self._policy.issuer.federation,
             resource=lambda: self._policy.authenticate.resource_url,
             sends_mail=lambda: self._policy.issuer.mail is not None,
+            sms=lambda: self._policy.issuer.sms,
             mtls=mtls_address(issuer),
             profile=profile,
             token_lifetime_s=profile.access_s,

@@ -28,6 +28,7 @@ from doorward.identity.pages.external import External
 from doorward.identity.pages.logout import Logout
 from doorward.identity.pages.mail import MailPages
 from doorward.identity.pages.passkeys import PasskeyPages
+from doorward.identity.pages.phone import PhonePages
 from doorward.identity.pages.rendering import SCRIPT, STYLE, asset
 from doorward.identity.pages.sign_in import SignIn, explained
 from doorward.identity.provider import Busy, IdentitySettings, Provider
@@ -106,6 +107,7 @@ def _page_routes(provider: Provider) -> list[Route]:
     sign_in, authorize, account = SignIn(provider), Authorize(provider), Account(provider)
     logout, device = Logout(provider), DevicePage(provider)
     passkeys, mail, external = PasskeyPages(provider), MailPages(provider), External(provider)
+    phone = PhonePages(provider)
 
     def guarded(endpoint: _Endpoint) -> _Endpoint:
         async def answer(request: Request) -> Response:
@@ -147,6 +149,10 @@ def _page_routes(provider: Provider) -> list[Route]:
         ("POST", "/auth/not-me", mail.not_me),
         ("POST", "/account/email", mail.change_address),
         ("POST", "/account/email/held", mail.end_hold),
+        ("POST", "/auth/factor/sms", phone.send_code),
+        ("POST", "/account/phone", phone.add),
+        ("POST", "/account/phone/prove", phone.prove),
+        ("POST", "/account/phone/remove", phone.remove),
         ("GET", "/auth/external/{name}", external.begin),
         ("GET", "/auth/external/{name}/callback", external.back),
         ("POST", "/auth/logout", sign_in.sign_out),

@@ -7,6 +7,7 @@ lockouts bypassable elsewhere (Zitadel CVE-2025-64102, Keycloak CVE-2026-9798).
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -26,13 +27,15 @@ from doorward.identity.risk import counters
 from doorward.identity.risk.decision import STEP_UP_COUNT, Facts, Verdict
 from doorward.identity.risk.signals import POPULAR_FACTOR, UNKNOWN_ACCOUNT, WRONG_PASSWORD, Signals
 from doorward.identity.sealing import ServerSecret
+from doorward.identity.sms.numbers import keep_number, proved_number
+from doorward.identity.sms.sending import Binding, spend_code
 from doorward.store import Store, passkeys, totp_factors, users
 from doorward.store.single_use import Purpose, consume
 
 SECOND_FACTOR: Final = "factor"
 """The place where failures of second factors are counted: after a right password, so apart from passwords."""
-CodeKind = Literal["totp", "recovery_code", "mail_code"]
-FactorKind = Literal["totp", "passkey", "recovery_code"]
+CodeKind = Literal["totp", "recovery_code", "mail_code", "sms", "sms_proof"]
+FactorKind = Literal["totp", "passkey", "sms", "recovery_code"]
 PASSKEY_PLACE: Final = "passkey"
 """Where failures of passkeys in unknown browsers are counted: whoever guesses passwords does not make them wait."""
 _NOTED_EVERY_S: Final = 60.0
@@ -73,13 +76,22 @@ class Refused:
 class Verifier:
     """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
 
-    __slots__ = ("_noted", "_noting", "_secret", "_step_up_count", "_store", "floods", "signals")
+    __slots__ = ("_noted", "_noting", "_secret", "_sms_counts", "_step_up_count", "_store", "floods", "signals")
 
     def __init__(
-        self, store: Store, secret: ServerSecret, signals: Signals | None = None, *, step_up_count: int = STEP_UP_COUNT
+        self,
+        store: Store,
+        secret: ServerSecret,
+        signals: Signals | None = None,
+        *,
+        step_up_count: int = STEP_UP_COUNT,
+        sms_counts: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`step_up_count`: guesses after which an unknown browser needs more than the password."""
-        self._step_up_count = step_up_count
+        """`step_up_count`: guesses after which an unknown browser needs more than the password.
+
+        `sms_counts`: whether a code by text message may be a second factor, as the policy stands now.
+        """
+        self._step_up_count, self._sms_counts = step_up_count, sms_counts
         self._store, self._secret = store, secret
         self.signals = signals or Signals()
         self.floods = Floods()
@@ -123,7 +135,8 @@ class Verifier:
         """Whether the code is an unused one of the user's.
 
         `completes`: the password was right before, so all failures are forgotten. `visit`: the browser that a code by
-        mail was asked for in. Such a code never stands for a second factor: whoever has one needs it.
+        mail was asked for in, or the login or session that one by text message is good for (`sms_proof`: it proves the
+        number). A code by mail a code never stands for a second factor: whoever has one needs it.
         """
         account = self.account(user)
         attempt = Attempt(name=user, secret=code, address=address, device=device, challenge_passed=True)
@@ -140,7 +153,9 @@ class Verifier:
                 right = active and self._spend_totp(connection, user, code, now)
             elif kind == "mail_code":
                 secret = code_secret(self._secret, user, visit, code)
-                right = active and not _factors(connection, user) and _spend_mail_code(connection, secret, now)
+                right = active and not self._factors(connection, user) and _spend_mail_code(connection, secret, now)
+            elif kind in ("sms", "sms_proof"):
+                right = active and self._spend_sms(connection, Binding(user=user, transaction=visit), kind, code, now)
             else:
                 right = active and recovery_codes.spend_code(connection, user, code, now=now)
             if right:
@@ -319,7 +334,7 @@ class Verifier:
             row = _active(connection, attempt.name)
             if row is not None and row.password_hash == checked:
                 counters.give_back(connection, slot)
-                factors = _factors(connection, attempt.name)
+                factors = self._factors(connection, attempt.name)
                 if not factors:
                     counters.clear(connection, slot.account, slot.place, counters.IN_A_ROW)
                 if changed is not None:
@@ -330,6 +345,29 @@ class Verifier:
         if row is None or not is_password(attempt.secret, row.password_hash, self._secret):
             return Refused(kind="wrong")
         return self._right(attempt, row.password_hash, slot, known=known)
+
+    def factors_of(self, user: str) -> tuple[FactorKind, ...]:
+        """What second factors a user has."""
+        with self._store.begin() as connection:
+            return self._factors(connection, user)
+
+    def _factors(self, connection: Connection, user: str) -> tuple[FactorKind, ...]:
+        found = _factors(connection, user)
+        if found or not self._sms_counts() or proved_number(connection, user) is None:
+            # who has a better one is never let in by a message: whoever takes over the number gets those
+            return found
+        return ("sms", "recovery_code")
+
+    def _spend_sms(self, connection: Connection, binding: Binding, kind: CodeKind, code: str, now: float) -> bool:
+        if kind == "sms" and "sms" not in self._factors(connection, binding.user):
+            return False
+        number = spend_code(connection, self._secret, binding, code, now=now)
+        if number is None:
+            return False
+        if kind == "sms":
+            return number == proved_number(connection, binding.user)
+        keep_number(connection, binding.user, number, now=now)
+        return True
 
     def _spend_totp(self, connection: Connection, user: str, code: str, now: float) -> bool:
         for row in connection.execute(select(totp_factors).where(totp_factors.c.user == user)).all():
@@ -345,12 +383,6 @@ class Verifier:
             if spent:
                 return True
         return False
-
-
-def factors_of(store: Store, user: str) -> tuple[FactorKind, ...]:
-    """What second factors a user has."""
-    with store.begin() as connection:
-        return _factors(connection, user)
 
 
 def totp_place(factor_id: str) -> str:

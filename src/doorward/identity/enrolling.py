@@ -22,6 +22,7 @@ from doorward.identity.passwords import hash_password
 from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.sessions import end_sessions
+from doorward.identity.sms.numbers import remove_number
 from doorward.store import Store, token_families, totp_factors, users
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, count_unused, issue, peek, void
 
@@ -151,6 +152,7 @@ def remove_all_factors(store: Store, user: str, *, now: float) -> int:
     with store.begin() as connection:
         gone = connection.execute(delete(totp_factors).where(totp_factors.c.user == user)).rowcount
         gone += remove_passkeys(connection, user)
+        gone += remove_number(connection, user, now=now)
         void(connection, Purpose.RECOVERY_CODE, user, now=now)
         forget_devices(connection, user)
         if gone:

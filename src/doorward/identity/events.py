@@ -68,6 +68,7 @@ KINDS: Final = frozenset(
         "email.kept",
         "login.new_device",
         "mail.undelivered",
+        "sms.stopped",
         "password.changed",
         "password.reset_asked",
         "password.reset_made",

@@ -24,6 +24,7 @@ from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
 from doorward.jose import PrivateKey
 from doorward.outbound import OutboundClient
+from doorward.policy.sms import SmsPolicy
 from doorward.store import Store
 
 HASHING_PARALLEL: Final = 2
@@ -53,6 +54,8 @@ class IdentitySettings:
     token_lifetime_s: int = LIFETIME_S
     sends_mail: Callable[[], bool] = lambda: False
     """Whether the policy names a server for mail; what needs mail is not offered otherwise."""
+    sms: Callable[[], SmsPolicy | None] = lambda: None
+    """The hook that sends text messages, as the policy stands now; None: none are sent."""
     proxies: Callable[[], TrustedProxies | None] = lambda: None
     """The listed proxies in front, as they are now (`transport.trusted_proxies`)."""
     outbound: Callable[[], OutboundClient] = OutboundClient
@@ -121,7 +124,12 @@ class Provider:
     @cached_property
     def verifier(self) -> Verifier:
         """The one place that checks people's credentials."""
-        return Verifier(self.store, self.secret, step_up_count=self.settings.profile.step_up_count)
+        return Verifier(
+            self.store,
+            self.secret,
+            step_up_count=self.settings.profile.step_up_count,
+            sms_counts=lambda: (sms := self.settings.sms()) is not None and sms.second_factor,
+        )
 
     @cached_property
     def passkeys(self) -> Passkeys | None:

@@ -10,6 +10,7 @@ from doorward.identity.ca import certificates
 from doorward.identity.mail import outbox
 from doorward.identity.oauth import device, families
 from doorward.identity.risk import counters
+from doorward.identity.sms import sending
 from doorward.store import Store, single_use
 
 _PURGES: Final = (
@@ -24,6 +25,7 @@ _PURGES: Final = (
     outbox.purge,
     registration_tokens.purge,
     address_holds.settle,
+    sending.purge,
 )
 
 

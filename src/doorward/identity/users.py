@@ -13,6 +13,7 @@ from doorward.identity.names import register_principal, require_claims, require_
 from doorward.identity.oauth.families import end_families
 from doorward.identity.passwords import hash_password
 from doorward.identity.sessions import end_sessions
+from doorward.identity.sms.numbers import require_number
 from doorward.store import Store, token_families, users
 
 
@@ -41,10 +42,11 @@ def add_user(
     password: str | None = None,
     letters_and_digits: bool = False,
     email: str | None = None,
+    phone: str | None = None,
 ) -> User:
     """The new user. Errors: PolicyError for a name that is taken or no name, a weak password, a reserved claim.
 
-    `email`: nothing is sent there before the user has proved it.
+    `email`, `phone`: nothing counts there before the user has proved it.
     """
     require_name(name, "user")
     row = {
@@ -56,6 +58,7 @@ def add_user(
         "claims": require_claims(claims or {}),
         "created_at": now,
         "email": None if email is None else require_email(email),
+        "phone": None if phone is None else require_number(phone),
     }
     with store.begin() as connection:
         register_principal(connection, name, "user")
@@ -65,6 +68,7 @@ def add_user(
             "claims": row["claims"],
             "password": password is not None,
             "email": email is not None,
+            "phone": phone is not None,
         }
         events.record(connection, "user.added", name, now=now, **shown)
     return get_user(store, name)

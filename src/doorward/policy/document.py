@@ -35,6 +35,7 @@ from doorward.operation import Operation
 from doorward.policy.mail import MailPolicy
 from doorward.policy.messages import first_mistake
 from doorward.policy.paths import PolicyPath, beside_the_policy
+from doorward.policy.sms import SmsPolicy
 
 ControlName: TypeAlias = Literal["transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
 """The controls that have a mode. `forward` and `audit` have none: a request is forwarded and recorded, or refused."""
@@ -243,6 +244,8 @@ class IssuerSettings(BaseModel):
     token with a key unknown to them."""
     mail: MailPolicy | None = None
     """The server that takes mail to users: notices, forgotten passwords, codes. None: no mail is sent."""
+    sms: SmsPolicy | None = None
+    """A program of yours that sends text messages, for codes. None: none are sent."""
     federation: tuple[FederationPolicy, ...] = Field(default=(), max_length=32, strict=False)
     """Other OpenID providers that people may sign in with."""
     insecure_development_tokens: bool = False

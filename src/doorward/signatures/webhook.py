@@ -99,6 +99,16 @@ def doorward_signed(method: str, authority: str, target: bytes, time: int, messa
     return b"v1\n%s\n%s\n%s\n%d\n%s\n%s" % (method.encode(), host, target, time, message_id.encode(), body)
 
 
+def standard_fields(key: MacKey, message_id: str, time: int, body: bytes) -> dict[str, str]:
+    """The header fields of a message of ours in the form `standard-webhooks`. `message_id`: a short word, no point."""
+    offered = base64.b64encode(key.mac(_standard_signed(message_id, time, body))).decode("ascii")
+    return {"webhook-id": message_id, "webhook-timestamp": str(time), "webhook-signature": f"v1,{offered}"}
+
+
+def _standard_signed(message_id: str, time: int, body: bytes) -> bytes:
+    return f"{message_id}.{time}.".encode("ascii") + body
+
+
 def _doorward(fields: FieldsView, method: str, authority: str, target: bytes, body: bytes) -> ReceivedMac | None:
     values = _fields(fields, "x-signature-key", "x-signature-timestamp", "x-signature-id", "x-signature")
     if values is None:
@@ -120,8 +130,7 @@ def _standard(fields: FieldsView, body: bytes) -> ReceivedMac | None:
         # The three parts are joined by points: with one inside, two messages would be the same bytes.
         raise SignatureRefused("invalid", "webhook-id is not a short word without a point")
     macs = [_base64(text[3:]) for text in _few(offered.split(" ", SIGNATURES_MOST)) if text.startswith("v1,")]
-    signed = f"{message_id}.{_seconds(time)}.".encode("ascii") + body
-    return ReceivedMac(time=int(time), signed=signed, macs=_some(macs))
+    return ReceivedMac(time=int(time), signed=_standard_signed(message_id, _seconds(time), body), macs=_some(macs))
 
 
 def _stripe(fields: FieldsView, body: bytes) -> ReceivedMac | None:

@@ -55,6 +55,7 @@ class Purpose(StrEnum):
     NOT_ME = "not_me"
     """A link in a notice: what happened was not its reader's doing."""
     MAIL_CODE = "mail_code"
+    SMS_CODE = "sms_code"
     PASSKEY_CHALLENGE = "passkey_challenge"
     """A challenge of ours that a passkey signed: `claim`ed at first sight, so that showing one costs no row."""
 
@@ -78,6 +79,7 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
     Purpose.EMAIL_VERIFICATION: 3_600.0,
     Purpose.NOT_ME: 3 * 86_400.0,
     Purpose.MAIL_CODE: 600.0,
+    Purpose.SMS_CODE: 600.0,
 }
 """Longest time between issue and use, in seconds. A caller's mistake cannot make a code live for a day."""
 

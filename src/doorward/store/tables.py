@@ -58,6 +58,8 @@ users: Final = Table(
     Column("email_held_until", Float),
     Column("email_before", String(254)),
     Column("email_before_until", Float),
+    Column("phone", String(16)),
+    Column("phone_verified_at", Float),
 )
 """`email_held` waits to be the address; `email_before` was it and can be given back (`identity.address_holds`)."""
 
@@ -174,7 +176,7 @@ single_use: Final = Table(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
             "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id', "
             "'passkey_challenge', 'device_code', 'user_code', 'admin_login', 'admin_session', "
-            "'email_verification', 'not_me', 'mail_code')",
+            "'email_verification', 'not_me', 'mail_code', 'sms_code')",
             name="purpose",
         ),
         primary_key=True,
@@ -236,6 +238,16 @@ mails: Final = Table(
 )
 """Mail that waits to be sent, and for a day that was; only `identity.mail` reads and writes it. No link and no code is
 in it. `user` and `address` are empty where somebody asked for mail at an account that cannot get any."""
+
+sms_sends: Final = Table(
+    "sms_sends",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("prefix", String(16), nullable=False, index=True),
+    Column("sent_at", Float, nullable=False, index=True),
+    Column("verified_at", Float),
+)
+"""Codes sent by text message within a day, by the beginning of the number; only `identity.sms` reads and writes it."""
 
 devices: Final = Table(
     "devices",

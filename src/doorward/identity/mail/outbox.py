@@ -13,10 +13,18 @@ from doorward.identity import events
 from doorward.identity.mail.notices import mail_row
 from doorward.store import Store, mails
 
-Kind: TypeAlias = Literal["notice", "verify", "recover", "code"]
+Kind: TypeAlias = Literal["notice", "verify", "recover", "code", "sms"]
+MAIL_KINDS: Final[tuple[Kind, ...]] = ("notice", "verify", "recover", "code")
+"""What goes by mail; a text message waits here too and goes to the hook."""
 WAITS_S: Final = (10.0, 60.0, 300.0, 1_800.0, 7_200.0)
 """How long to wait after each failed attempt, in seconds; after one more failure the mail is given up."""
-LIFE_S: Final[dict[str, float]] = {"notice": 86_400.0, "verify": 3_600.0, "recover": 1_800.0, "code": 600.0}
+LIFE_S: Final[dict[str, float]] = {
+    "notice": 86_400.0,
+    "verify": 3_600.0,
+    "recover": 1_800.0,
+    "code": 600.0,
+    "sms": 600.0,
+}
 """How long a mail of each kind is worth sending, in seconds."""
 WAITING_MOST: Final = 10_000
 """Mails that wait at a time. Beyond half of it only notices are taken: asking for mail must not keep them out."""
@@ -69,9 +77,9 @@ def hold(connection: Connection, mail: Mail) -> bool:
     return connection.execute(update(mails).where(mine).values(attempts=mail.attempts)).rowcount == 1
 
 
-def take_due(store: Store, *, now: float) -> Sequence[Mail]:
-    """Mails that are due, now the caller's for two minutes."""
-    due = (mails.c.done_at.is_(None)) & (mails.c.next_at <= now)
+def take_due(store: Store, *, now: float, kinds: Sequence[Kind] = MAIL_KINDS) -> Sequence[Mail]:
+    """Mails of these kinds that are due, now the caller's for two minutes."""
+    due = (mails.c.done_at.is_(None)) & (mails.c.next_at <= now) & mails.c.kind.in_(kinds)
     chosen = select(mails.c.id).where(due).order_by(mails.c.next_at).limit(TAKEN_COUNT)
     with store.begin() as connection:
         taken = connection.execute(

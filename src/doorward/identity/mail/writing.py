@@ -57,6 +57,9 @@ class Writer:
                     return self._recover(connection, mail, user, now)
                 case "code":
                     return self._code(connection, mail, user, now)
+                case "sms":
+                    # no mail: the hook's alone
+                    return None
 
     def _notice(self, connection: Connection, mail: Mail, now: float) -> Letter:
         payload = {"email": mail.address}

@@ -39,6 +39,7 @@ from doorward.identity.pages.sign_in import code_of
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session, end_session, end_sessions, list_sessions
+from doorward.identity.sms.numbers import number_of
 from doorward.store import token_families
 from doorward.store.single_use import Purpose, count_unused
 
@@ -115,6 +116,7 @@ class Account:
             links = links_of(connection, session.user)
             codes_left = count_unused(connection, Purpose.RECOVERY_CODE, session.user, now=now)
             held = held_of(connection, session.user)
+            phone = number_of(connection, session.user)
         values = {
             **self._values(browser),
             "session": session,
@@ -128,6 +130,8 @@ class Account:
             "sends_mail": self._provider.settings.sends_mail(),
             "email": address_of(store, session.user),
             "held": held,
+            "phone": phone,
+            "sms": self._provider.settings.sms(),
             "consents": list_consents(store, session.user),
             "events": events_of(store, session.user),
             "said": said,

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.clients import find_client
-from doorward.identity.credentials import factors_of
 from doorward.identity.forms import parse_fields, read_fields, read_form, unique
 from doorward.identity.oauth.codes import (
     Frozen,
@@ -106,7 +105,7 @@ class Authorize:
                 return self._send_back(tx, waiting, "login_required", "nobody is signed in", now)
             return RedirectResponse(f"{self._provider.settings.base}/auth/login?tx={quote(tx, safe='')}", 303)
         if self._wants_more(session, waiting):
-            factors = factors_of(self._provider.store, session.user)
+            factors = self._provider.verifier.factors_of(session.user)
             if factors and silent:
                 return self._send_back(tx, waiting, "interaction_required", "a second factor was not shown yet", now)
             if factors:
@@ -156,7 +155,7 @@ class Authorize:
     def _wants_more(self, session: Session, waiting: Frozen) -> bool:
         if waiting.request.second_factor == "as_is" or session.acr == ACR_TWO:
             return False
-        return waiting.request.second_factor == "required" or bool(factors_of(self._provider.store, session.user))
+        return waiting.request.second_factor == "required" or bool(self._provider.verifier.factors_of(session.user))
 
     def _needs_consent(self, session: Session, waiting: Frozen) -> bool:
         request = waiting.request

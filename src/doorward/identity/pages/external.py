@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.errors import PolicyError
-from doorward.identity.enrolling import list_factors
 from doorward.identity.federation.asking import Asking
 from doorward.identity.federation.judging import Untrusted, judge_age, judge_answer, judge_id_token
 from doorward.identity.federation.links import add_link, is_linked, linked_user, make_account, remove_link, take_over
@@ -182,11 +181,10 @@ class External:
             user = None
         if user is None:
             return self._message(f"{policy.title} {_NOT_LINKED}")
-        tx, factors = str(begun["tx"]), list_factors(self._provider.store, user)
+        tx, factors = str(begun["tx"]), self._provider.verifier.factors_of(user)
         if factors:
             # a login elsewhere is a first factor, whatever it was made of (ID-78)
-            kinds = {factor.kind for factor in factors}
-            return begin_step(self._provider, browser, user, kinds, tx, first=AMR, now=now)
+            return begin_step(self._provider, browser, user, factors, tx, first=AMR, now=now)
         return enter(self._provider, browser, user, AMR, tx, now)
 
     def _linked(

@@ -21,6 +21,7 @@ from doorward.identity.oauth.families import end_families
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forged, drop_cookie, set_cookie
 from doorward.identity.pages.entering import enter
+from doorward.identity.pages.phone import step_binding
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
 from doorward.identity.pages.stepping import PASSWORD_AMR, begin_step, end_step, login_step
@@ -42,6 +43,7 @@ _CHALLENGED: Final = (
 FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
     "totp": ("otp", "mfa"),
     "recovery_code": ("mfa",),
+    "sms": ("sms", "mfa"),
     # reading mail proves nothing beyond the password (ID-70)
     "mail_code": (),
 }
@@ -133,8 +135,16 @@ class SignIn:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         now, code = self._provider.clock(), code_of(form)
         kind = _kind(code)
+        if kind == "recovery_code" and code.isdigit():
+            kind = "sms"
         found = self._provider.verifier.second_factor(
-            step.user, kind, code, address=browser.address, device=browser.cookie(DEVICE), now=now
+            step.user,
+            kind,
+            code,
+            address=browser.address,
+            device=browser.cookie(DEVICE),
+            visit=step_binding(browser),
+            now=now,
         )
         if isinstance(found, Refused):
             return self._factor_page(browser, found)
@@ -256,6 +266,7 @@ class SignIn:
     def _factor_page(self, browser: Browser, refused: Refused | None = None) -> Response:
         values = {**self._values(browser), "error": said(refused) if refused else ""}
         values["has_passkey"] = self._has_passkey(browser)
+        values["has_sms"] = self._has_sms(browser)
         status = 200 if refused is None else 429 if refused.kind == "wait" else 403
         # the waiting request's client: the redirect at the end of it is one of this form's
         step = login_step(self._provider, browser)
@@ -263,6 +274,10 @@ class SignIn:
         if step is not None and step.tx:
             waiting = frozen(self._provider.store, step.tx, visit=browser.visit_hash, now=self._provider.clock())
         return page("factor", values, status=status, leads_to=waiting.request.redirect_uri if waiting else None)
+
+    def _has_sms(self, browser: Browser) -> bool:
+        step = login_step(self._provider, browser)
+        return step is not None and "sms" in self._provider.verifier.factors_of(step.user)
 
     def _has_passkey(self, browser: Browser) -> bool:
         step = login_step(self._provider, browser)

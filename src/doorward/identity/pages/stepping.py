@@ -51,7 +51,7 @@ def begin_step(
     lifetime_s = LONGEST_LIFE_S[Purpose.LOGIN_STEP]
     with provider.store.begin() as connection:
         step = issue(connection, Purpose.LOGIN_STEP, now=now, lifetime_s=lifetime_s, subject=user, payload=payload)
-    only_passkeys = "totp" not in factors and provider.passkeys is not None
+    only_passkeys = not {"totp", "sms"} & set(factors) and provider.passkeys is not None
     path = "/auth/factor/passkey" if only_passkeys else "/auth/factor"
     response = RedirectResponse(f"{provider.settings.base}{path}", 303)
     set_cookie(response, STEP, step, life_s=lifetime_s)
