@@ -7,8 +7,8 @@ from alembic import op
 
 from doorward.store.migrations.purposes import allow_purposes
 
-revision: Final = "0025"
-down_revision: Final = "0024"
+revision: Final = "0026"
+down_revision: Final = "0025"
 
 
 def upgrade() -> None:
