@@ -1,4 +1,6 @@
 // Flows of `oauth4webapi` (npm), OAuth without a framework, against a running Doorward; also as a resource server.
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
 import * as oauth from 'oauth4webapi'
 import { main, visit } from './steps.mjs'
 
@@ -64,6 +66,19 @@ const judged = async ({ as }, { api }, tokens, proof) => {
   return { sub: claims.sub, client_id: claims.client_id, scope: claims.scope, bound: Boolean(claims.cnf) }
 }
 
+// a fetch that shows the certificate of that file
+const showing = (file) => {
+  const pem = readFileSync(file)
+  return (url, { method, headers, body }) => new Promise((resolve, reject) => {
+    const sent = request(url, { method, headers, cert: pem, key: pem }, async (answer) => {
+      const text = (await answer.toArray()).join('')
+      resolve(new Response(text || null, { status: answer.statusCode, headers: answer.headers }))
+    })
+    sent.on('error', reject)
+    sent.end(body && String(body))
+  })
+}
+
 await main({
   async whole(given) {
     const run = await setUp(given)
@@ -117,5 +132,58 @@ await main({
     const user = await persistent(async () => oauth.processUserInfoResponse(run.as, run.client, 'alice',
       await oauth.userInfoRequest(run.as, run.client, tokens.access_token, { DPoP })))
     return { without_the_key: stolen, type: tokens.token_type, api: answer.status, user, bound: tokens.access_token }
+  },
+
+  async device(given) {
+    const run = await setUp(given)
+    const asked = await oauth.processDeviceAuthorizationResponse(run.as, run.client,
+      await oauth.deviceAuthorizationRequest(run.as, run.client, run.authentication, { scope: given.scope }))
+    await visit(asked.verification_uri_complete)
+    const poll = async () => oauth.processDeviceCodeResponse(run.as, run.client,
+      await oauth.deviceCodeGrantRequest(run.as, run.client, run.authentication, asked.device_code))
+    const tokens = await poll()
+    return { interval: asked.interval, judged: await judged(run, given, tokens), second: await refusal(poll()) }
+  },
+
+  async exchange(given) {
+    const run = await setUp(given)
+    const exchanged = async (audience) => oauth.processGenericTokenEndpointResponse(run.as, run.client,
+      await oauth.genericTokenEndpointRequest(run.as, run.client, run.authentication,
+        'urn:ietf:params:oauth:grant-type:token-exchange', {
+          subject_token: given.subject,
+          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          audience,
+        }), { recognizedTokenTypes: {} })
+    const made = await exchanged('inventory')
+    const headers = { authorization: `Bearer ${made.access_token}` }
+    const claims = await oauth.validateJwtAccessToken(run.as, new Request(given.api, { headers }), 'inventory')
+    return { sub: claims.sub, act: claims.act, type: made.issued_token_type, elsewhere: await refusal(exchanged('billing')) }
+  },
+
+  async certificate(given) {
+    const run = await setUp(given)
+    run.authentication = oauth.TlsClientAuth()
+    run.client.use_mtls_endpoint_aliases = true
+    const options = { [oauth.customFetch]: showing(given.certificate) }
+    const begin = await begun(given)
+    const push = async (options) => oauth.processPushedAuthorizationResponse(run.as, run.client,
+      await oauth.pushedAuthorizationRequest(run.as, run.client, run.authentication, begin.parameters, options))
+    const without = await refusal(push())
+    const pushed = await push(options)
+    const landed = await landing({ ...run, state: begin.state },
+      new URLSearchParams({ client_id: given.id, request_uri: pushed.request_uri }))
+    const tokens = await redeemed(run, given, landed, begin, options)
+    const again = await oauth.processRefreshTokenResponse(run.as, run.client,
+      await oauth.refreshTokenGrantRequest(run.as, run.client, run.authentication, tokens.refresh_token, options))
+    const user = await oauth.processUserInfoResponse(run.as, run.client, 'alice',
+      await oauth.userInfoRequest(run.as, run.client, again.access_token, options))
+    const asked = async (options) => (await oauth.protectedResourceRequest(
+      again.access_token, 'GET', new URL(given.api), undefined, undefined, options)).status
+    const known = await oauth.processIntrospectionResponse(run.as, run.client,
+      await oauth.introspectionRequest(run.as, run.client, run.authentication, again.access_token, options))
+    const [api, stolen] = [await asked(options), await refusal(asked())]
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(run.as, run.client, run.authentication, again.refresh_token, options))
+    return { without, user, bound: Boolean(known.cnf?.['x5t#S256']), api, stolen }
   },
 })

@@ -45,6 +45,8 @@ class Person:
             self.seen.append(urlsplit(form.action).path)
             assert len(self.seen) < 12, (self.seen, page.text)
             filled = {"name": self.name, "login": self.name, "password": self.password, "answer": answer}
+            # a device's code stands in its field already, when its link was followed
+            filled["code"] = form.asked.get("code", "")
             fields = form.hidden | {name: value for name, value in filled.items() if name in form.asked}
             target = urljoin(str(page.url), form.action)
             place = urlsplit(target)
@@ -64,7 +66,8 @@ class _Form(HTMLParser):
         super().__init__()
         self.action = ""
         self.hidden: dict[str, str] = {}
-        self.asked: set[str] = set()
+        self.asked: dict[str, str] = {}
+        """Fields to fill in, and what stands in them."""
         self._is_over = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -76,7 +79,7 @@ class _Form(HTMLParser):
             if given.get("type") == "hidden":
                 self.hidden[given["name"]] = given.get("value", "")
             else:
-                self.asked.add(given["name"])
+                self.asked[given["name"]] = given.get("value", "")
 
 
 def _first_form(text: str) -> _Form | None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.interop import node
 from tests.interop.person import Person
+from tests.interop.test_requests_oauth2client import client_of
 from tests.interop.world import World
 
 pytestmark = [
@@ -38,3 +39,28 @@ def test_a_request_pushed_with_a_proof_binds_code_and_tokens_to_its_key(
     came = flow(world, person, "pushed_and_bound", "spa", algorithm=algorithm)
     assert came["without_the_key"] == "invalid_grant"
     assert (came["type"], came["api"], came["user"]["sub"]) == ("dpop", 200, "alice")
+
+
+def test_a_device_polls_until_its_user_allowed_it_elsewhere(world: World, person: Person) -> None:
+    came = flow(world, person, "device", "tv", scope="orders:read")
+    assert came["interval"] == 5
+    assert came["judged"] == {"sub": "alice", "client_id": "tv", "scope": "orders:read", "bound": False}
+    assert came["second"] in ("slow_down", "invalid_grant")
+
+
+def test_a_service_exchanges_a_token_for_the_next_service(world: World, person: Person) -> None:
+    subject = client_of(world, "batch").client_credentials(scope="orders:read").access_token
+    came = flow(world, person, "exchange", "orders", subject=subject)
+    assert (came["sub"], came["act"]["sub"]) == ("batch", "orders")
+    assert came["type"] == "urn:ietf:params:oauth:token-type:access_token"
+    assert came["elsewhere"] == "invalid_target"
+
+
+def test_a_client_with_a_certificate_goes_to_the_other_addresses_and_its_tokens_are_bound(
+    world: World, person: Person
+) -> None:
+    came = flow(world, person, "certificate", "partner", certificate=str(world.partner))
+    assert came["without"] == "OAUTH_WWW_AUTHENTICATE_CHALLENGE", "so it names a 401"
+    assert came["user"]["sub"] == "alice"
+    assert (came["bound"], came["api"]) == (True, 200)
+    assert came["stolen"] == "OAUTH_WWW_AUTHENTICATE_CHALLENGE"

@@ -5,13 +5,19 @@ from typing import Any
 import pytest
 import requests
 from requests_oauth2client import (
+    AccessDenied,
+    AuthorizationPending,
     BearerToken,
     DPoPToken,
     IdToken,
+    InvalidClient,
     InvalidGrant,
     InvalidRequest,
+    InvalidTarget,
     OAuth2AccessTokenAuth,
     OAuth2Client,
+    PublicApp,
+    SlowDown,
 )
 from tests.interop.person import Person
 from tests.interop.world import CALLBACK, World, eventually
@@ -20,18 +26,32 @@ pytestmark = pytest.mark.timeout(120)
 SCOPE = "openid profile orders:read offline_access"
 
 
+def session(world: World, certificate: str | None = None) -> requests.Session:
+    http = requests.Session()
+    http.trust_env, http.verify, http.cert = False, str(world.authority), certificate
+    return http
+
+
 def client_of(world: World, name: str, **more: Any) -> OAuth2Client:
     more.setdefault("id_token_signed_response_alg", "ES256")
-    http = requests.Session()
-    http.trust_env, http.verify = False, str(world.authority)
     return OAuth2Client.from_discovery_endpoint(
         issuer=world.issuer,
         client_id=name,
-        client_secret=world.secrets[name],
+        client_secret=world.secrets[name] or None,
         redirect_uri=CALLBACK,
-        session=http,
+        session=session(world),
         **more,
     )
+
+
+def device_of(world: World) -> OAuth2Client:
+    # version 1.8.0 does not take this endpoint from the metadata
+    return client_of(world, "tv", device_authorization_endpoint=told(world)["device_authorization_endpoint"])
+
+
+def told(world: World) -> dict[str, Any]:
+    with session(world) as http:
+        return dict(http.get(f"{world.issuer}/.well-known/openid-configuration", timeout=30).json())
 
 
 def asked_api(world: World, auth: Any) -> int:
@@ -83,3 +103,58 @@ def test_a_push_of_nonsense_is_told_in_a_way_the_client_understands(world: World
     request = client.authorization_request(scope=SCOPE, redirect_uri="https://evil.example/callback")
     with pytest.raises(InvalidRequest):
         client.pushed_authorization_request(request)
+
+
+def test_a_device_is_told_to_wait_for_its_user(world: World) -> None:
+    client = device_of(world)
+    asked = client.authorize_device(scope="orders:read")
+    assert (asked.interval, asked.is_expired()) == (5, False)
+    with pytest.raises(AuthorizationPending):
+        client.device_code(asked)
+    with pytest.raises((SlowDown, AuthorizationPending)):
+        client.device_code(asked)
+
+
+def test_a_device_gets_tokens_when_its_user_allowed_it_elsewhere(world: World, person: Person) -> None:
+    client = device_of(world)
+    asked = client.authorize_device(scope="orders:read offline_access")
+    person.visit(str(asked.verification_uri_complete))
+    assert "/auth/device/answer" in person.seen
+    token = client.device_code(asked)
+    assert asked_api(world, token) == 200
+    assert asked_api(world, client.refresh_token(token)) == 200
+
+
+def test_a_device_whose_user_says_no_is_told(world: World, person: Person) -> None:
+    client = device_of(world)
+    asked = client.authorize_device(scope="orders:read")
+    person.visit(str(asked.verification_uri_complete), answer="deny")
+    with pytest.raises(AccessDenied):
+        client.device_code(asked)
+
+
+def test_a_service_exchanges_what_it_was_called_with(world: World) -> None:
+    called_with = client_of(world, "batch").client_credentials(scope="orders:read")
+    service = client_of(world, "orders")
+    token = service.token_exchange(subject_token=called_with, audience="inventory")
+    known = service.introspect_token(token)
+    assert (token.scope, known["active"]) == ("orders:read", True)
+    assert asked_api(world, token) == 401, "it is for the next service alone"
+    with pytest.raises(InvalidTarget):
+        service.token_exchange(subject_token=called_with, audience="billing")
+    with pytest.raises(InvalidRequest):
+        service.token_exchange(subject_token="x", subject_token_type="access_token", audience="inventory")
+
+
+def test_a_certificate_proves_a_client_and_binds_its_token(world: World) -> None:
+    client = OAuth2Client(
+        told(world)["mtls_endpoint_aliases"]["token_endpoint"],
+        auth=PublicApp("partner"),
+        session=session(world, str(world.partner)),
+    )
+    token = client.client_credentials(scope="orders:read")
+    assert asked_api(world, token) == 401
+    with session(world, str(world.partner)) as shown:
+        assert shown.get(world.api, auth=token, timeout=30).status_code == 200
+    with pytest.raises(InvalidClient):
+        OAuth2Client(client.token_endpoint, auth=PublicApp("partner"), session=session(world)).client_credentials()

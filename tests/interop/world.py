@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import trustme
 from tests.interop.person import Person
 from tests.warming import warm
 
@@ -68,10 +69,13 @@ DESCRIPTION: Final = {
 
 class World:
     """Where everything is, and the clients that are registered: `web` and `pushing` confidential, `spa` public,
-    `batch` a program in its own name."""
+    `batch` a program in its own name, `tv` a device without a browser, `orders` a service that calls `inventory`,
+    `partner` a program that a foreign authority vouches for."""
 
     def __init__(self, directory: Path, gateway: GatewayProcess, issuer: str, secrets: dict[str, str]) -> None:
         self.authority = directory / ".doorward" / "tls" / "ca.pem"
+        self.partner = directory / "partner.pem"
+        """Its certificate and key."""
         self.issuer, self.api, self.secrets = issuer, f"{gateway.url}/orders", secrets
         self.store = f"sqlite:///{directory / '.doorward' / 'store.db'}"
         self.trust = ssl.create_default_context(cafile=str(self.authority))
@@ -102,10 +106,15 @@ def running(directory: Path, *, issuer: str = "", federation: str = "") -> Itera
         subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=PATIENCE_S)
         warm(directory / ".doorward")
         issuer, api = issuer or f"https://127.0.0.1:{free_port()}", f"https://127.0.0.1:{free_port()}"
+        partners = trustme.CA()
+        partners.cert_pem.write_to_path(directory / "partners.pem")
+        partners.issue_cert("partner.example").private_key_and_cert_chain_pem.write_to_path(directory / "partner.pem")
         policy = directory / "doorward.yaml"
         text = policy.read_text().replace("127.0.0.1:8443", api.removeprefix("https://"))
+        text = text.replace("tls: {", "tls: {client_ca: partners.pem, ")
         policy.write_text(
-            f"{text}\nissuer:\n  listen: '{issuer.removeprefix('https://')}'\n  url: '{issuer}'\n{federation}"
+            f"{text}\nissuer:\n  listen: '{issuer.removeprefix('https://')}'\n  url: '{issuer}'\n"
+            f"  mtls_listen: '127.0.0.1:{free_port()}'\n{federation}"
             f"authenticate: {{proof_origins: ['{api}']}}\n"
         )
         secrets = _callers(directory)
@@ -130,6 +139,9 @@ def _callers(directory: Path) -> dict[str, str]:
         "spa": {"redirect_uris": [CALLBACK], "is_public": True},
         "batch": {"roles": ["reader"]},
         "bank": {"redirect_uris": [CALLBACK], "jwks": json.dumps(public_jwks([BANK_KEY])).encode()},
+        "tv": {"is_public": True, "uses_devices": True},
+        "orders": {"exchange_audiences": ["inventory"]},
+        "partner": {"redirect_uris": [CALLBACK], "tls_name": "san_dns=partner.example", "roles": ["reader"]},
         "leaving": {"redirect_uris": [CALLBACK], "post_logout_redirect_uris": [BYE]},
     }
     secrets = {name: add_client(store, name, now=now, scopes=SCOPES, **kind)[1] for name, kind in kinds.items()}
