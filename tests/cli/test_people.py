@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import pwd
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
+from sqlalchemy import update
 from tests.cli.test_callers import POLICY, Place
 from typer.testing import CliRunner
 
@@ -23,8 +25,9 @@ from doorward.identity.enrolling import finish_totp, list_factors, reset_passwor
 from doorward.identity.events import acting, events_of
 from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.identity.standing import WINDOW_S
 from doorward.identity.users import add_user, disable_user
-from doorward.store import Store, open_store
+from doorward.store import Store, open_store, users
 
 NOW = 1_800_000_000.0
 PASSWORD = "correct horse battery staple"
@@ -234,3 +237,13 @@ def test_the_admin_api_is_never_reached_from_another_machine(place: Place, addre
     place.write(POLICY + f"admin: {{listen: '{address}'}}\n")
     with pytest.raises(PolicyError, match="loopback only"):
         place.run("admin", "login")
+
+
+def test_a_disabled_user_is_enabled_once_no_token_from_before_can_live(place: Place) -> None:
+    disable_user(store_of(place), "alice", now=time.time())
+    with pytest.raises(PolicyError, match="disabled lately"):
+        place.run("user", "enable", "alice")
+    with store_of(place).begin() as connection:
+        connection.execute(update(users).values(disabled_at=time.time() - WINDOW_S))
+    assert "has to sign in" in place.run("user", "enable", "alice").stderr
+    assert place.json("user", "enable", "alice")["disabled_at"] is None

@@ -21,6 +21,7 @@ from doorward.identity.admin.endpoint import Desk
 from doorward.identity.admin.problems import PROBLEMS
 from doorward.identity.clients import check_secret
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
+from doorward.identity.standing import WINDOW_S
 from doorward.identity.users import get_user
 from doorward.sealing import sealer_for
 from doorward.store import Store, mails, revocations, users
@@ -315,6 +316,17 @@ def test_disabling_ends_everything_of_a_user(admin: Admin) -> None:
     assert admin.ask("GET", "/users/alice/sessions").json() == []
     assert lab.refresh(tokens["refresh_token"], "spa").status_code == 400
     assert visitor.get("/account").status_code == 303
+
+
+def test_a_disabled_user_is_enabled_by_the_same_rule_as_on_the_command_line(admin: Admin) -> None:
+    Lab(admin.store)
+    admin.entered()
+    admin.ask("POST", "/users/alice/disable")
+    answer = admin.ask("POST", "/users/alice/enable")
+    assert (answer.status_code, "disabled lately" in answer.text) == (400, True)
+    with admin.store.begin() as connection:
+        connection.execute(update(users).values(disabled_at=admin.now - WINDOW_S))
+    assert admin.ask("POST", "/users/alice/enable").json()["disabled_at"] is None
 
 
 def test_sessions_and_consents_end_one_by_one(admin: Admin) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 from tests.cli.test_check import API, POLICY, check
-from tests.identity.lab import CALLBACK, CHALLENGE, ISSUER, VERIFIER, Lab
+from tests.identity.lab import CALLBACK, CHALLENGE, ISSUER, VERIFIER, Lab, Visitor
 
 from doorward.identity.assertions import ASSERTION_TYPE
 from doorward.identity.clients import add_client
+from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.oauth.endpoints import PUSHED_PREFIX
 from doorward.identity.profiles import DEVIATIONS, PROFILES, Profile, ProfileName, profile_of
 from doorward.identity.risk.decision import Facts, decide
@@ -31,6 +32,7 @@ class Strict(Lab):
         self.settings = replace(self.settings, profile=profile, token_lifetime_s=profile.access_s)
         self.app = self.made_app()
         self.count = itertools.count()
+        self.seed: bytes | None = None
         keys = json.dumps(public_jwks([KEY])).encode()
         scopes = ["orders:read", "offline_access"]
         add_client(store, "bank", now=self.now, scopes=scopes, redirect_uris=[CALLBACK], jwks=keys, is_trusted=True)
@@ -43,18 +45,37 @@ class Strict(Lab):
         proof = {"jti": f"p{number}", "htm": "POST", "htu": f"{ISSUER}{path}", "iat": self.now}
         return self.post(path, headers={} if proving is None else {"dpop": sign_proof(proving, proof)}, **form)
 
-    def pushed_code(self) -> str:
+    def pushed(self, **more: str) -> str:
         asked: dict[str, Any] = {
             "response_type": "code",
             "redirect_uri": CALLBACK,
             "scope": "openid offline_access",
             "code_challenge": CHALLENGE,
             "code_challenge_method": "S256",
+            **more,
         }
-        uri = self.ask_as_bank("/oauth/par", **asked).json()["request_uri"]
+        uri = str(self.ask_as_bank("/oauth/par", **asked).json()["request_uri"])
         assert uri.startswith(PUSHED_PREFIX)
-        answer = self.visitor().signed_in().get("/oauth/authorize", client_id="bank", request_uri=uri)
+        return uri
+
+    def pushed_code(self) -> str:
+        person = self.person()
+        answer = person.get("/oauth/authorize", client_id="bank", request_uri=self.pushed())
         return httpx.URL(answer.headers["location"]).params["code"]
+
+    def person(self) -> Visitor:
+        """Somebody signed in as the profile wants it."""
+        visitor = self.visitor()
+        if not self.settings.profile.second_factor_always:
+            return visitor.signed_in()
+        if self.seed is None:
+            self.seed, _ = self.visitor().signed_in().add_totp()
+        visitor.sign_in()
+        visitor.get("/auth/factor")
+        visitor.follow(visitor.send("/auth/factor", code=hotp(self.seed, step_at(self.now))))
+        # the code is spent, and this person comes again
+        self.now += 30
+        return visitor
 
     def redeemed(self, code: str, proving: PrivateKey | None = PROVING) -> httpx.Response:
         given = {"code": code, "code_verifier": VERIFIER, "redirect_uri": CALLBACK}
@@ -211,3 +232,42 @@ def test_check_tells_the_profile_and_every_deviation(tmp_path: Path) -> None:
     told = check(tmp_path)
     assert "profile: baseline" in told.stderr
     assert "pci" not in told.stderr
+
+
+def test_strict_lets_nobody_further_than_their_account_without_a_second_factor(store: Store) -> None:
+    lab = Strict(store, "strict")
+    visitor = lab.visitor().signed_in()
+    uri = lab.pushed()
+    answer = visitor.get("/oauth/authorize", client_id="bank", request_uri=uri)
+    assert (answer.status_code, "second factor is missing" in answer.text) == (403, True)
+    assert "second factor is missing" in visitor.get("/auth/device").text
+    assert visitor.get("/account").status_code == 200
+    seed, _ = visitor.add_totp()
+    assert (
+        visitor.get("/oauth/authorize", client_id="bank", request_uri=lab.pushed()).headers["location"]
+        == "/auth/factor"
+    )
+    assert visitor.get("/auth/device").headers["location"] == "/auth/factor"
+    visitor.get("/auth/factor")
+    answer = visitor.follow(visitor.send("/auth/factor", code=hotp(seed, step_at(lab.now))))
+    assert answer.status_code == 200
+    answer = visitor.get("/oauth/authorize", client_id="bank", request_uri=lab.pushed())
+    assert "code=" in answer.headers["location"]
+
+
+def test_strict_silent_requests_without_a_second_factor_get_no_code(store: Store) -> None:
+    lab = Strict(store, "strict")
+    answer = lab.visitor().signed_in().get("/oauth/authorize", client_id="bank", request_uri=lab.pushed(prompt="none"))
+    assert "error=unmet_authentication_requirements" in answer.headers["location"]
+
+
+@pytest.mark.parametrize(("name", "counts"), [("strict", False), ("baseline", True)])
+def test_the_code_before_the_current_one_counts_or_not(store: Store, name: ProfileName, counts: bool) -> None:
+    lab = Strict(store, name)
+    seed, _ = lab.visitor().signed_in().add_totp()
+    lab.now += 60
+    visitor = lab.visitor()
+    visitor.sign_in()
+    visitor.get("/auth/factor")
+    answer = visitor.follow(visitor.send("/auth/factor", code=hotp(seed, step_at(lab.now) - 1)))
+    assert ("Your account" in answer.text) is counts

@@ -14,7 +14,7 @@ from doorward.identity.credentials import Verifier
 from doorward.identity.enrolling import make_reset, remove_all_factors
 from doorward.identity.profiles import profile_of
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
-from doorward.identity.users import User, add_user, disable_user, get_user, list_users
+from doorward.identity.users import User, add_user, disable_user, enable_user, get_user, list_users
 
 _COMMANDS: Final = typer.Typer(help="people who may call", no_args_is_help=True)
 
@@ -110,6 +110,21 @@ def revoke(
         callers.show_json(asdict(user))
     else:
         callers.say(f"user {name} is disabled")
+
+
+@_COMMANDS.command("enable")
+def enable(
+    name: Annotated[str, typer.Argument(help="their name")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a disabled user in again, once their tokens from before have expired."""
+    with callers.opened(policy) as (_, store):
+        user = enable_user(store, name, now=time.time())
+    if as_json:
+        callers.show_json(asdict(user))
+    else:
+        callers.say(f"user {name} is enabled and has to sign in")
 
 
 @_COMMANDS.command("reset")

@@ -306,7 +306,8 @@ class ControlProcess:
     async def _tidy(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(tidy, self._store, now=time.time())
+                unused_s = profile_of(self._policy.issuer.profiles).unused_s
+                await asyncio.to_thread(tidy, self._store, now=time.time(), unused_s=unused_s)
             except SQLAlchemyError as error:
                 _log.error("what has ended stays in the store for another hour", reason=str(error))
             await asyncio.sleep(_HOUR_S)

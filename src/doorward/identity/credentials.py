@@ -76,7 +76,17 @@ class Refused:
 class Verifier:
     """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
 
-    __slots__ = ("_noted", "_noting", "_secret", "_sms_counts", "_step_up_count", "_store", "floods", "signals")
+    __slots__ = (
+        "_noted",
+        "_noting",
+        "_secret",
+        "_sms_counts",
+        "_step_up_count",
+        "_store",
+        "_totp_steps_back",
+        "floods",
+        "signals",
+    )
 
     def __init__(
         self,
@@ -85,13 +95,15 @@ class Verifier:
         signals: Signals | None = None,
         *,
         step_up_count: int = STEP_UP_COUNT,
+        totp_steps_back: int = totp.STEPS_BACK,
         sms_counts: Callable[[], bool] = lambda: False,
     ) -> None:
         """`step_up_count`: guesses after which an unknown browser needs more than the password.
 
+        `totp_steps_back`: steps of an app that count beside the current one.
         `sms_counts`: whether a code by text message may be a second factor, as the policy stands now.
         """
-        self._step_up_count, self._sms_counts = step_up_count, sms_counts
+        self._step_up_count, self._totp_steps_back, self._sms_counts = step_up_count, totp_steps_back, sms_counts
         self._store, self._secret = store, secret
         self.signals = signals or Signals()
         self.floods = Floods()
@@ -372,7 +384,7 @@ class Verifier:
     def _spend_totp(self, connection: Connection, user: str, code: str, now: float) -> bool:
         for row in connection.execute(select(totp_factors).where(totp_factors.c.user == user)).all():
             seed = self._secret.open(row.seed_sealed, totp_place(row.id))
-            step = totp.matching_step(seed, code, now=now, last_step=row.last_step)
+            step = totp.matching_step(seed, code, now=now, last_step=row.last_step, steps_back=self._totp_steps_back)
             if step is None:
                 continue
             spent = connection.execute(

@@ -49,6 +49,7 @@ KINDS: Final = frozenset(
         "user.added",
         "user.changed",
         "user.disabled",
+        "user.enabled",
         "link.added",
         "link.removed",
         "login.ok",

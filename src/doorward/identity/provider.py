@@ -128,6 +128,7 @@ class Provider:
             self.store,
             self.secret,
             step_up_count=self.settings.profile.step_up_count,
+            totp_steps_back=self.settings.profile.totp_steps_back,
             sms_counts=lambda: (sms := self.settings.sms()) is not None and sms.second_factor,
         )
 

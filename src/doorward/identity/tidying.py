@@ -3,6 +3,7 @@
 And lets take place what has waited long enough.
 """
 
+import math
 from typing import Final
 
 from doorward.identity import address_holds, events, logout_notices, registration_tokens, sessions
@@ -11,6 +12,7 @@ from doorward.identity.mail import outbox
 from doorward.identity.oauth import device, families
 from doorward.identity.risk import counters
 from doorward.identity.sms import sending
+from doorward.identity.unused import disable_unused
 from doorward.store import Store, single_use
 
 _PURGES: Final = (
@@ -29,8 +31,13 @@ _PURGES: Final = (
 )
 
 
-def tidy(store: Store, *, now: float) -> None:
-    """Nothing; each table in a transaction of its own, so that nobody waits long."""
+def tidy(store: Store, *, now: float, unused_s: float = math.inf) -> None:
+    """Nothing; each table in a transaction of its own, so that nobody waits long.
+
+    `unused_s`: time without use after which accounts are disabled, in seconds.
+    """
     for purge in _PURGES:
         with store.begin() as connection:
             purge(connection, now=now)
+    with store.begin() as connection:
+        disable_unused(connection, unused_s, now=now)

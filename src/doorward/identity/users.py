@@ -1,12 +1,13 @@
 """Users: added, listed, disabled. Their passwords are checked by `credentials` alone."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from doorward.errors import Missing
+from doorward.errors import Missing, PolicyError
 from doorward.identity import address_holds, events
 from doorward.identity.email_form import require_email
 from doorward.identity.names import register_principal, require_claims, require_name, require_words
@@ -14,6 +15,7 @@ from doorward.identity.oauth.families import end_families
 from doorward.identity.passwords import hash_password
 from doorward.identity.sessions import end_sessions
 from doorward.identity.sms.numbers import require_number
+from doorward.identity.standing import WINDOW_S
 from doorward.store import Store, token_families, users
 
 
@@ -97,14 +99,46 @@ def disable_user(store: Store, name: str, *, now: float) -> User:
     Errors: PolicyError when there is none. Disabling twice keeps the first time.
     """
     with store.begin() as connection:
-        disabled = connection.execute(
-            update(users).where(users.c.name == name, users.c.disabled_at.is_(None)).values(disabled_at=now)
+        disable_in(connection, name, users.c.disabled_at.is_(None), now=now)
+    return get_user(store, name)
+
+
+def disable_in(connection: Connection, name: str, *still: ColumnElement[bool], now: float, reason: str = "") -> bool:
+    """Whether the user is disabled now; not when they are no longer what `still` says. Their sessions end anyway."""
+    disabled = connection.execute(update(users).where(users.c.name == name, *still).values(disabled_at=now)).rowcount
+    if disabled:
+        events.record(connection, "user.disabled", name, now=now, **({"reason": reason} if reason else {}))
+    elif reason:
+        return False
+    address_holds.drop(connection, name, now=now)
+    end_sessions(connection, name, now=now)
+    end_families(connection, token_families.c.user == name, now=now)
+    return bool(disabled)
+
+
+def enable_user(store: Store, name: str, *, now: float) -> User:
+    """The user, who may call again and has to sign in. Enabling somebody who is not disabled changes nothing.
+
+    Errors: PolicyError when there is none, or when a token of theirs from before could still be alive.
+    """
+    before = get_user(store, name)
+    if before.disabled_at is None:
+        return before
+    if now < before.disabled_at + WINDOW_S:
+        left = math.ceil((before.disabled_at + WINDOW_S - now) / 60)
+        raise PolicyError(
+            f"{name} was disabled lately, and tokens from before would open doors again",
+            key="user",
+            hint=f"in {left} minutes they have expired",
+        )
+    with store.begin() as connection:
+        enabled = connection.execute(
+            update(users)
+            .where(users.c.name == name, users.c.disabled_at == before.disabled_at)
+            .values(disabled_at=None)
         ).rowcount
-        address_holds.drop(connection, name, now=now)
-        if disabled:
-            events.record(connection, "user.disabled", name, now=now)
-        end_sessions(connection, name, now=now)
-        end_families(connection, token_families.c.user == name, now=now)
+        if enabled:
+            events.record(connection, "user.enabled", name, now=now)
     return get_user(store, name)
 
 

@@ -16,7 +16,7 @@ from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
 from doorward.identity.paging import page
 from doorward.identity.sessions import Session, end_session, end_sessions, list_sessions
-from doorward.identity.users import User, add_user, disable_user, get_user, user_of
+from doorward.identity.users import User, add_user, disable_user, enable_user, get_user, user_of
 from doorward.store import token_families, users
 
 
@@ -177,6 +177,15 @@ ENDPOINTS = (
         id="disableUser",
         summary="the user may no longer call; sessions and tokens end",
         answer=lambda call: disable_user(call.store, call.name, now=call.now),
+        gives=User,
+        has_version=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/users/{name}/enable",
+        id="enableUser",
+        summary="the user may call again, and has to sign in",
+        answer=lambda call: enable_user(call.store, call.name, now=call.now),
         gives=User,
         has_version=True,
     ),

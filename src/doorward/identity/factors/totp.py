@@ -15,7 +15,7 @@ SEED_BYTES: Final = 20
 STEP_S: Final = 30
 DIGITS: Final = 6
 STEPS_BACK: Final = 1
-"""The step before is taken too: a code typed at its end arrives after it. None ahead."""
+"""The step before is taken too, where no profile forbids it: a code typed at its end arrives after it. None ahead."""
 
 
 def make_seed() -> bytes:
@@ -36,13 +36,13 @@ def step_at(now: float) -> int:
     return int(now) // STEP_S
 
 
-def matching_step(seed: bytes, code: str, *, now: float, last_step: int) -> int | None:
+def matching_step(seed: bytes, code: str, *, now: float, last_step: int, steps_back: int = STEPS_BACK) -> int | None:
     """The step whose code this is, among those not used yet; None when there is none.
 
     Whoever acts on it stores it as `last_step` by a comparing update: a code works once.
     """
     found = None
-    for step in range(step_at(now) - STEPS_BACK, step_at(now) + 1):
+    for step in range(step_at(now) - steps_back, step_at(now) + 1):
         same = hmac.compare_digest(hotp(seed, step).encode(), code.encode("utf-8", "surrogatepass"))
         if same and step > last_step:
             found = step

@@ -33,6 +33,7 @@ _SAID: Final[Mapping[str, str]] = {
     "mail.undelivered": "A mail to you could not be delivered.",
     "user.added": "The account was made.",
     "user.changed": "The account was changed by whoever runs this service.",
+    "user.enabled": "Your account was enabled again.",
     "user.disabled": "The account was disabled.",
 }
 _SHOWN: Final = ("label", "client")

@@ -26,7 +26,7 @@ from doorward.identity.oauth.requests import ACR_TWO, OFFLINE, TEXT_MOST, SentBa
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.rendering import page
-from doorward.identity.pages.stepping import begin_step
+from doorward.identity.pages.stepping import begin_step, lacks_factor, raise_or_enrol
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
 from doorward.identity.sessions import Session
@@ -104,6 +104,8 @@ class Authorize:
             if silent:
                 return self._send_back(tx, waiting, "login_required", "nobody is signed in", now)
             return RedirectResponse(f"{self._provider.settings.base}/auth/login?tx={quote(tx, safe='')}", 303)
+        if lacks_factor(self._provider, session) and not silent:
+            return raise_or_enrol(self._provider, browser, session, tx, now=now)
         if self._wants_more(session, waiting):
             factors = self._provider.verifier.factors_of(session.user)
             if factors and silent:
@@ -153,7 +155,11 @@ class Authorize:
         return RedirectResponse(location, 303)
 
     def _wants_more(self, session: Session, waiting: Frozen) -> bool:
-        if waiting.request.second_factor == "as_is" or session.acr == ACR_TWO:
+        if session.acr == ACR_TWO:
+            return False
+        if lacks_factor(self._provider, session):
+            return True
+        if waiting.request.second_factor == "as_is":
             return False
         return waiting.request.second_factor == "required" or bool(self._provider.verifier.factors_of(session.user))
 

@@ -21,6 +21,7 @@ from doorward.identity.oauth.requests import OFFLINE
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import to_device
+from doorward.identity.pages.stepping import lacks_factor, raise_or_enrol
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
 
@@ -64,17 +65,20 @@ class DevicePage:
         return await run_in_threadpool(self._acted, browser, form, answers)
 
     def _show(self, browser: Browser, code: str, error: str = "", status: int = 200) -> Response:
-        session = browser.session(self._provider.clock())
+        now = self._provider.clock()
+        session = browser.session(now)
         if session is None:
             return self._sign_in(code)
+        if lacks_factor(self._provider, session):
+            return raise_or_enrol(self._provider, browser, session, to_device(code), now=now)
         values = {**self._values(browser), "user": session.user, "code": code, "error": error}
         return page("device", values, status=status)
 
     def _acted(self, browser: Browser, form: Mapping[str, str], answers: bool) -> Response:
         now, code = self._provider.clock(), normal_code(form.get("code", ""))
         session = browser.session(now)
-        if session is None:
-            return self._sign_in(code)
+        if session is None or lacks_factor(self._provider, session):
+            return self._sign_in(code) if session is None else self._show(browser, code)
         if not (self._guesses.take(session.user, now) and self._all_guesses.take(_EVERYBODY, now)):
             return self._show(browser, "", _TOO_MANY, 429)
         found = (

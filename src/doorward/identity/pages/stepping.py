@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.credentials import FactorKind
+from doorward.identity.oauth.requests import ACR_TWO
 from doorward.identity.pages.browser import STEP, Browser, set_cookie
+from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
@@ -56,6 +58,21 @@ def begin_step(
     response = RedirectResponse(f"{provider.settings.base}{path}", 303)
     set_cookie(response, STEP, step, life_s=lifetime_s)
     return response
+
+
+def lacks_factor(provider: Provider, session: Session) -> bool:
+    """Whether the session opens nothing but the account page: the profile wants a second factor of everybody."""
+    return provider.settings.profile.second_factor_always and session.acr != ACR_TWO
+
+
+def raise_or_enrol(provider: Provider, browser: Browser, session: Session, tx: str, *, now: float) -> Response:
+    """The way to the page of the second factor; for a user who has none, a page that says where to add one."""
+    factors = provider.verifier.factors_of(session.user)
+    if factors:
+        return begin_step(provider, browser, session.user, factors, tx, raised=session, now=now)
+    text = "Everybody needs a second factor here. Add one on your account page, then begin again."
+    values = {"title": "A second factor is missing", "text": text, "link": "/account", "link_text": "Your account"}
+    return page("message", {"base": provider.settings.base, **values}, status=403)
 
 
 def login_step(provider: Provider, browser: Browser) -> LoginStep | None:
