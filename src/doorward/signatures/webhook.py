@@ -116,8 +116,9 @@ def _doorward(fields: FieldsView, method: str, authority: str, target: bytes, bo
     key_id, time, message_id, offered = values
     if _ID.fullmatch(message_id) is None:
         raise SignatureRefused("invalid", "x-signature-id is not a short word")
-    signed = doorward_signed(method, authority, target, _seconds(time), message_id, body)
-    return ReceivedMac(time=int(time), signed=signed, macs=(_hex(offered),), key_id=key_id)
+    seconds = _seconds(time)
+    signed = doorward_signed(method, authority, target, seconds, message_id, body)
+    return ReceivedMac(time=seconds, signed=signed, macs=(_hex(offered),), key_id=key_id)
 
 
 def _standard(fields: FieldsView, body: bytes) -> ReceivedMac | None:
@@ -130,7 +131,8 @@ def _standard(fields: FieldsView, body: bytes) -> ReceivedMac | None:
         # The three parts are joined by points: with one inside, two messages would be the same bytes.
         raise SignatureRefused("invalid", "webhook-id is not a short word without a point")
     macs = [_base64(text[3:]) for text in _few(offered.split(" ", SIGNATURES_MOST)) if text.startswith("v1,")]
-    return ReceivedMac(time=int(time), signed=_standard_signed(message_id, _seconds(time), body), macs=_some(macs))
+    seconds = _seconds(time)
+    return ReceivedMac(time=seconds, signed=_standard_signed(message_id, seconds, body), macs=_some(macs))
 
 
 def _stripe(fields: FieldsView, body: bytes) -> ReceivedMac | None:
