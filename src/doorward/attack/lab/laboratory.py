@@ -351,7 +351,9 @@ class Laboratory:
             self._wait_until_stale(is_stale=True)
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            # the supervisor may have taken it for wedged, and replaced it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         self._wait_until_stale(is_stale=False)
 
     def _wait_until_stale(self, *, is_stale: bool) -> None:
