@@ -1,6 +1,7 @@
 """What is in force stays in force when what comes next cannot be used."""
 
 import contextlib
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from doorward.freshness import FILE_NAME, Confirming
 from doorward.policy.loading import load_policy
 from doorward.policy.snapshot import Snapshot, policy_data
 from doorward.sealing import sealer_for
-from doorward.serving import Serving
+from doorward.serving import RETRY_S, Serving
 
 DOCUMENT = {"openapi": "3.1.0", "info": {"title": "Orders", "version": "1"}, "paths": {}}
 
@@ -79,6 +80,52 @@ def test_whoever_serves_knows_how_old_that_is_which_it_serves_by(published: Publ
     published.publish(2)
     assert serving.refresh()
     assert serving.credentials.age_s == float("inf")
+
+
+class Clock:
+    now = 5_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_snapshot_that_cannot_be_used_lets_what_is_served_by_grow_old(published: Published) -> None:
+    clock = Clock()
+    confirming = Confirming(published.snapshot.parent, clock)
+    confirming.confirm()
+    serving = Serving(published.snapshot, clock=clock)
+    assert serving.credentials.age_s == 0.0
+    good = published.upstream_key.read_bytes()
+    published.upstream_key.write_text("{}")
+    published.publish(2)
+    for _ in range(30):
+        clock.now += 1
+        confirming.confirm()
+        serving.refresh()
+    assert serving.credentials.age_s == 30.0, "what is confirmed is another snapshot than the one in force"
+    published.upstream_key.write_bytes(good)
+    assert serving.refresh()
+    assert serving.credentials.age_s == 0.0
+
+
+def test_a_snapshot_that_was_refused_is_tried_again_although_no_file_has_changed(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    serving = Serving(published.snapshot, clock=clock)
+
+    def fails(_path: Path) -> Snapshot:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Snapshot, "read", fails)
+        published.publish(2)
+        assert not serving.refresh()
+    assert not serving.refresh(), "not at once: whatever is wrong with it, the log must not fill"
+    clock.now += RETRY_S
+    assert serving.refresh()
+    clock.now += RETRY_S
+    assert not serving.refresh(), "it is in force"
 
 
 def test_a_key_file_gone_bad_leaves_the_pipeline_in_force(published: Published) -> None:

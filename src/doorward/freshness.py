@@ -42,11 +42,13 @@ class Confirming:
 class Freshness:
     """A worker's side."""
 
-    __slots__ = ("_alerted", "_clock", "_path")
+    __slots__ = ("_alerted", "_clock", "_path", "_served_at")
 
     def __init__(self, state: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = state / FILE_NAME, clock
         self._alerted = False
+        self._served_at = float("-inf")
+        """When what is served by was last confirmed."""
 
     def age_s(self) -> float:
         """Seconds since the last confirmation; infinite when there is none of this life of the machine."""
@@ -68,3 +70,10 @@ class Freshness:
             else:
                 _log.info("what is published is confirmed again")
         return age
+
+    def served(self, age_s: float, *, is_current: bool) -> float:
+        """The age of what is served by: that of what is published, as long as it is that; from then on it grows."""
+        now = self._clock()
+        if is_current:
+            self._served_at = now - age_s
+        return now - self._served_at

@@ -1,6 +1,7 @@
 """What a worker serves by, made from its snapshot: replaced by a new good one, kept when a bad one comes."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -27,13 +28,23 @@ from doorward.sealing import load_sealer
 
 _log: Final = structlog.get_logger()
 _KEY_FILES: Final = ("upstream.json", "record.key", sealing.KEY_NAME, answer_key.KEY_NAME, encryption_key.KEY_NAME)
+RETRY_S: Final = 5.0
+"""Time between two tries to take over a snapshot that was refused, in seconds: what was wrong with it, a lack of file
+descriptors for one, may be over without a change of any file."""
 Stamp = tuple[int, int, int]
 
 
 class Serving:
     """The policy, the pipeline and the credentials in force in this worker, read from the snapshot at `path`."""
 
-    def __init__(self, path: Path, limit_link: Link | None = None, *, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limit_link: Link | None = None,
+        *,
+        workers: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`limit_link` leads to the counts that several workers share.
 
         `workers`: how many there are, whatever the policy says meanwhile; None: as many as it says.
@@ -48,8 +59,10 @@ class Serving:
         self.policy = self._parsed_policy(self._snapshot)
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
         self.credentials.nonces = Nonces(nonce_key(self._record_key(), os.uname().nodename))
-        self._freshness = Freshness(path.parent)
-        self.credentials.age_s = self._freshness.age_s()
+        self._clock, self._try_again_at = clock, float("inf")
+        """When a snapshot that was refused is tried again; infinite: what is published is in force."""
+        self._freshness = Freshness(path.parent, clock)
+        self.credentials.age_s = self._freshness.served(self._freshness.age_s(), is_current=True)
         self._take_encryption_keys()
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
@@ -64,17 +77,18 @@ class Serving:
     def refresh(self) -> bool:
         """Whether a new policy came into force. New credentials take effect in place, without new plans.
 
-        A snapshot that cannot be used is logged, and everything stays as it was: until it, or a key, is replaced.
+        A snapshot that cannot be used is logged, and everything stays as it was, but grows old: until that snapshot, or
+        a key, is replaced, or another try succeeds.
         """
         # Before the snapshot is read: what was confirmed then is what is read now, or older.
         age_s = self._freshness.look()
         has_new_policy = self._read_again()
-        self.credentials.age_s = age_s
+        self.credentials.age_s = self._freshness.served(age_s, is_current=self._try_again_at == float("inf"))
         return has_new_policy
 
     def _read_again(self) -> bool:
         now = self._all_stamps()
-        if now == self._stamps:
+        if now == self._stamps and self._clock() < self._try_again_at:
             return False
         self._stamps = now
         try:
@@ -82,13 +96,15 @@ class Serving:
             policy = self._parsed_policy(snapshot)
             if snapshot.version == self._snapshot.version:
                 self._apply(snapshot)
-                self._snapshot = snapshot
+                self._snapshot, self._try_again_at = snapshot, float("inf")
                 return False
             pipeline = self._compiled(snapshot, policy)
             self._apply(snapshot)
         except (Fault, PolicyError, OSError, ValueError, KeyError, TypeError) as error:
             _log.error("snapshot refused, the one in force stays", reason=f"{type(error).__name__}: {error}")
+            self._try_again_at = self._clock() + RETRY_S
             return False
+        self._try_again_at = float("inf")
         self._snapshot, self.policy, self.pipeline = snapshot, policy, pipeline
         _log.info("policy in force", version=snapshot.version, number=snapshot.number)
         return True
