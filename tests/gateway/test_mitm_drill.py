@@ -15,7 +15,7 @@ from tests.gateway.tls_client import answered, connected, everything, trusting
 from doorward.controls.transport import TransportPolicy
 from doorward.gateway.listener import redirect_to_https
 from doorward.gateway.server_tls import ServerTls
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 
 BOTH_VERSIONS = pytest.mark.parametrize("tls_1_2", [False, True], ids=["1.3", "1.2"])
 TRANSFER = request("POST", "/items", "Connection: close", body=b"a transfer of 10")

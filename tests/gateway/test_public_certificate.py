@@ -28,7 +28,8 @@ from doorward.gateway.public_certificate import (
 )
 from doorward.gateway.server_tls import ServerTls, names_in
 from doorward.identity.sealing import ServerSecret
-from doorward.policy.document import AcmeSettings, Policy, TlsSettings
+from doorward.policy.document import Policy
+from doorward.policy.tls import AcmeSettings, TlsSettings
 
 NOW = dt.datetime(2027, 1, 15, 8, tzinfo=dt.UTC)
 NAME = "api.example.test"

@@ -18,7 +18,7 @@ from doorward.errors import PolicyError
 from doorward.gateway.listener import redirect_to_https
 from doorward.gateway.server_tls import ServerTls
 from doorward.gateway.tls import server_context, upstream_context
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from doorward.gateway.client_certificate import thumbprint
 from doorward.gateway.proxied_certificate import ProxiedCertificates
 from doorward.gateway.server_tls import ServerTls
 from doorward.gateway.x509_names import key_id
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 
 BOTH_VERSIONS = pytest.mark.parametrize("tls_1_2", [False, True], ids=["1.3", "1.2"])
 

@@ -15,7 +15,7 @@ from doorward.controls.forward import ForwardPolicy
 from doorward.controls.transport import TransportPolicy
 from doorward.errors import PolicyError
 from doorward.gateway.server_tls import ServerTls
-from doorward.policy.document import CertificateSettings, TlsSettings
+from doorward.policy.tls import CertificateSettings, TlsSettings
 
 HOSTS = ("api.test", "shop.test", "a.wild.test", "127.0.0.1")
 

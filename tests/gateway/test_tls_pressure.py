@@ -18,7 +18,7 @@ from doorward.controls.transport import TransportPolicy
 from doorward.gateway import listener
 from doorward.gateway.failed_handshakes import FailedHandshakes
 from doorward.gateway.server_tls import ServerTls
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 """How a ClientHello of 512 bytes begins."""

@@ -29,7 +29,7 @@ from tests.gateway.test_tls_names import NamesLab
 from tests.gateway.tls_client import answered, connected, everything, trusting
 
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
-from doorward.policy.document import CertificateSettings, TlsSettings
+from doorward.policy.tls import CertificateSettings, TlsSettings
 
 PROTOCOL_VERSION, HANDSHAKE_FAILURE, UNRECOGNIZED_NAME = 70, 40, 112
 

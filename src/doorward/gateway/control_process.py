@@ -58,7 +58,8 @@ from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.sms.delivery import SmsDelivery
 from doorward.identity.tidying import tidy
 from doorward.outbound import Network, OutboundClient
-from doorward.policy.document import AcmeSettings, Policy
+from doorward.policy.document import Policy
+from doorward.policy.tls import AcmeSettings
 from doorward.sealing import sealer_for
 from doorward.store import open_store
 

@@ -28,7 +28,7 @@ from doorward.gateway.server_tls import client_authorities, foreign_lists
 from doorward.gateway.tls import configured, restrict
 from doorward.identity.ca.published import published_certificates
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, self_signed
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 from doorward.store import Store, clients
 
 PATHS: Final = (

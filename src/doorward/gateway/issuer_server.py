@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp
 
-from doorward.policy.document import IssuerSettings
+from doorward.policy.issuer import IssuerSettings
 
 HEAD_BYTES: Final = 32_768
 """Largest request line and fields, in bytes: a form has 8 KiB at most, cookies 4 KiB each."""

@@ -26,7 +26,7 @@ from doorward.acme.renewal import renewal_id
 from doorward.errors import PolicyError
 from doorward.gateway.listener import CHALLENGE
 from doorward.outbound import OutboundClient
-from doorward.policy.document import AcmeSettings, TlsSettings
+from doorward.policy.tls import AcmeSettings, TlsSettings
 from doorward.serving import Stamp, stamp
 
 FILE: Final = Path("tls") / "acme.pem"

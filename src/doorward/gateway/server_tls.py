@@ -16,7 +16,7 @@ from doorward.errors import PolicyError
 from doorward.gateway.revocation_files import read_lists
 from doorward.gateway.tls import configured, restrict
 from doorward.gateway.x509_names import key_id
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 from doorward.serving import Stamp, stamp
 
 _SPARE: Final = 64

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import (
@@ -29,13 +27,11 @@ from doorward.controls.limits.policy import LimitsPolicy
 from doorward.controls.minimise.policy import MinimisePolicy
 from doorward.controls.transport.policy import TransportPolicy, WebSocketPolicy
 from doorward.controls.validate.policy import GraphqlPolicy, ValidatePolicy
-from doorward.identity.federation.policy import FederationPolicy
-from doorward.identity.profiles import ProfileName
 from doorward.operation import Operation
-from doorward.policy.mail import MailPolicy
+from doorward.policy.issuer import AdminSettings, IssuerSettings
 from doorward.policy.messages import first_mistake
-from doorward.policy.paths import PolicyPath, beside_the_policy
-from doorward.policy.sms import SmsPolicy
+from doorward.policy.tls import TlsSettings
+from doorward.policy.values import Address, HttpUrl, Network, PolicyPath, beside_the_policy
 
 ControlName: TypeAlias = Literal["transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
 """The controls that have a mode. `forward` and `audit` have none: a request is forwarded and recorded, or refused."""
@@ -46,8 +42,6 @@ Mode: TypeAlias = Literal["enforce", "observe", "off"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _CONFIG: Final = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-_ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}")
-_SERVER_NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,126}")
 _OPERATION_KEY: Final = re.compile(r"[A-Z]+ /[^\s]*")
 
 
@@ -60,242 +54,14 @@ def _with_files(issuer: IssuerPolicy, info: ValidationInfo) -> IssuerPolicy:
     return issuer.model_copy(update={"introspection": settings.model_copy(update=found)})
 
 
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text) or int(text.rpartition(":")[2]) > 65_535:
-        raise ValueError("is not an address: write host:port, such as 127.0.0.1:8443")
-    return text
-
-
-def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("is not a plain URL: write http://host:port or https://host:port")
-    return text
-
-
 def _operation_key(text: str) -> str:
     if not _OPERATION_KEY.fullmatch(text):
         raise ValueError("does not name an operation: write METHOD /path, such as GET /orders/{order_id}")
     return text
 
 
-def _network(text: str) -> str:
-    try:
-        ip_network(text)
-    except ValueError:
-        raise ValueError("is not a network: write it as 10.20.0.0/16 or fd00:1::/64") from None
-    return text
-
-
-def _server_name(text: str) -> str:
-    if not _SERVER_NAME.fullmatch(text.lower()):
-        raise ValueError("is not a host name: write api.example.com or *.example.com")
-    return text.lower()
-
-
-Address = Annotated[str, AfterValidator(_address)]
-"""`host:port`; `:8443` listens on every interface."""
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-Network = Annotated[str, AfterValidator(_network)]
-"""An IPv4 or IPv6 network (CIDR) without host bits."""
-ServerName = Annotated[str, AfterValidator(_server_name)]
-"""A DNS name in lower case, or `*.` and one."""
 OperationKey = Annotated[str, AfterValidator(_operation_key)]
 """`GET /orders/{order_id}`: method and path template as the API description writes it."""
-
-
-class CertificateSettings(BaseModel):
-    """One more certificate of the gateway, for clients that ask for its names."""
-
-    model_config = _CONFIG
-
-    certificate: PolicyPath
-    """PEM file with the certificate chain, leaf first."""
-    key: PolicyPath
-    """PEM file with the private key; readable by its owner only."""
-    names: tuple[ServerName, ...] = Field(default=(), max_length=256)
-    """Names a client must ask for (SNI) to be shown it, as `api.example.com` or `*.example.com`. By default the DNS
-    names in the certificate."""
-
-
-class AcmeSettings(BaseModel):
-    """A certificate for public names, asked for at an ACME server (RFC 8555) and renewed in time."""
-
-    model_config = _CONFIG
-
-    directory: HttpUrl
-    """The server's directory, such as `https://acme-v02.api.letsencrypt.org/directory`."""
-    names: tuple[ServerName, ...] = Field(min_length=1, max_length=100)
-    """The names in the certificate, each of which must lead to this gateway, port 80 included. No wildcards: those
-    need `dns-01`, which Doorward does not do."""
-    agree_to_terms: bool
-    """That you have read the server's terms and agree: no account is made without it."""
-    contact: str = Field(default="", max_length=320, pattern=r"^[^\s:,]*$")
-    """A mail address the server may warn. Empty: none."""
-    ca_file: PolicyPath | None = None
-    """PEM file with the authorities that vouch for a private ACME server; None: those of the system."""
-    insecure_networks: tuple[Network, ...] = ()
-    """Networks in which the ACME server may stand although they are not public. For a private one."""
-
-    @model_validator(mode="after")
-    def _can_be_asked(self) -> Self:
-        if not self.directory.startswith("https://"):
-            raise ValueError("the directory of an ACME server is an https URL")
-        if not self.agree_to_terms:
-            raise ValueError("write agree_to_terms: true once you have read the server's terms")
-        if any(name.startswith("*") for name in self.names):
-            raise ValueError("a wildcard cannot be proved by http-01: write each name")
-        return self
-
-
-class TlsSettings(BaseModel):
-    """The gateway's own certificates, and what it asks of clients' ones. Files are read again when they change."""
-
-    model_config = _CONFIG
-
-    certificate: PolicyPath
-    """PEM file with the certificate chain, leaf first. Shown to clients that ask for no name, or an unknown one."""
-    key: PolicyPath
-    """PEM file with the private key; readable by its owner only."""
-    certificates: tuple[CertificateSettings, ...] = Field(default=(), max_length=256)
-    """More certificates, chosen by the name a client asks for (SNI): the exact one first, then a wildcard. With more
-    than one certificate, a request for a host that the shown one does not name is refused (421)."""
-    unknown_names: Literal["default", "refuse"] = "default"
-    """What a client is shown that asks for a name no certificate has: `certificate`, or a fatal alert."""
-    profile: Literal["modern", "intermediate"] = "intermediate"
-    """`modern`: TLS 1.3 only. `intermediate`: TLS 1.2 too, with forward secrecy and AEAD; still needed by some clients
-    older than 2018."""
-    acme: AcmeSettings | None = None
-    """Where a certificate for public names is asked for. It takes the place of `certificate` as soon as it is there;
-    until then, and should it be lost, `certificate` is shown."""
-    client_ca: PolicyPath | None = None
-    """PEM file with the authorities whose certificates clients may show (mutual TLS)."""
-    local_ca: bool = False
-    """Whether clients may show certificates of Doorward's own authority (`doorward certificate`). With neither this nor
-    `client_ca` no client is asked for one."""
-    client_certificate: Literal["request", "require"] = "request"
-    """With `client_ca` or `local_ca`: whether a client may do without a certificate. One that does not hold ends the
-    handshake in both cases; one that is revoked gets an answer that says no."""
-    client_crl: PolicyPath | None = None
-    """PEM file with the revocation lists of these authorities, one each. A certificate whose authority has no list
-    here, or a list past its `nextUpdate`, is refused: unknown is not unrevoked. None: revocation is not checked.
-    Doorward's own certificates need no list: what is revoked is known at once."""
-    client_crl_grace_s: int = Field(default=0, ge=0, le=604_800)
-    """How long after its `nextUpdate` a list is still believed, in seconds, up to a week: what was revoked since is not
-    known then. 0: not at all."""
-
-    @model_validator(mode="after")
-    def _clients_are_asked_by_an_authority(self) -> Self:
-        if self.client_ca is None and self.client_crl is not None:
-            raise ValueError("client_crl needs client_ca: write the file of the authority")
-        if self.client_crl is None and self.client_crl_grace_s:
-            raise ValueError("client_crl_grace_s needs client_crl: there is no list that could be late")
-        if not self.asks_clients and "client_certificate" in self.model_fields_set:
-            raise ValueError("client_certificate needs client_ca or local_ca: nobody vouches for clients")
-        return self
-
-    @property
-    def asks_clients(self) -> bool:
-        """Whether clients are asked for a certificate."""
-        return self.client_ca is not None or self.local_ca
-
-
-class RegistrationSettings(BaseModel):
-    """Programs that register themselves as clients (RFC 7591), with a token of `doorward client registration-token`."""
-
-    model_config = _CONFIG
-
-    scopes: tuple[Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,64}$")], ...] = Field(default=(), max_length=256)
-    """The most they may be granted beside `openid` and the like; what a client does not name it gets of these.
-    `offline_access` lets them have refresh tokens."""
-    clients_most: int = Field(default=1_000, ge=1, le=100_000)
-    """How many of them there may be at a time; more are asked to come back (503). Removed ones do not count."""
-
-
-class IssuerSettings(BaseModel):
-    """The identity provider that Doorward runs itself."""
-
-    model_config = _CONFIG
-
-    listen: Address = "127.0.0.1:8444"
-    """Address it listens on, over TLS. Loopback unless told otherwise: it is not needed from outside by default."""
-    url: HttpUrl = "https://127.0.0.1:8444"
-    """Its issuer identifier, as it stands in the `iss` claim of its tokens (RFC 8414 section 2)."""
-    registration: RegistrationSettings | None = None
-    """Lets programs register themselves as clients. None: clients are added by the operator alone."""
-    insecure_client_networks: tuple[Network, ...] = ()
-    """Networks in which clients may be told of ended sessions although they are not public (loopback, private). None by
-    default: an address that leads inside would let whoever wrote it down send requests there."""
-    mtls_listen: Address | None = None
-    """Address of a second listener, which asks clients for a certificate (RFC 8705): for clients that prove themselves
-    by one, and for tokens bound to it. A listener of its own, so that no browser is asked. It trusts `tls.client_ca`,
-    `tls.local_ca` and registered self-signed certificates. None: no such listener."""
-    mtls_url: HttpUrl | None = None
-    """How clients reach it; None: the host of `url` with the port of `mtls_listen`."""
-    profile: tuple[ProfileName, ...] | ProfileName = "baseline"
-    """What it must not do less than: `baseline`, `fapi2` (open banking: clients with keys, pushed requests, bound
-    tokens), `pci` (card payments: sessions end after 15 idle minutes, more than a password after 10 wrong ones) or
-    `strict` (fapi2, and shorter lives). Of several, in a list, the stricter value of each counts."""
-    rotate_keys_days: int | None = Field(default=30, ge=2, le=366)
-    """Age at which the key that signs tokens is replaced, in days: what a stolen key is good for has an end. null: only
-    when somebody runs `doorward key rotate-issuer`."""
-    publish_keys_hours: int = Field(default=24, ge=1, le=24)
-    """How long a new key is published before it signs, in hours: nobody who keeps the set of keys for that long meets a
-    token with a key unknown to them."""
-    mail: MailPolicy | None = None
-    """The server that takes mail to users: notices, forgotten passwords, codes. None: no mail is sent."""
-    sms: SmsPolicy | None = None
-    """A program of yours that sends text messages, for codes. None: none are sent."""
-    federation: tuple[FederationPolicy, ...] = Field(default=(), max_length=32, strict=False)
-    """Other OpenID providers that people may sign in with."""
-    insecure_development_tokens: bool = False
-    """Lets `doorward token` mint a token for any user without a login. For trying things out, never in production."""
-
-    @model_validator(mode="after")
-    def _stricter_profiles_know_their_clients(self) -> Self:
-        stricter = [name for name in self.profiles if name != "baseline"]
-        if self.registration is not None and stricter:
-            raise ValueError(f"the profile {stricter[0]} lets no program register itself: leave out registration")
-        return self
-
-    @property
-    def profiles(self) -> tuple[ProfileName, ...]:
-        """The profiles in force, as they were written."""
-        return (self.profile,) if isinstance(self.profile, str) else self.profile
-
-    @field_validator("federation")
-    @classmethod
-    def _providers_are_apart(
-        cls, federation: tuple[FederationPolicy, ...], info: ValidationInfo
-    ) -> tuple[FederationPolicy, ...]:
-        for what in ("name", "issuer"):
-            if len({getattr(provider, what) for provider in federation}) != len(federation):
-                raise ValueError(f"two providers have the same {what}: an answer of one could be taken for the other's")
-        return tuple(
-            provider
-            if provider.client_secret_file is None
-            else provider.model_copy(
-                update={"client_secret_file": str(beside_the_policy(Path(provider.client_secret_file), info))}
-            )
-            for provider in federation
-        )
-
-
-class AdminSettings(BaseModel):
-    """The admin API: users, clients and keys managed by programs of the operator."""
-
-    model_config = _CONFIG
-
-    listen: Address
-    """Address it listens on, in plain HTTP, so on loopback only: `127.0.0.1:8445`. Who may open the state directory
-    enters with a ticket of `doorward admin login`."""
-
-    @field_validator("listen")
-    @classmethod
-    def _on_loopback(cls, listen: str) -> str:
-        if listen.rpartition(":")[0].strip("[]") not in {"localhost", "127.0.0.1", "::1"}:
-            raise ValueError("the admin API listens on loopback only: 127.0.0.1:8445")
-        return listen
 
 
 class OperationPolicy(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from doorward.policy.paths import PolicyPath
+from doorward.policy.values import PolicyPath
 
 
 class MailPolicy(BaseModel):

@@ -20,7 +20,7 @@ from doorward.identity.federation.links import add_link, links_of
 from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.users import add_user, disable_user, get_user
 from doorward.jose import generate_key
-from doorward.policy.document import IssuerSettings
+from doorward.policy.issuer import IssuerSettings
 from doorward.store import Store
 
 CALLBACK = "/auth/external/corp/callback"

@@ -10,7 +10,7 @@ import trustme
 
 from doorward.gateway.issuer_mtls import MutualTls
 from doorward.identity.client_certificates import ShownCertificate
-from doorward.policy.document import TlsSettings
+from doorward.policy.tls import TlsSettings
 from doorward.store import Store
 
 

@@ -19,7 +19,7 @@ from doorward.identity.provider import IdentitySettings, Registration
 from doorward.identity.registration_tokens import list_tokens, make_token, revoke_token
 from doorward.identity.tidying import tidy
 from doorward.jose import generate_key
-from doorward.policy.document import IssuerSettings, RegistrationSettings
+from doorward.policy.issuer import IssuerSettings, RegistrationSettings
 from doorward.store import Store
 
 PATH = "/oauth/register"
