@@ -3,11 +3,7 @@
 The newest key of an algorithm is the one to encrypt to; those before it open messages until their time is over.
 """
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +16,7 @@ from doorward.jose import (
     decryption_key_from_jwk,
     generate_decryption_key,
 )
-from doorward.private_file import made_once, read_private, replace_private
+from doorward.private_file import alone_in, made_once, read_private, replace_private
 
 KEY_NAME: Final = "encryption.json"
 """Beside the other keys, in `keys/` of the state directory."""
@@ -50,7 +46,7 @@ def add_encryption_key(keys: Path, algorithm: EncryptionAlgorithm, *, now: float
     """
     made = generate_decryption_key(algorithm)
     encryption_keys_for(keys)
-    with _alone(keys):
+    with alone_in(keys):
         kept = [
             OwnKey(key=each.key, until=min(each.until, now + overlap_s)) if each.key.algorithm == algorithm else each
             for each in load_encryption_keys(keys)
@@ -62,7 +58,7 @@ def add_encryption_key(keys: Path, algorithm: EncryptionAlgorithm, *, now: float
 
 def remove_encryption_key(keys: Path, key_id: str) -> None:
     """Nothing; from now on that key opens nothing. Errors: PolicyError when there is none, or it is the last."""
-    with _alone(keys):
+    with alone_in(keys):
         found = load_encryption_keys(keys)
         kept = [each for each in found if each.key.id != key_id]
         if len(kept) == len(found):
@@ -100,14 +96,3 @@ def _read(data: bytes, path: Path) -> tuple[OwnKey, ...]:
 def _written(found: list[OwnKey]) -> bytes:
     entries = [{"key": each.key.jwk(), "until": None if each.until == _NEVER else each.until} for each in found]
     return json.dumps(entries, indent=1).encode("ascii")
-
-
-@contextmanager
-def _alone(keys: Path) -> Iterator[None]:
-    """While it lasts nobody else exchanges keys: of two who read and write, one would lose the other's."""
-    descriptor = os.open(keys, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

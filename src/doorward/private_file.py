@@ -1,9 +1,11 @@
-"""Files of secrets: readable by their owner alone, written whole, made once."""
+"""Files of secrets: readable by their owner alone, written whole, made once, changed by one at a time."""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from doorward.errors import PolicyError
@@ -30,13 +32,8 @@ def made_once(path: Path, data: bytes) -> bytes:
     """
     # Written whole under another name first: a reader never sees half of it, and of two makers the first one wins.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            _give_to_owner(descriptor, path.parent)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(temporary, data)
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(temporary)
     finally:
@@ -55,13 +52,8 @@ def replace_private(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.next")
     temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            _give_to_owner(descriptor, path.parent)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(temporary, data)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -70,6 +62,30 @@ def replace_private(path: Path, data: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+@contextlib.contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """While it lasts nobody else changes the files there: of two who read and write, one would lose the other's.
+
+    Errors: OSError.
+    """
+    # the directory itself: a lock file made by root would shut out whoever serves
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        _give_to_owner(descriptor, path.parent)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _give_to_owner(descriptor: int, directory: Path) -> None:

@@ -17,6 +17,7 @@ from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters, Link
 from doorward.encryption_key import load_encryption_keys
 from doorward.errors import Fault, PolicyError
+from doorward.file_stamp import Stamp, stamp
 from doorward.freshness import Freshness
 from doorward.jose import JoseError, load_private_keys
 from doorward.operation import ApiDescription
@@ -31,7 +32,6 @@ _KEY_FILES: Final = ("upstream.json", "record.key", sealing.KEY_NAME, answer_key
 RETRY_S: Final = 5.0
 """Time between two tries to take over a snapshot that was refused, in seconds: what was wrong with it, a lack of file
 descriptors for one, may be over without a change of any file."""
-Stamp = tuple[int, int, int]
 
 
 class Serving:
@@ -186,12 +186,3 @@ def _unreadable(error: OSError) -> PolicyError:
     return PolicyError(
         f"{error.filename} cannot be read: {error.strerror}", key="state", hint="restore it from a backup"
     )
-
-
-def stamp(path: Path) -> Stamp:
-    """What changes when a file is replaced, or its mode: inode, size, time of change; zeros when there is none."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (facts.st_ino, facts.st_size, facts.st_ctime_ns)

@@ -1,6 +1,5 @@
 """`doorward key`: the keys that bodies are encrypted with, the gateway's own and those of callers."""
 
-import base64
 import json
 import time
 from dataclasses import asdict
@@ -11,14 +10,8 @@ import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, JsonOption, PolicyOption
-from doorward.encryption_key import (
-    add_encryption_key as make_own_key,
-)
-from doorward.encryption_key import (
-    encryption_keys_for,
-    public_encryption_jwks,
-    remove_encryption_key,
-)
+from doorward.encryption_key import add_encryption_key as make_own_key
+from doorward.encryption_key import encryption_keys_for, public_encryption_jwks, remove_encryption_key
 from doorward.errors import PolicyError
 from doorward.identity.encryption_keys import (
     EncryptionKeyRecord,
@@ -26,7 +19,7 @@ from doorward.identity.encryption_keys import (
     add_shared_encryption_secret,
     list_encryption_keys,
 )
-from doorward.jose import EncryptionAlgorithm
+from doorward.jose import EncryptionAlgorithm, encode_segment
 from doorward.sealing import sealer_for
 
 _OWN_ALGORITHMS: Final[tuple[EncryptionAlgorithm, ...]] = ("ECDH-ES+A256KW", "RSA-OAEP-256")
@@ -81,7 +74,7 @@ def add_encryption(
         now, lifetime_s, shown = time.time(), callers.parse_duration_s(expires), ""
         if public_key is not None:
             record = add_encryption_key(
-                store, name, _read(public_key), now=now, issuer=issuer, key_id=key_id, lifetime_s=lifetime_s
+                store, name, callers.read_file(public_key), now=now, issuer=issuer, key_id=key_id, lifetime_s=lifetime_s
             )
         else:
             record, secret = add_shared_encryption_secret(
@@ -93,7 +86,7 @@ def add_encryption(
                 key_id=key_id,
                 lifetime_s=lifetime_s,
             )
-            shown = base64.urlsafe_b64encode(secret).rstrip(b"=").decode("ascii")
+            shown = encode_segment(secret).decode("ascii")
     if as_json:
         callers.show_json({**asdict(record), **({"secret": shown} if shown else {})})
         return
@@ -118,13 +111,6 @@ def _own_algorithm(text: str) -> EncryptionAlgorithm:
         if text == known:
             return known
     raise PolicyError(f"{text!r} is not an algorithm of ours", key="algorithm", hint=", ".join(_OWN_ALGORITHMS))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="file") from error
 
 
 def _row(key: EncryptionKeyRecord) -> dict[str, str]:

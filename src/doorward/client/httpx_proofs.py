@@ -1,6 +1,5 @@
 """Proofs of possession (DPoP) with httpx, and several ways of proving at once."""
 
-import base64
 import hashlib
 import secrets
 import time
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from doorward.jose import JoseError, PrivateKey, private_key_from_jwk, sign_proof
+from doorward.jose import JoseError, PrivateKey, encode_segment, private_key_from_jwk, sign_proof
 
 _ID_BYTES: Final = 18
 
@@ -64,7 +63,7 @@ class ProofAuth(httpx.Auth):
             "htm": request.method,
             "htu": origin + request.url.raw_path.decode("ascii").partition("?")[0],
             "iat": int(self._clock()),
-            "ath": base64.urlsafe_b64encode(hashlib.sha256(token.encode("ascii")).digest()).rstrip(b"=").decode(),
+            "ath": encode_segment(hashlib.sha256(token.encode("ascii")).digest()).decode("ascii"),
         }
         nonce = self._nonces.get(origin)
         if nonce is not None:

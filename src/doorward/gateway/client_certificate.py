@@ -1,6 +1,5 @@
 """The certificate a client showed: what controls see of it, and what is refused although OpenSSL lets it pass."""
 
-import base64
 import hashlib
 import ssl
 from typing import Any, Final
@@ -10,6 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from doorward.exchange import ClientCertificate
 from doorward.gateway.x509_names import authority_id, list_uris
+from doorward.jose import encode_segment
 
 _DER: Final = 2
 """`_ssl.ENCODING_DER`."""
@@ -90,7 +90,7 @@ def thumbprint(der: bytes) -> str:
     >>> thumbprint(b"")
     '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU'
     """
-    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
+    return encode_segment(hashlib.sha256(der).digest()).decode("ascii")
 
 
 def _alternative_names(leaf: x509.Certificate) -> x509.SubjectAlternativeName | None:

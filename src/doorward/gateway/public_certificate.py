@@ -5,10 +5,8 @@ There is always a certificate to show: that of the policy until the first one ca
 
 import asyncio
 import contextlib
-import os
 import secrets
 import ssl
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -24,10 +22,11 @@ from doorward.acme.client import Asks
 from doorward.acme.ordering import Pause
 from doorward.acme.renewal import renewal_id
 from doorward.errors import PolicyError
+from doorward.file_stamp import Stamp, stamp
 from doorward.gateway.listener import CHALLENGE
 from doorward.outbound import OutboundClient
 from doorward.policy.tls import AcmeSettings, TlsSettings
-from doorward.serving import Stamp, stamp
+from doorward.private_file import replace_private
 
 FILE: Final = Path("tls") / "acme.pem"
 """Below the state directory: key and chain, mode 0600."""
@@ -205,19 +204,10 @@ class PublicCertificate:
 
 
 def store(path: Path, found: Obtained, server: str) -> None:
-    """Nothing; it stands there whole, with where it is from, or the one before does. Errors: OSError."""
+    """Nothing; it stands there whole, with where it is from, or the one before does. Errors: PolicyError, OSError."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            # text before the first certificate is nothing to whoever reads PEM
-            file.write(_FROM + server.encode() + b"\n" + found.pem)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    # text before the first certificate is nothing to whoever reads PEM
+    replace_private(path, _FROM + server.encode() + b"\n" + found.pem)
 
 
 async def _answers(address: str, thumbprint: str) -> bool:

@@ -13,11 +13,11 @@ from cryptography import x509
 
 from doorward.controls.authenticate import ForeignLists
 from doorward.errors import PolicyError
+from doorward.file_stamp import Stamp, stamp
 from doorward.gateway.revocation_files import read_lists
 from doorward.gateway.tls import configured, restrict
 from doorward.gateway.x509_names import key_id
 from doorward.policy.tls import TlsSettings
-from doorward.serving import Stamp, stamp
 
 _SPARE: Final = 64
 """Contexts kept for connections to come, 14 KiB each."""

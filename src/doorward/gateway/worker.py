@@ -24,6 +24,7 @@ from doorward.audit.writer import AuditWriter
 from doorward.controls.authenticate import OwnReplays
 from doorward.controls.forward import ForwardPolicy
 from doorward.errors import Fault, PolicyError
+from doorward.file_stamp import Stamp, stamp
 from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
@@ -41,7 +42,7 @@ from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
 from doorward.gateway.upstream import UpstreamPool
 from doorward.policy.document import Policy
-from doorward.serving import Serving, Stamp, stamp
+from doorward.serving import Serving
 
 POLL_S: Final = 0.2
 """Time between two looks at snapshot and certificate, in seconds; a revocation must be in force within 1 s."""

@@ -1,16 +1,14 @@
 """The file of the issuer's keys: read, watched, and replaced whole. Several processes may want to change it at once."""
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from doorward.errors import PolicyError
+from doorward.file_stamp import stamp
 from doorward.identity.key_ring import AHEAD_LEAST_S, KeyRing, parse_ring
 from doorward.jose import Algorithm
-from doorward.private_file import read_private, replace_private
+from doorward.private_file import alone_in, read_private, replace_private
 
 FILE_NAME: Final = "issuer.json"
 _HINT: Final = "doorward init makes the keys"
@@ -32,7 +30,7 @@ def change_ring(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
 
     Errors: PolicyError, also those of `change`; OSError when it cannot be written: the old one stays.
     """
-    with _held(path.parent):
+    with alone_in(path.parent):
         before = load_ring(path)
         after = change(before)
         if after != before:
@@ -99,33 +97,14 @@ class WatchedRing:
     def __init__(self, path: Path) -> None:
         """Errors: PolicyError."""
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp = stamp(path)
         self.ring = load_ring(path)
 
     def refresh(self) -> bool:
         """Whether another ring is in force now. Errors: PolicyError once for each file that cannot be used."""
-        found = _stamp(self._path)
+        found = stamp(self._path)
         if found == self._stamp:
             return False
         self._stamp = found
         before, self.ring = self.ring, load_ring(self._path)
         return [each.key.id for each in before.keys] != [each.key.id for each in self.ring.keys]
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        facts = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (facts.st_ino, facts.st_size, facts.st_ctime_ns)
-
-
-@contextmanager
-def _held(directory: Path) -> Iterator[None]:
-    # the directory itself: a lock file made by root would shut out whoever serves
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
