@@ -90,8 +90,7 @@ def key_row(
 ) -> dict[str, Any]:
     """What a key gives, as a row that lacks the key. Errors: PolicyError, as `add_api_key`."""
     require_name(name, "key")
-    if not 0 < lifetime_s <= LIFETIME_MOST_S:
-        raise PolicyError("a key lives up to 366 days", key="expires", hint="90d")
+    require_lifetime(lifetime_s)
     return {
         "name": name,
         "roles": require_words(roles, "role"),
@@ -101,6 +100,12 @@ def key_row(
         "created_at": now,
         "expires_at": now + lifetime_s,
     }
+
+
+def require_lifetime(lifetime_s: float) -> None:
+    """Nothing, for a time that a key may live. Errors: PolicyError."""
+    if not 0 < lifetime_s <= LIFETIME_MOST_S:
+        raise PolicyError("a key lives up to 366 days", key="expires", hint="90d")
 
 
 def insert_new_key(connection: Connection, granted: Mapping[str, Any]) -> tuple[str, str]:

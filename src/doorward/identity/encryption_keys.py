@@ -3,7 +3,6 @@
 Of a key pair only the public key is here. A shared secret must be read back to be used: it is kept sealed.
 """
 
-import base64
 import json
 import re
 import secrets
@@ -16,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from doorward.controls.authenticate import sealed_encryption_name
 from doorward.errors import PolicyError
-from doorward.identity.api_keys import LIFETIME_MOST_S, LIFETIME_S
-from doorward.identity.names import require_name
+from doorward.identity.api_keys import LIFETIME_S, require_lifetime
+from doorward.identity.names import new_id, require_name
 from doorward.jose import EncryptionKey, JoseError, encryption_key_from_jwk, encryption_key_from_pem
 from doorward.sealing import Sealer
 from doorward.store import Store, encryption_keys
@@ -56,7 +55,7 @@ def add_encryption_key(
 
     Errors: PolicyError for a key that is none, weak or private, an id in use, a name that nobody can have.
     """
-    chosen = key_id or _new_id()
+    chosen = key_id or new_id("enc")
     try:
         key = _public_key(public, chosen)
     except (JoseError, ValueError, RecursionError) as error:
@@ -77,7 +76,7 @@ def add_shared_encryption_secret(
     lifetime_s: float = LIFETIME_S,
 ) -> tuple[EncryptionKeyRecord, bytes]:
     """The record of a new shared secret of 256 bits (`dir`), and the secret. Errors: as `add_encryption_key`."""
-    chosen, secret = key_id or _new_id(), secrets.token_bytes(SECRET_BYTES)
+    chosen, secret = key_id or new_id("enc"), secrets.token_bytes(SECRET_BYTES)
     row = {"algorithm": "dir", "sealed_secret": sealer.seal(sealed_encryption_name(chosen), secret)}
     return _add(store, name, row, issuer=issuer, now=now, key_id=chosen, lifetime_s=lifetime_s), secret
 
@@ -139,8 +138,7 @@ def _add(
         raise PolicyError(f"{name!r} of {issuer[:80]!r} is nobody's subject", key="name")
     if _ID.fullmatch(key_id) is None:
         raise PolicyError(f"{key_id!r} is not a key id", key="id", hint="up to 64 of A-Z a-z 0-9 . _ -")
-    if not 0 < lifetime_s <= LIFETIME_MOST_S:
-        raise PolicyError("a key lives up to 366 days", key="expires", hint="90d")
+    require_lifetime(lifetime_s)
     values = {**row, "id": key_id, "name": name, "issuer": issuer, "created_at": now, "expires_at": now + lifetime_s}
     try:
         with store.begin() as connection:
@@ -151,10 +149,6 @@ def _add(
         ) from error
     with store.begin() as connection:
         return _record(connection.execute(select(encryption_keys).where(encryption_keys.c.id == key_id)).one())
-
-
-def _new_id() -> str:
-    return "enc-" + base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
 
 
 def _record(row: Row[Any]) -> EncryptionKeyRecord:

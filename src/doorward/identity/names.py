@@ -1,6 +1,8 @@
 """What callers may be called, and what may be said of them: checked once, before anything is stored."""
 
+import base64
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from typing import Any, Final
@@ -18,6 +20,7 @@ _WORD: Final = re.compile(r"[!#-\[\]-~]{1,64}")
 """scope-token of RFC 6749 section 3.3; roles are held to it too."""
 _AUDIENCE: Final = re.compile(r"[!#-\[\]-~]{1,256}")
 _CLAIM: Final = re.compile(r"[A-Za-z0-9_:/.-]{1,128}")
+_ID_BYTES: Final = 10
 CLAIMS_COUNT: Final = 32
 """Most claims of one caller: every token carries them."""
 RESERVED: Final = frozenset(
@@ -76,6 +79,15 @@ def require_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     if len(claims) > CLAIMS_COUNT:
         raise PolicyError(f"{len(claims)} claims, {CLAIMS_COUNT} allowed", key="claim")
     return dict(claims)
+
+
+def new_id(kind: str) -> str:
+    """An id of 80 random bits for a key of that kind, which its first letters tell.
+
+    >>> new_id("sig").startswith("sig-")
+    True
+    """
+    return f"{kind}-{base64.b32encode(secrets.token_bytes(_ID_BYTES)).decode('ascii').lower()}"
 
 
 def register_principal(connection: Connection, name: str, kind: CallerKind) -> None:

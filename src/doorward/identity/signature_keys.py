@@ -3,7 +3,6 @@
 Of a key pair only the public key is here. A shared secret must be read back to be checked: it is kept sealed.
 """
 
-import base64
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -16,14 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from doorward.controls.authenticate import sealed_name
 from doorward.errors import PolicyError, Taken
 from doorward.identity import events
-from doorward.identity.api_keys import LIFETIME_MOST_S, LIFETIME_S
-from doorward.identity.names import (
-    normal_network,
-    register_principal,
-    require_claims,
-    require_name,
-    require_words,
-)
+from doorward.identity.api_keys import LIFETIME_S, key_row
+from doorward.identity.names import new_id, register_principal
 from doorward.sealing import Sealer
 from doorward.signatures import public_key_from_pem, shared_secret
 from doorward.signatures.keys import KeyRefused
@@ -83,7 +76,7 @@ def add_public_key(
     except KeyRefused as error:
         raise PolicyError(str(error), key="public-key", hint="openssl pkey -in private.pem -pubout") from error
     row = {"algorithm": algorithm, "purpose": "rfc9421", "public_key": pem}
-    return _add(store, name, row, grant, now=now, key_id=key_id or _new_id())
+    return _add(store, name, row, grant, now=now, key_id=key_id or new_id("sig"))
 
 
 def add_shared_secret(
@@ -112,7 +105,7 @@ def add_shared_secret(
             shared_secret(given)
     except KeyRefused as error:
         raise PolicyError(str(error), key="secret") from error
-    chosen = key_id or _new_id()
+    chosen = key_id or new_id("sig")
     row = {
         "algorithm": algorithm,
         "purpose": purpose,
@@ -171,22 +164,18 @@ def revoke_signature_key(store: Store, name_or_id: str, *, now: float) -> list[S
 
 
 def _add(store: Store, name: str, row: Mapping[str, Any], grant: Grant, *, now: float, key_id: str) -> SigningKeyRecord:
-    require_name(name, "key")
     if _ID.fullmatch(key_id) is None:
         raise PolicyError(f"{key_id!r} is not a key id", key="id", hint="up to 128 of A-Z a-z 0-9 . _ : / @ -")
-    if not 0 < grant.lifetime_s <= LIFETIME_MOST_S:
-        raise PolicyError("a key lives up to 366 days", key="expires", hint="90d")
-    values = {
-        **row,
-        "id": key_id,
-        "name": name,
-        "roles": require_words(grant.roles, "role"),
-        "scopes": require_words(grant.scopes, "scope"),
-        "claims": require_claims(grant.claims),
-        "networks": [normal_network(network) for network in grant.networks],
-        "created_at": now,
-        "expires_at": now + grant.lifetime_s,
-    }
+    granted = key_row(
+        name,
+        now=now,
+        roles=grant.roles,
+        scopes=grant.scopes,
+        claims=grant.claims,
+        networks=grant.networks,
+        lifetime_s=grant.lifetime_s,
+    )
+    values = {**row, **granted, "id": key_id}
     try:
         with store.begin() as connection:
             register_principal(connection, name, "api_key")
@@ -215,10 +204,6 @@ def _require_room(connection: Connection, name: str, now: float) -> None:
             key="key",
             hint=f"doorward key revoke {found[0]}",
         )
-
-
-def _new_id() -> str:
-    return "sig-" + base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
 
 
 def signature_key_of(row: Row[Any]) -> SigningKeyRecord:
