@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,13 +34,10 @@ from doorward.gateway.issuer_app import issuer_app
 from doorward.gateway.issuer_mtls import MutualTls, programs_only, protocol_for, require_tls
 from doorward.gateway.issuer_server import IssuerServer, issuer_server, mtls_address
 from doorward.gateway.key_watch import KeyWatch
-from doorward.gateway.limit_link import SOCKET_NAME
-from doorward.gateway.limit_service import LimitService, SharedCounts
 from doorward.gateway.liveness import Heartbeat
 from doorward.gateway.public_certificate import PublicCertificate, ShownCertificate
 from doorward.gateway.publisher import SNAPSHOT_NAME, Publisher, last_published, load_checked
-from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
-from doorward.gateway.replay_service import ReplayService
+from doorward.gateway.shared_services import SharedServices
 from doorward.gateway.store_watch import StoreWatch
 from doorward.gateway.tls import server_context
 from doorward.identity.admin.app import create_admin_app
@@ -62,10 +59,6 @@ from doorward.policy.document import Policy
 from doorward.policy.tls import AcmeSettings
 from doorward.sealing import sealer_for
 from doorward.store import open_store
-
-if TYPE_CHECKING:
-    from doorward.gateway.limit_valkey import ValkeyLink
-    from doorward.gateway.replay_valkey import ValkeyReplays
 
 WATCH_S: Final = 0.1
 """Time between two looks at the store, in seconds: with the worker's own 0.2 a revocation is everywhere in 0.4."""
@@ -158,29 +151,25 @@ class ControlProcess:
         version = self._watch.version()
         self.publish()
         self._confirming.confirm()
-        admin = None if admin_listener is None else self._admin_server(admin_listener)
         tls = self._policy.tls
         shown = None if tls is None else self._shown.settings(tls)
         # HTTP/1.1 alone: uvicorn speaks nothing else
         self._tls = None if shown is None else server_context(shown.certificate, shown.key, http2=False)
         app = self._app()
         server = issuer_server(app, self._tls)
-        second = None if mtls is None else self._mutual_server(app)
-        link = _valkey(self._policy)
-        hosts = self._policy.limits.shared.hosts if self._policy.limits.shared is not None else 1
-        limits = LimitService(self._state / SOCKET_NAME, SharedCounts(link, hosts))
-        memory = _memory(self._policy)
-        replays = ReplayService(self._state / REPLAY_SOCKET_NAME, shared=memory)
+        others: list[tuple[IssuerServer, socket.socket]] = []
+        if admin_listener is not None:
+            others.append((self._admin_server(admin_listener), admin_listener))
+        if mtls is not None:
+            others.append((self._mutual_server(app), mtls))
+        shared = SharedServices(self._state, self._policy)
         key_watch = KeyWatch(self._state, self._store)
         has_started = asyncio.Event()
         trail = IdentityTrail(self._store, self._state, self._policy.audit, clock=time.time)
 
         def stop() -> None:
-            server.should_exit = True
-            if admin is not None:
-                admin.should_exit = True
-            if second is not None:
-                second.should_exit = True
+            for each in (server, *(other for other, _ in others)):
+                each.should_exit = True
 
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -201,39 +190,26 @@ class ControlProcess:
                     self._public.run(has_started),
                     key_watch.run(),
                     trail.follow(self._events_watch.version),
+                    *shared.work(),
                 )
             ]
 
             def started() -> None:
                 # Not before: a process that still starts keeps whoever asks waiting.
-                if self._policy.counts_together:
-                    limits.start()
-                if self._policy.remembers_together:
-                    replays.start()
+                shared.start()
                 key_watch.start()
                 heart.ready()
                 has_started.set()
 
-            if link is not None:
-                beside.append(group.create_task(link.run()))
-            if memory is not None:
-                beside.append(group.create_task(memory.run()))
-            if admin is not None and admin_listener is not None:
-                group.create_task(admin.serve(sockets=[admin_listener]))
-            if second is not None and mtls is not None:
-                group.create_task(second.serve(sockets=[mtls]))
+            for other, its_listener in others:
+                group.create_task(other.serve(sockets=[its_listener]))
             server.started_serving = started
             await server.serve(sockets=[listener])
             heart.stop()
             for task in beside:
                 task.cancel()
-        limits.close()
-        replays.close()
         key_watch.finish()
-        if link is not None:
-            await link.close()
-        if memory is not None:
-            await memory.close()
+        await shared.close()
         await trail.close()
         self._events_watch.close()
         self._watch.close()
@@ -417,22 +393,6 @@ def hosts_of(listener: socket.socket) -> list[str]:
     """What requests to a listener on loopback may call it."""
     port = listener.getsockname()[1]
     return [f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"]
-
-
-def _valkey(policy: Policy) -> "ValkeyLink | None":
-    if policy.limits.shared is None:
-        return None
-    from doorward.gateway.limit_valkey import connect  # noqa: PLC0415 - its library is an extra
-
-    return connect(policy.limits.shared)
-
-
-def _memory(policy: Policy) -> "ValkeyReplays | None":
-    if policy.limits.shared is None or policy.hosts == 1:
-        return None
-    from doorward.gateway.replay_valkey import connect  # noqa: PLC0415 - its library is an extra
-
-    return connect(policy.limits.shared)
 
 
 def _outbound(policy: Policy) -> OutboundClient:
