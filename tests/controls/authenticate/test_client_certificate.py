@@ -196,6 +196,9 @@ def test_a_new_snapshot_counts_at_once_and_a_broken_one_changes_nothing() -> Non
         gate.credentials.apply(credentials_data(issuers={}, certificates=own))
     gate.ask(OWN_SHOWN)
     own["issued"] = [{**RECORD, "revoked": True}]
+    with pytest.raises(KeyError):
+        gate.credentials.apply(credentials_data(issuers={}, certificates=own, encryption_keys=[{"id": "broken"}]))
+    gate.ask(OWN_SHOWN)
     gate.credentials.apply(credentials_data(issuers={}, certificates=own))
     assert gate.code(OWN_SHOWN) == "authenticate.certificate_revoked"
 

@@ -69,9 +69,7 @@ class KnownCertificates:
 
     def apply(self, data: Mapping[str, Any]) -> None:
         """Take over a snapshot's part. Errors: KeyError, TypeError, ValueError; then everything stays as it was."""
-        authorities = {each["id"]: each["certificate"] for each in data.get("authorities", ())}
-        issued = {record["serial"]: _own(record) for record in data.get("issued", ())}
-        self.authorities, self.issued = authorities, issued
+        self.authorities, self.issued = load_certificates(data)
 
     def own(self, shown: ClientCertificate) -> OwnCertificate | None:
         """What the store knows of it; None for one of another authority, or that the store does not know."""
@@ -159,6 +157,12 @@ class ClientCertificateMechanism:
             detail = f"certificate {shown.serial} ({shown.subject}) is nobody's by the policy"
             raise certificate_refusal("untrusted", detail, self._realm)
         return None
+
+
+def load_certificates(data: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, OwnCertificate]]:
+    """Our authorities and what they issued. Errors: KeyError, TypeError, ValueError for data of a wrong form."""
+    authorities = {each["id"]: each["certificate"] for each in data.get("authorities", ())}
+    return authorities, {record["serial"]: _own(record) for record in data.get("issued", ())}
 
 
 def _own(record: Mapping[str, Any]) -> OwnCertificate:

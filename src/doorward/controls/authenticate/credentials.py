@@ -2,7 +2,7 @@
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
@@ -16,9 +16,9 @@ from doorward.controls.authenticate.api_key_records import (
     load_api_keys,
     load_networks,
 )
-from doorward.controls.authenticate.client_certificate import KnownCertificates
+from doorward.controls.authenticate.client_certificate import KnownCertificates, load_certificates
 from doorward.controls.authenticate.client_secrets import ClientSecret, load_client_secrets
-from doorward.controls.authenticate.encryption_keys import EncryptionKeys, sealed_encryption_name
+from doorward.controls.authenticate.encryption_keys import EncryptionKeys, Unseal
 from doorward.controls.authenticate.introspection import Introspector, OpaqueTokens
 from doorward.controls.authenticate.nonces import Nonces
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IssuerPolicy
@@ -35,9 +35,6 @@ RevokedKind = Literal["token", "subject", "client", "key"]
 
 SIGNATURE_ISSUER: Final = "urn:doorward:signature"
 """`Caller.issuer` of callers who signed their request."""
-
-Unseal: TypeAlias = Callable[[str, str], bytes]
-"""Opens the sealed secret (second) of that name (first). Errors: ValueError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +154,10 @@ class Credentials:
         clients = load_client_secrets(data.get("clients", ()))
         signers, by_id = self._load_signers(data.get("signature_keys", ()))
         revoked = frozenset(revocation_id(kind, issuer, name) for kind, issuer, name in data["revoked"])
-        self.certificates.apply(data.get("certificates", {}))
-        encrypting = data.get("encryption_keys", ())
-        unopened = self.encryption.apply(encrypting, _opened(encrypting, self.unseal))
+        certificates = load_certificates(data.get("certificates", {}))
+        # the last that can fail, and what it changes: from here on all of it is in force
+        unopened = self.encryption.apply(data.get("encryption_keys", ()), self.unseal)
+        self.certificates.authorities, self.certificates.issued = certificates
         if data["issuers"] != self._issuers_data:
             for cache in self._caches.values():
                 cache.clear()
@@ -290,18 +288,6 @@ def _load_signer(record: Mapping[str, Any], unseal: Unseal | None) -> SignatureK
         revoked=bool(record["revoked"]),
         networks=load_networks(record["networks"]),
     )
-
-
-def _opened(records: Iterable[Mapping[str, Any]], unseal: Unseal | None) -> dict[str, bytes]:
-    """The shared secrets of encryption keys that can be opened, by key."""
-    found: dict[str, bytes] = {}
-    for record in records:
-        if unseal is not None and record["sealed"]:
-            try:
-                found[record["id"]] = unseal(sealed_encryption_name(record["id"]), record["sealed"])
-            except ValueError:  # SealBroken: this key is left out, and said to be
-                continue
-    return found
 
 
 def sealed_name(key_id: str) -> str:

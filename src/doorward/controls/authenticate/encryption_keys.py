@@ -1,8 +1,8 @@
 """Keys that bodies are encrypted with: the gateway's own, to open requests, and the callers', to encrypt answers to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from doorward.exchange import Caller
 from doorward.jose import (
@@ -14,6 +14,9 @@ from doorward.jose import (
     encryption_key_from_jwk,
     generate_decryption_key,
 )
+
+Unseal: TypeAlias = Callable[[str, str], bytes]
+"""Opens the sealed secret (second) of that name (first). Errors: ValueError."""
 
 _OWN_KINDS: Final = frozenset({"api_key", "signature", "certificate"})
 """Kinds of callers whose names this installation gave out."""
@@ -68,17 +71,17 @@ class EncryptionKeys:
         """Nothing; from now on these are the gateway's keys."""
         self.own = {each.key.id: each for each in keys}
 
-    def apply(self, records: Iterable[Mapping[str, Any]], secrets: Mapping[str, bytes]) -> tuple[str, ...]:
-        """The ids of keys that cannot be used; from now on callers have the others. `secrets`: opened ones, by id.
+    def apply(self, records: Iterable[Mapping[str, Any]], unseal: Unseal | None) -> tuple[str, ...]:
+        """The ids of keys that cannot be used; from now on callers have the others. `unseal` opens shared secrets.
 
-        Errors: KeyError, TypeError for records of a wrong form, and then everything stays as it was.
+        Errors: KeyError, TypeError, ValueError for records of a wrong form, and then everything stays as it was.
         """
         by_id = {record["id"]: record for record in records}
         found: dict[str, CallerKey] = {}
         for key_id, record in by_id.items():
             known = self.callers.get(key_id)
             if known is None or self._known.get(key_id) != record:
-                known = _load(record, secrets.get(key_id))
+                known = _load(record, unseal)
             if known is not None:
                 found[key_id] = known
         self.callers, self._known = found, by_id
@@ -107,19 +110,20 @@ def sealed_encryption_name(key_id: str) -> str:
     return f"encryption_keys/sealed_secret/{key_id}"
 
 
-def _load(record: Mapping[str, Any], secret: bytes | None) -> CallerKey | None:
+def _load(record: Mapping[str, Any], unseal: Unseal | None) -> CallerKey | None:
     """The key of a record; None for one that cannot be used: it must not lock out the others."""
     decrypting: DecryptionKey | None = None
     try:
         if record["public"]:
             encrypting = encryption_key_from_jwk({**record["public"], "kid": record["id"]})
-        elif secret is None:
+        elif unseal is None:
             return None
         else:
+            secret = unseal(sealed_encryption_name(record["id"]), record["sealed"])
             shared = {"kty": "oct", "k": encode_segment(secret).decode("ascii"), "alg": "dir", "kid": record["id"]}
             decrypting = decryption_key_from_jwk(shared)
             encrypting = decrypting.public
-    except JoseError:
+    except (JoseError, ValueError):  # SealBroken
         return None
     return CallerKey(
         id=record["id"],
