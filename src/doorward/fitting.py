@@ -1,5 +1,6 @@
 """What policy and description must not say together: found when they are compiled, not by the first request."""
 
+from doorward.controls import authenticate
 from doorward.errors import PolicyError
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import Policy
@@ -23,7 +24,20 @@ def require_known_schemes(policy: Policy, description: ApiDescription) -> None:
             )
 
 
-def require_signatures_can_be_checked(operation: Operation, policy: Policy) -> None:
+def require_fit(operation: Operation, policy: Policy, *, public: bool) -> None:
+    """Errors: PolicyError for an operation whose callers could not prove themselves as it seems.
+
+    `public`: nobody has to.
+    """
+    if not public and authenticate.takes_signatures(operation):
+        _require_signatures_can_be_checked(operation, policy)
+    if not public and authenticate.takes_secrets(operation):
+        _require_secrets_travel_hidden(operation, policy)
+    if policy.operation_policy(operation).body == "jwe":
+        _require_somebody_is_proved(operation, policy, public=public)
+
+
+def _require_signatures_can_be_checked(operation: Operation, policy: Policy) -> None:
     """Errors: PolicyError where a signed request would be refused, or could be used twice, although it seems set up."""
     if policy.operation_policy(operation).websocket is not None:
         raise PolicyError(
@@ -33,7 +47,7 @@ def require_signatures_can_be_checked(operation: Operation, policy: Policy) -> N
         )
 
 
-def require_somebody_is_proved(operation: Operation, policy: Policy, *, public: bool) -> None:
+def _require_somebody_is_proved(operation: Operation, policy: Policy, *, public: bool) -> None:
     """Errors: PolicyError where bodies are encrypted, and nobody could tell who calls, or use a message once."""
     hint = ""
     if public:
@@ -46,7 +60,7 @@ def require_somebody_is_proved(operation: Operation, policy: Policy, *, public: 
         raise PolicyError(f"{operation.id} cannot have encrypted bodies", key="operations", hint=hint)
 
 
-def require_secrets_travel_hidden(operation: Operation, policy: Policy) -> None:
+def _require_secrets_travel_hidden(operation: Operation, policy: Policy) -> None:
     """Errors: PolicyError where a secret would come in the clear, and so be refused however right it is."""
     if policy.tls is None and policy.transport.proxies() is None:
         raise PolicyError(

@@ -23,12 +23,7 @@ from doorward.controls.validate import AntivirusPolicy, BodyMode, Settle, Valida
 from doorward.denial import Denied
 from doorward.errors import PolicyError
 from doorward.exchange import Check, Exchange, Pending, Response
-from doorward.fitting import (
-    require_known_schemes,
-    require_secrets_travel_hidden,
-    require_signatures_can_be_checked,
-    require_somebody_is_proved,
-)
+from doorward.fitting import require_fit, require_known_schemes
 from doorward.modes import NoRelease, ObservedRelease, Release, WholeRelease, observed
 from doorward.operation import ApiDescription, Operation
 from doorward.policy.document import ControlName, Mode, Policy
@@ -289,12 +284,8 @@ def _compile_plan(
     signed = not public and authenticate.takes_signatures(operation)
     proves_by_body = not public and authenticate.proves_by_body(operation)
     encrypted = policy.operation_policy(operation).body == "jwe"
-    if signed:
-        require_signatures_can_be_checked(operation, policy)
-    if not public and authenticate.takes_secrets(operation):
-        require_secrets_travel_hidden(operation, policy)
-    if encrypted:
-        require_somebody_is_proved(operation, policy, public=public)
+    content_most = proving.encrypted_body.max_bytes if encrypted else None
+    require_fit(operation, policy, public=public)
     standing = _standing_check(policy, credentials)
     first = _enforced(modes, ("limits", limits.shed_check(bounds, counters.pressure)), ("authenticate", standing))
     asks_once = authenticate.once_check(lambda: credentials.replays)
@@ -334,13 +325,7 @@ def _compile_plan(
         head=first + (announced if proves_by_body else head),
         body=head + body if proves_by_body else body,
         body_mode=_body_mode(operation, strictness, reads=signed or encrypted),
-        body_bytes=_body_bytes(
-            operation,
-            bounds,
-            description,
-            is_held=is_held,
-            encrypted=proving.encrypted_body.max_bytes if encrypted else None,
-        ),
+        body_bytes=_body_bytes(operation, bounds, description, is_held=is_held, encrypted=content_most),
         request_head=forward.compile_request_head(
             operation,
             policy.forward,
@@ -352,7 +337,7 @@ def _compile_plan(
             modes.get("minimise", "enforce"),
             minimise.compile_release(operation, policy.minimise, description, mask_key, policy.forward.response_bytes),
             is_signed=bool(policy.operation_policy(operation).sign_answers),
-            encrypted=proving.encrypted_body.max_bytes if encrypted else None,
+            encrypted=content_most,
         ),
         records_intent=operation.changes_state,
         priority=bounds.priority,
@@ -360,7 +345,7 @@ def _compile_plan(
         scan=_scan(operation, strictness, modes.get("validate", "enforce")),
         websocket=_websocket(operation, policy, description, None if public else credentials),
         proves_by_body=proves_by_body,
-        answer_bytes=min(proving.encrypted_body.max_bytes, policy.forward.response_bytes) if encrypted else None,
+        answer_bytes=None if content_most is None else min(content_most, policy.forward.response_bytes),
         waits_with_body=proves_by_body or encrypted,
     )
 
