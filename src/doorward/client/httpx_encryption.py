@@ -21,7 +21,8 @@ class EncryptedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     Errors: EncryptionRefused, out of the call that sends the request, for an answer that was not encrypted to us and to
     this request. A refusal in clear (status 400 and above, from before the gateway could open the message) is handed on
-    as it is: believe nothing that it says.
+    as it is: believe nothing that it says. So is an answer without a body (to HEAD, 204, 304), which only a signature
+    proves.
     """
 
     def __init__(
