@@ -140,11 +140,6 @@ class ExchangeRun:
         self._feed: Feed | None = None
         self._scan: ExchangeScan | None = None
 
-    @property
-    def is_done(self) -> bool:
-        """The answer was given, or nobody waits for it any more."""
-        return self._stage is _Stage.DONE
-
     # -- from the client ------------------------------------------------------------------------------------------
 
     def admit(self) -> None:
