@@ -95,17 +95,28 @@ def test_a_snapshot_that_cannot_be_used_lets_what_is_served_by_grow_old(publishe
     confirming.confirm()
     serving = Serving(published.snapshot, clock=clock)
     assert serving.credentials.age_s == 0.0
-    good = published.upstream_key.read_bytes()
-    published.upstream_key.write_text("{}")
-    published.publish(2)
+    published.snapshot.write_bytes(b"damaged")
     for _ in range(30):
         clock.now += 1
         confirming.confirm()
-        serving.refresh()
+        assert not serving.refresh()
     assert serving.credentials.age_s == 30.0, "what is confirmed is another snapshot than the one in force"
-    published.upstream_key.write_bytes(good)
+    published.publish(2)
     assert serving.refresh()
     assert serving.credentials.age_s == 0.0
+
+
+def test_a_revocation_counts_although_the_policy_published_with_it_cannot_be_used(published: Published) -> None:
+    Confirming(published.snapshot.parent).confirm()
+    published.publish(1, Partner().records[0])
+    serving = Serving(published.snapshot)
+    before = serving.pipeline
+    published.upstream_key.write_text("{}")
+    published.publish(2, Partner().records[0] | {"revoked": True})
+    assert not serving.refresh()
+    assert serving.pipeline is before
+    assert serving.credentials.signature_keys["ed"].revoked
+    assert serving.credentials.age_s < 60
 
 
 def test_a_snapshot_that_was_refused_is_tried_again_although_no_file_has_changed(

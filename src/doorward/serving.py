@@ -60,9 +60,11 @@ class Serving:
         self.credentials = Credentials.from_data(self._snapshot.credentials, unseal=self._unseal())
         self.credentials.nonces = Nonces(nonce_key(self._record_key(), os.uname().nodename))
         self._clock, self._try_again_at = clock, float("inf")
-        """When a snapshot that was refused is tried again; infinite: what is published is in force."""
+        """When a snapshot that was refused is tried again; infinite: none was."""
+        self._is_current = True
+        """The credentials that are published are in force."""
         self._freshness = Freshness(path.parent, clock)
-        self.credentials.age_s = self._freshness.served(self._freshness.age_s(), is_current=True)
+        self.credentials.age_s = self._freshness.served(self._freshness.age_s(), is_current=self._is_current)
         self._take_encryption_keys()
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
@@ -77,34 +79,34 @@ class Serving:
     def refresh(self) -> bool:
         """Whether a new policy came into force. New credentials take effect in place, without new plans.
 
-        A snapshot that cannot be used is logged, and everything stays as it was, but grows old: until that snapshot, or
-        a key, is replaced, or another try succeeds.
+        What cannot be used is logged and tried again, now and then or as soon as a file changes: a new policy, in whose
+        place the one in force stays while the credentials published with it count; or the credentials, which grow old.
         """
         # Before the snapshot is read: what was confirmed then is what is read now, or older.
         age_s = self._freshness.look()
         has_new_policy = self._read_again()
-        self.credentials.age_s = self._freshness.served(age_s, is_current=self._try_again_at == float("inf"))
+        self.credentials.age_s = self._freshness.served(age_s, is_current=self._is_current)
         return has_new_policy
 
     def _read_again(self) -> bool:
         now = self._all_stamps()
         if now == self._stamps and self._clock() < self._try_again_at:
             return False
-        self._stamps = now
+        self._stamps, self._is_current, self._try_again_at = now, False, float("inf")
         try:
             snapshot = Snapshot.read(self._path)
-            policy = self._parsed_policy(snapshot)
-            if snapshot.version == self._snapshot.version:
-                self._apply(snapshot)
-                self._snapshot, self._try_again_at = snapshot, float("inf")
-                return False
-            pipeline = self._compiled(snapshot, policy)
+            # First, and whatever becomes of the policy: a revocation must not wait for it.
             self._apply(snapshot)
+            self._is_current = True
+            if snapshot.version == self._snapshot.version:
+                self._snapshot = snapshot
+                return False
+            policy = self._parsed_policy(snapshot)
+            pipeline = self._compiled(snapshot, policy)
         except (Fault, PolicyError, OSError, ValueError, KeyError, TypeError) as error:
             _log.error("snapshot refused, the one in force stays", reason=f"{type(error).__name__}: {error}")
             self._try_again_at = self._clock() + RETRY_S
             return False
-        self._try_again_at = float("inf")
         self._snapshot, self.policy, self.pipeline = snapshot, policy, pipeline
         _log.info("policy in force", version=snapshot.version, number=snapshot.number)
         return True
