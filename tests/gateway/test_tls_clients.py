@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from tests.gateway.certificates import DAY, FOR_CLIENTS, NOW, Authority, Issued
 from tests.gateway.lab import Lab, StubPipeline, request, running
 from tests.gateway.tls_client import answered, connected, everything, trusting
@@ -22,6 +22,7 @@ from doorward.errors import PolicyError
 from doorward.exchange import ClientCertificate, Exchange
 from doorward.gateway.client_certificate import thumbprint
 from doorward.gateway.proxied_certificate import ProxiedCertificates
+from doorward.gateway.revocation_files import read_lists
 from doorward.gateway.server_tls import ServerTls
 from doorward.gateway.x509_names import key_id
 from doorward.policy.tls import TlsSettings
@@ -392,6 +393,15 @@ def test_a_client_ca_that_is_none_is_the_operators_mistake(authority: Authority,
         with pytest.raises(PolicyError) as caught:
             ServerTls(settings.model_copy(update={"client_ca": file}))
         assert caught.value.key == "tls.client_ca"
+
+
+def test_an_authority_that_cannot_be_read_whole_signs_no_list(tmp_path: Path) -> None:
+    readable = Authority(tmp_path, "readable")
+    assert read_lists(readable.revocations(), [readable.certificate], grace_s=0, now=0.0)
+    broken = x509.UnrecognizedExtension(ExtensionOID.NAME_CONSTRAINTS, b"no constraints")
+    unreadable = Authority(tmp_path, "unreadable", more=[(broken, False)])
+    with pytest.raises(PolicyError, match="signed by no authority"):
+        read_lists(unreadable.revocations(), [unreadable.certificate], grace_s=0, now=0.0)
 
 
 def test_settings_for_clients_need_an_authority() -> None:

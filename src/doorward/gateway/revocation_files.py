@@ -152,5 +152,8 @@ def _is_signed_by(listed: x509.CertificateRevocationList, authority: x509.Certif
 def _may_sign_lists(authority: x509.Certificate) -> bool:
     try:
         return authority.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
+        # without a word on usage it may be used for everything (RFC 5280 section 4.2.1.3)
         return True
+    except (x509.DuplicateExtension, ValueError):
+        return False
