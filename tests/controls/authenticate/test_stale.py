@@ -7,6 +7,7 @@ from doorward.controls.authenticate import AuthenticatePolicy
 
 def test_everybody_is_refused_once_nobody_confirmed_for_longer_than_the_policy_says(door: Any) -> None:
     door.policy = door.policy.model_copy(update={"stale_after_s": 60})
+    assert door.code(door.bearer()) == "authenticate.stale", "nobody has confirmed anything"
     door.credentials.age_s = 60.0
     assert door.ask(door.bearer())
     door.credentials.age_s = 60.1

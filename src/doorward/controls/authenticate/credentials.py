@@ -115,8 +115,9 @@ class Credentials:
         self.foreign_keys = ForeignKeys(())
         self.clients: Mapping[str, ClientSecret] = {}
         """Clients that may show their secret itself, by name; published where an operation takes HTTP Basic."""
-        self.age_s = 0.0
-        """Seconds since somebody confirmed that all of this is still true; whoever knows keeps it up to date."""
+        self.age_s = float("inf")
+        """Seconds since somebody confirmed that all of this is still true; whoever knows keeps it up to date. Infinite
+        until then: where the policy asks how old it is, nobody passes by what nobody vouched for."""
         self.standing: Mapping[str, Standing] = {}
         """What is true now of callers whose rights changed lately, by `Caller.key`."""
         self.used_keys: dict[str, float] = {}
