@@ -185,6 +185,26 @@ class Caller:
         return f"{self.issuer}|{self.subject}"
 
 
+def claim_at(claims: Mapping[str, Any], path: str) -> object:
+    """The claim of that name, or the one a dotted path leads to; None when there is none.
+
+    A name with dots wins.
+
+    >>> claim_at({"realm_access": {"roles": ["clerk"]}}, "realm_access.roles")
+    ['clerk']
+    >>> claim_at({"https://example.com/roles": ["admin"]}, "https://example.com/roles")
+    ['admin']
+    """
+    if path in claims:
+        return claims[path]
+    value: object = claims
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleUse:
     """A proof that may be used once. `authenticate` notes it, and uses it up before anything else is done."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from doorward.controls.authenticate.binding import Binding, binding_of
 from doorward.controls.authenticate.policy import IssuerPolicy
-from doorward.exchange import Caller
+from doorward.exchange import Caller, claim_at
 from doorward.jose import JoseError
 
 _OTHER_PURPOSES: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events", "htm"})
@@ -46,7 +46,7 @@ def accept(claims: Mapping[str, Any], policy: IssuerPolicy, key_id: str) -> Acce
         kind="client" if client == subject else "user",
         issuer=policy.issuer,
         roles=_roles(claims, policy),
-        scopes=frozenset(_texts(_member(claims, policy.scopes_claim))),
+        scopes=frozenset(_texts(claim_at(claims, policy.scopes_claim))),
         claims=claims if policy.claims is None else _mapped(claims, policy.claims),
         credential_id=token_id,
         expires_at=float(claims["exp"]),
@@ -69,31 +69,19 @@ def revocation_id(kind: str, issuer: str, name: str) -> str:
 
 
 def _roles(claims: Mapping[str, Any], policy: IssuerPolicy) -> frozenset[str]:
-    named = _texts(_member(claims, policy.roles_claim))
+    named = _texts(claim_at(claims, policy.roles_claim))
     known = policy.roles
     return frozenset(named if known is None else [known[name] for name in named if name in known])
 
 
 def _mapped(claims: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The claims of the allow-list under our names; one that the token has not is absent, never null."""
-    found = {ours: _member(claims, theirs) for ours, theirs in names.items()}
+    found = {ours: claim_at(claims, theirs) for ours, theirs in names.items()}
     return {ours: value for ours, value in found.items() if value is not None}
 
 
 def _plain(value: object) -> bool:
     return isinstance(value, str) and len(value) <= 255 and (value == "" or value.isprintable())
-
-
-def _member(claims: Mapping[str, Any], path: str) -> object:
-    """The claim of that name, or the one a dotted path leads to. A name with dots wins (`https://example.com/roles`)."""
-    if path in claims:
-        return claims[path]
-    value: object = claims
-    for name in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
 
 
 def _texts(value: object) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from doorward.controls.authorize.grant import parameter_names, segments
 from doorward.controls.authorize.policy import AuthorizePolicy, OwnerRule
 from doorward.denial import Denied
-from doorward.exchange import Caller, Check, Exchange
+from doorward.exchange import Caller, Check, Exchange, claim_at
 from doorward.operation import Operation
 
 OwnerCheck: TypeAlias = Callable[[Mapping[str, str], Caller], None]
@@ -93,16 +93,4 @@ def _compile(rule: OwnerRule, parameter: str) -> OwnerCheck:
 
 def _owned(rule: OwnerRule, caller: Caller) -> object:
     claim = rule.claim.removeprefix("caller.")
-    return caller.subject if claim == "subject" else _claim(caller.claims, claim)
-
-
-def _claim(claims: Mapping[str, object], path: str) -> object:
-    """The claim of that name, or the one a dotted path leads to; None when there is none."""
-    if path in claims:
-        return claims[path]
-    value: object = claims
-    for name in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
+    return caller.subject if claim == "subject" else claim_at(caller.claims, claim)
