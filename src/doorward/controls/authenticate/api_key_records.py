@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Literal, TypeAlias
 
+from doorward.controls.authenticate.credential_records import Networks, caller_of, is_within, load_networks
 from doorward.controls.authenticate.key_format import hash_api_key
-from doorward.exchange import Caller, CallerKind
+from doorward.exchange import Caller
 
 API_KEY_ISSUER: Final = "urn:doorward:api-key"
 """`Caller.issuer` of callers who came with an API key."""
@@ -17,7 +17,6 @@ KeyForm: TypeAlias = Literal["doorward", "sha256", "sha512"]
 
 FOREIGN_KEY_BYTES: Final = 512
 """Longest key of a foreign form that is hashed, in bytes."""
-Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,39 +84,8 @@ def load_api_keys(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, ApiKe
 def load_api_key(record: Mapping[str, Any]) -> ApiKeyRecord:
     """The record of one key from its plain data."""
     return ApiKeyRecord(
-        caller=caller_of(record, "api_key", API_KEY_ISSUER),
+        caller=caller_of(record, "api_key", API_KEY_ISSUER, record["id"]),
         hash=bytes.fromhex(record["hash"]),
         revoked=bool(record["revoked"]),
         networks=load_networks(record["networks"]),
     )
-
-
-def load_networks(texts: Iterable[str]) -> Networks:
-    """The networks. Errors: ValueError."""
-    return tuple(ip_network(text) for text in texts)
-
-
-def caller_of(record: Mapping[str, Any], kind: CallerKind, issuer: str) -> Caller:
-    """Who calls with the credential of that record."""
-    return Caller(
-        subject=record["subject"],
-        kind=kind,
-        issuer=issuer,
-        roles=frozenset(record["roles"]),
-        scopes=frozenset(record["scopes"]),
-        claims=dict(record["claims"]),
-        credential_id=record["id"],
-        expires_at=float(record["expires_at"]),
-    )
-
-
-def is_within(address: str, networks: Networks) -> bool:
-    """Whether the address is in one of the networks; any is, where there are none."""
-    if not networks:
-        return True
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(parsed in network for network in networks)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from doorward.controls.authenticate.challenge import certificate_refusal
+from doorward.controls.authenticate.credential_records import caller_of
 from doorward.controls.authenticate.policy import AuthenticatePolicy, ClientCertificateRule
 from doorward.denial import Denied
 from doorward.exchange import Caller, Check, ClientCertificate, Exchange
@@ -166,18 +167,8 @@ def load_certificates(data: Mapping[str, Any]) -> tuple[Mapping[str, str], Mappi
 
 
 def _own(record: Mapping[str, Any]) -> OwnCertificate:
-    caller = Caller(
-        subject=record["subject"],
-        kind="certificate",
-        issuer=CERTIFICATE_ISSUER,
-        roles=frozenset(record["roles"]),
-        scopes=frozenset(record["scopes"]),
-        claims=dict(record["claims"]),
-        credential_id=record["serial"],
-        expires_at=float(record["expires_at"]),
-    )
     return OwnCertificate(
-        caller=caller,
+        caller=caller_of(record, "certificate", CERTIFICATE_ISSUER, record["serial"]),
         fingerprint=record["fingerprint"],
         authority=record["authority"],
         revoked=bool(record["revoked"]),

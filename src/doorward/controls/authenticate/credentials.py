@@ -7,17 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
-from doorward.controls.authenticate.api_key_records import (
-    ApiKeyRecord,
-    ForeignKeys,
-    Networks,
-    caller_of,
-    is_within,
-    load_api_keys,
-    load_networks,
-)
+from doorward.controls.authenticate.api_key_records import ApiKeyRecord, ForeignKeys, load_api_keys
 from doorward.controls.authenticate.client_certificate import KnownCertificates, load_certificates
 from doorward.controls.authenticate.client_secrets import ClientSecret, load_client_secrets
+from doorward.controls.authenticate.credential_records import Networks, caller_of, is_within, load_networks
 from doorward.controls.authenticate.encryption_keys import EncryptionKeys, Unseal
 from doorward.controls.authenticate.introspection import Introspector, OpaqueTokens
 from doorward.controls.authenticate.nonces import Nonces
@@ -283,7 +276,7 @@ def _load_signer(record: Mapping[str, Any], unseal: Unseal | None) -> SignatureK
     except ValueError:  # KeyRefused, SealBroken
         return None
     return SignatureKey(
-        caller=caller_of(record, "signature", SIGNATURE_ISSUER),
+        caller=caller_of(record, "signature", SIGNATURE_ISSUER, record["id"]),
         verifying=verifying,
         mac=mac,
         revoked=bool(record["revoked"]),
