@@ -236,7 +236,7 @@ def test_a_store_that_fails_during_a_delivery_does_not_stop_the_deliverer(
             return await super().deliver()
 
     monkeypatch.setattr("doorward.identity.logout_notices.failed", fail)
-    monkeypatch.setattr("doorward.identity.oauth.backchannel.LOOK_S", 0.0)
+    monkeypatch.setattr("doorward.identity.delivering.LOOK_S", 0.0)
     channel = Watched(lab.store, key=lambda: KEY, issuer=ISSUER, client=OutboundClient, clock=lambda: lab.now)
     with_channel(lab, "web", "https://10.0.0.1/")
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 from tests.identity.lab import ISSUER, KEY, PASSWORD, SECRET, Lab, Visitor
 from tests.identity.sms.hook import Hook
 
@@ -22,6 +24,7 @@ from doorward.jose import Expected, split_unverified, verify_jwt
 from doorward.outbound import OutboundClient
 from doorward.policy.sms import SmsPolicy
 from doorward.store import Store, mails, sms_sends, users
+from doorward.store.single_use import Purpose, void
 
 NUMBER = "+4915123456789"
 
@@ -233,6 +236,29 @@ def test_a_code_that_came_back_is_counted(lab: Lab, hook: Hook) -> None:
         assert spend_code(connection, SECRET, Binding(user="alice", transaction="t"), code, now=lab.now) == NUMBER
         assert spend_code(connection, SECRET, Binding(user="alice", transaction="t"), code, now=lab.now) is None
         assert connection.execute(select(sms_sends.c.verified_at)).scalars().all() == [lab.now]
+
+
+def test_a_message_that_the_store_fails_at_keeps_no_other_back(
+    lab: Lab, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that left here would end the deliverer, and the control process with it."""
+    assert asked(lab, "alice", NUMBER)
+    assert asked(lab, "bob", "+4915100000000")
+
+    def failing(connection: Connection, purpose: Purpose, subject: str, *, now: float) -> int:
+        if subject == "alice":
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        return void(connection, purpose, subject, now=now)
+
+    monkeypatch.setattr("doorward.identity.sms.delivery.void", failing)
+    with capture_logs() as logged:
+        assert hook.deliver(lab) == 2
+    assert [message["to"] for message in hook.messages] == ["+4915100000000"]
+    assert [entry["reason"] for entry in logged] == ["OperationalError"]
+    monkeypatch.undo()
+    lab.now += outbox.LEASE_S
+    assert hook.deliver(lab) == 1
+    assert len(hook.messages) == 2
 
 
 @pytest.mark.parametrize("status", [302, 401, 500])

@@ -11,17 +11,16 @@ from urllib.parse import urlsplit
 
 import aiosmtplib
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from doorward.identity.delivering import deliver_each, keep_delivering
 from doorward.identity.mail import outbox
 from doorward.identity.mail.outbox import Mail
 from doorward.identity.mail.writing import Letter, Writer
 from doorward.policy.mail import MailPolicy
 from doorward.store import Store
 
-LOOK_S: Final = 1.0
-"""Time between two looks for mail, in seconds."""
 PARALLEL: Final = 4
+"""Mails sent at once."""
 TIMEOUT_S: Final = 20.0
 """Longest wait for any answer of the server, in seconds."""
 
@@ -46,12 +45,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        while True:
-            try:
-                await self.deliver()
-            except SQLAlchemyError as error:
-                _log.error("mail waits: the store does not answer", reason=str(error))
-            await asyncio.sleep(LOOK_S)
+        await keep_delivering(self.deliver, "mail")
 
     async def deliver(self) -> int:
         """How many mails were due: each was tried once. None are while the policy names no server."""
@@ -59,20 +53,7 @@ class Delivery:
         if policy is None:
             return 0
         due = await asyncio.to_thread(outbox.take_due, self._store, now=self._clock())
-        free = asyncio.Semaphore(PARALLEL)
-
-        async def one(mail: Mail) -> None:
-            async with free:
-                try:
-                    await self._deliver(mail, policy)
-                except SQLAlchemyError as error:
-                    # one mail's trouble is not the others': it is due again when its lease is over
-                    _log.error("a mail waits: the store does not answer", kind=mail.kind, reason=type(error).__name__)
-
-        async with asyncio.TaskGroup() as group:
-            for mail in due:
-                group.create_task(one(mail))
-        return len(due)
+        return await deliver_each(due, lambda mail: self._deliver(mail, policy), parallel=PARALLEL, what="mail")
 
     async def _deliver(self, mail: Mail, policy: MailPolicy) -> None:
         letter = await asyncio.to_thread(self._writer.write, mail, now=self._clock())

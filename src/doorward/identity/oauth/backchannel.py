@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from doorward.identity import logout_notices
+from doorward.identity.delivering import deliver_each, keep_delivering
 from doorward.identity.logout_notices import Notice
 from doorward.jose import PrivateKey, sign_jwt
 from doorward.outbound import OutboundClient, OutboundRefused
@@ -26,8 +26,6 @@ LIFETIME_S: Final = 120
 """Life of a logout token, in seconds, the most that section 2.4 recommends."""
 PARALLEL: Final = 8
 """Clients called at once."""
-LOOK_S: Final = 1.0
-"""Time between two looks for notices, in seconds."""
 
 _log = structlog.get_logger()
 
@@ -50,27 +48,12 @@ class BackChannel:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        while True:
-            try:
-                await self.deliver()
-            except* SQLAlchemyError as errors:
-                # a group: deliveries are tried side by side
-                _log.error("clients cannot be told of ended sessions", reason=str(errors.exceptions[0]))
-            await asyncio.sleep(LOOK_S)
+        await keep_delivering(self.deliver, "logout notices")
 
     async def deliver(self) -> int:
         """How many notices were due: each was tried once."""
         due = await asyncio.to_thread(logout_notices.take_due, self._store, now=self._clock())
-        free = asyncio.Semaphore(PARALLEL)
-
-        async def one(notice: Notice) -> None:
-            async with free:
-                await self._deliver(notice)
-
-        async with asyncio.TaskGroup() as group:
-            for notice in due:
-                group.create_task(one(notice))
-        return len(due)
+        return await deliver_each(due, self._deliver, parallel=PARALLEL, what="logout notices")
 
     async def _deliver(self, notice: Notice) -> None:
         token = logout_token(

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from doorward.errors import PolicyError
+from doorward.identity.delivering import deliver_each, keep_delivering
 from doorward.identity.mail import outbox
 from doorward.identity.mail.outbox import LIFE_S, Mail
 from doorward.identity.sealing import ServerSecret
@@ -31,8 +31,6 @@ from doorward.signatures.webhook import MacKey, mac_key, standard_fields
 from doorward.store import Store
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, issue, void
 
-LOOK_S: Final = 1.0
-"""Time between two looks for messages, in seconds."""
 CODE_DIGITS: Final = 8
 """26 bits; guesses are counted with all others of the account."""
 _log = structlog.get_logger()
@@ -58,12 +56,7 @@ class SmsDelivery:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        while True:
-            try:
-                await self.deliver()
-            except SQLAlchemyError as error:
-                _log.error("messages wait: the store does not answer", reason=str(error))
-            await asyncio.sleep(LOOK_S)
+        await keep_delivering(self.deliver, "text messages")
 
     async def deliver(self) -> int:
         """How many messages were due: each was tried once. None are while the policy names no hook."""
@@ -71,10 +64,9 @@ class SmsDelivery:
         if policy is None:
             return 0
         due = await asyncio.to_thread(outbox.take_due, self._store, now=self._clock(), kinds=("sms",))
-        async with asyncio.TaskGroup() as group:
-            for mail in due:
-                group.create_task(self._deliver(mail, policy))
-        return len(due)
+        return await deliver_each(
+            due, lambda mail: self._deliver(mail, policy), parallel=outbox.TAKEN_COUNT, what="text messages"
+        )
 
     async def _deliver(self, mail: Mail, policy: SmsPolicy) -> None:
         now = self._clock()
