@@ -46,6 +46,8 @@ class OtherProvider:
         self.changed: dict[str, Any] = {}
         """Claims of ID tokens that differ; None leaves one out."""
         self.typ, self.signs_with = "JWT", self.key
+        self.takes_secret = "in the field"
+        """Or "in the form", or "not at all": a public client."""
         self.asked: list[str] = []
 
     def login(self, location: str, subject: str = "ext-1", **claims: Any) -> dict[str, str]:
@@ -62,8 +64,15 @@ class OtherProvider:
     def redeemed(self, form: dict[str, str], authorization: str | None) -> dict[str, Any] | None:
         """The answer of the token endpoint; None for a request that is not in order."""
         asked = self.codes.pop(form.get("code", ""), None)
-        expected = base64.b64encode(f"{CLIENT}:s+e%25c%3Aret".encode()).decode()
-        if asked is None or authorization != f"Basic {expected}" or form["redirect_uri"] != asked["redirect_uri"]:
+        field = f"Basic {base64.b64encode(f'{CLIENT}:s+e%25c%3Aret'.encode()).decode()}"
+        proofs: dict[str, tuple[str | None, str | None, str | None]] = {
+            "in the field": (field, None, None),
+            "in the form": (None, CLIENT, SECRET),
+            "not at all": (None, CLIENT, None),
+        }
+        if (authorization, form.get("client_id"), form.get("client_secret")) != proofs[self.takes_secret]:
+            return None
+        if asked is None or form["redirect_uri"] != asked["redirect_uri"]:
             return None
         made = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
         if made != asked["code_challenge"]:

@@ -312,9 +312,20 @@ def test_a_provider_that_promises_no_iss_may_leave_it_out_and_never_lie(world: W
         {"token_endpoint": "http://127.0.0.1/token"},
         {"authorization_endpoint": "javascript:alert(1)"},
         {"authorization_endpoint": "https://user@evil.example/"},
+        {"authorization_endpoint": "https://[evil/"},
+        {"token_endpoint": "https://evil.example:99999/"},
         {"jwks_uri": None},
     ],
-    ids=["another issuer", "no issuer", "plain http", "a script", "user information", "no keys"],
+    ids=[
+        "another issuer",
+        "no issuer",
+        "plain http",
+        "a script",
+        "user information",
+        "no address",
+        "no port",
+        "no keys",
+    ],
 )
 def test_metadata_of_another_issuer_or_without_https_are_not_believed(
     world: World, other: OtherProvider, changed: dict[str, Any]
@@ -359,6 +370,26 @@ def test_its_keys_are_fetched_for_an_unknown_kid_once_a_minute_at_most(world: Wo
     world.lab.now += 60
     assert is_in(visitor, visitor.get(CALLBACK, **other.login(world.begin(visitor))))
     assert other.asked.count("/jwks") == 2
+
+
+def test_its_keys_are_fetched_hourly(world: World, other: OtherProvider) -> None:
+    world.link()
+    for waited, fetched in ((0, 1), (3_599, 1), (1, 2)):
+        world.lab.now += waited
+        visitor = world.lab.visitor()
+        assert is_in(visitor, visitor.get(CALLBACK, **other.login(world.begin(visitor))))
+        assert other.asked.count("/jwks") == fetched
+
+
+@pytest.mark.parametrize("how", ["in the form", "not at all"])
+def test_the_secret_is_sent_as_the_policy_says(world: World, other: OtherProvider, how: str) -> None:
+    world.link()
+    changed = {"authentication": "client_secret_post"} if how == "in the form" else {"client_secret_file": None}
+    world.others[0] = world.others[0].model_copy(update=changed)
+    visitor = world.lab.visitor()
+    assert "did not" in visitor.get(CALLBACK, **other.login(world.begin(visitor))).text
+    other.takes_secret = how
+    assert is_in(visitor, visitor.get(CALLBACK, **other.login(world.begin(visitor))))
 
 
 def test_neither_state_nor_verifier_nor_nonce_can_be_read_from_the_store(world: World, other: OtherProvider) -> None:

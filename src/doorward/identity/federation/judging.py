@@ -4,9 +4,9 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from doorward.identity.federation.policy import FederationPolicy
+from doorward.identity.redirects import split_uri
 from doorward.jose import Expected, JoseError, PublicKey, split_unverified, verify_jwt
 from doorward.jose.parsing import parse_object
 
@@ -123,5 +123,7 @@ def _object(document: bytes, what: str) -> Mapping[str, Any]:
 def _is_secure(url: object) -> bool:
     if not isinstance(url, str) or len(url) > _URL_MOST or not url.isascii() or not url.isprintable():
         return False
-    parts = urlsplit(url)
+    parts = split_uri(url)
+    if parts is None:
+        return False
     return parts.scheme == "https" and bool(parts.hostname) and not parts.fragment and parts.username is None
