@@ -1,5 +1,6 @@
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -10,12 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, select, text
+from sqlalchemy import CheckConstraint, Table, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from tests.databases import Postgres
 
 from doorward.errors import PolicyError
 from doorward.store import METADATA, Store, open_store, principals
+from doorward.store.single_use import Purpose
 
 
 @pytest.fixture
@@ -50,6 +52,26 @@ def test_a_commit_waits_for_the_disk(file_store: Store) -> None:
 def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
     with store.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_the_migrations_allow_exactly_what_the_tables_say(store: Store) -> None:
+    """What is compared above leaves out which values a column may have."""
+
+    def values(texts: Iterable[object]) -> list[list[str]]:
+        return sorted(sorted(re.findall(r"'(\w+)'", str(text))) for text in texts)
+
+    def checks(table: Table) -> Iterator[CheckConstraint]:
+        for constraints in (table.constraints, *(column.constraints for column in table.columns)):
+            yield from (each for each in constraints if isinstance(each, CheckConstraint))
+
+    said = {name: values(check.sqltext for check in checks(table)) for name, table in METADATA.tables.items()}
+    with store.begin() as connection:
+        asked = inspect(connection)
+        allowed = {
+            name: values(check["sqltext"] for check in asked.get_check_constraints(name)) for name in METADATA.tables
+        }
+    assert allowed == said
+    assert said["single_use"] == [sorted(Purpose)]
 
 
 def test_opening_again_keeps_what_was_stored(store: Store, store_url: str) -> None:

@@ -176,7 +176,7 @@ single_use: Final = Table(
             "purpose IN ('authorization_request', 'pushed_request', 'authorization_code', 'refresh_token', "
             "'login_step', 'enrolment', 'recovery_code', 'password_reset', 'proof_id', "
             "'passkey_challenge', 'device_code', 'user_code', 'admin_login', 'admin_session', "
-            "'email_verification', 'not_me', 'mail_code', 'sms_code')",
+            "'external_login', 'email_verification', 'not_me', 'mail_code', 'sms_code')",
             name="purpose",
         ),
         primary_key=True,
