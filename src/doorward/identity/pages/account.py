@@ -4,8 +4,8 @@ Whatever changes how the account is protected needs a login of the last ten minu
 """
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import segno
 from starlette.concurrency import run_in_threadpool
@@ -29,11 +29,11 @@ from doorward.identity.enrolling import (
 from doorward.identity.events import events_of
 from doorward.identity.factors.totp import provisioning_uri
 from doorward.identity.federation.links import links_of
-from doorward.identity.forms import read_form
 from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
 from doorward.identity.pages.activity import said
 from doorward.identity.pages.browser import DEVICE, Browser
+from doorward.identity.pages.own_forms import act
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.sign_in import code_of
 from doorward.identity.passwords import WeakPassword
@@ -43,7 +43,6 @@ from doorward.identity.sms.numbers import number_of
 from doorward.store import token_families
 from doorward.store.single_use import Purpose, count_unused
 
-Handler = Callable[[Browser, Session, Mapping[str, str], float], Response]
 _NAME: Final = "Doorward"
 
 
@@ -62,49 +61,35 @@ class Account:
 
     async def end_session(self, request: Request) -> Response:
         """`POST /account/sessions`."""
-        return await self._act(request, self._end_session)
+        return await act(self._provider, request, self._end_session, fresh=False)
 
     async def forget_device(self, request: Request) -> Response:
         """`POST /account/devices`."""
-        return await self._act(request, self._forget_device)
+        return await act(self._provider, request, self._forget_device, fresh=False)
 
     async def start_factor(self, request: Request) -> Response:
         """`POST /account/factors/start`."""
-        return await self._act(request, self._start_factor, fresh=True)
+        return await act(self._provider, request, self._start_factor)
 
     async def finish_factor(self, request: Request) -> Response:
         """`POST /account/factors/finish`."""
-        return await self._act(request, self._finish_factor, fresh=True)
+        return await act(self._provider, request, self._finish_factor)
 
     async def remove_factor(self, request: Request) -> Response:
         """`POST /account/factors/remove`."""
-        return await self._act(request, self._remove_factor, fresh=True)
+        return await act(self._provider, request, self._remove_factor)
 
     async def new_codes(self, request: Request) -> Response:
         """`POST /account/recovery`."""
-        return await self._act(request, self._new_codes, fresh=True)
+        return await act(self._provider, request, self._new_codes)
 
     async def change_password(self, request: Request) -> Response:
         """`POST /account/password`."""
-        return await self._act(request, self._change_password, fresh=True, hashes=True)
+        return await act(self._provider, request, self._change_password, hashes=True)
 
     async def withdraw(self, request: Request) -> Response:
         """`POST /account/consents`."""
-        return await self._act(request, self._withdraw)
-
-    async def _act(self, request: Request, handler: Handler, *, fresh: bool = False, hashes: bool = False) -> Response:
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
-
-        def act() -> Response:
-            now = self._provider.clock()
-            session = browser.session(now)
-            if session is None or (fresh and not session.is_fresh(now)):
-                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-            return handler(browser, session, form, now)
-
-        return await (self._provider.hashing(act) if hashes else run_in_threadpool(act))
+        return await act(self._provider, request, self._withdraw, fresh=False)
 
     def _show(self, browser: Browser, *, note: str = "", error: str = "") -> Response:
         now, store = self._provider.clock(), self._provider.store
@@ -118,7 +103,7 @@ class Account:
             held = held_of(connection, session.user)
             phone = number_of(connection, session.user)
         values = {
-            **self._values(browser),
+            **browser.values(),
             "session": session,
             "sessions": list_sessions(store, session.user, now=now),
             "factors": list_factors(store, session.user),
@@ -226,7 +211,7 @@ class Account:
         uri = provisioning_uri(enrolment.seed, issuer=f"{_NAME} {host}", account=session.user)
         key = base64.b32encode(enrolment.seed).decode("ascii")
         values = {
-            **self._values(browser),
+            **browser.values(),
             "qr": segno.make(uri, error="m").svg_data_uri(scale=4),
             "key": " ".join(key[start : start + 4] for start in range(0, len(key), 4)),
             "ticket": enrolment.ticket,
@@ -235,7 +220,4 @@ class Account:
         return page("enrol", values, status=400 if error else 200)
 
     def _codes_page(self, browser: Browser, codes: list[str]) -> Response:
-        return page("codes", {**self._values(browser), "codes": codes})
-
-    def _values(self, browser: Browser) -> dict[str, Any]:
-        return {"base": self._provider.settings.base, "csrf": browser.csrf()}
+        return page("codes", {**browser.values(), "codes": codes})

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.clients import find_client
-from doorward.identity.forms import parse_fields, read_fields, read_form, unique
+from doorward.identity.forms import parse_fields, read_fields, unique
 from doorward.identity.oauth.codes import (
     Frozen,
     consented,
@@ -25,6 +25,7 @@ from doorward.identity.oauth.endpoints import PUSHED_PREFIX
 from doorward.identity.oauth.requests import ACR_TWO, OFFLINE, TEXT_MOST, SentBack, Shown, client_and_redirect, judge
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import Browser
+from doorward.identity.pages.own_forms import own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.stepping import begin_step, lacks_factor, raise_or_enrol
 from doorward.identity.provider import Provider
@@ -63,9 +64,7 @@ class Authorize:
 
     async def consent(self, request: Request) -> Response:
         """`POST /auth/consent`."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._consent, browser, form)
 
     def _begin(self, browser: Browser, fields: list[tuple[str, str]]) -> Response:
@@ -181,8 +180,7 @@ class Authorize:
     def _consent_page(self, browser: Browser, tx: str, waiting: Frozen, session: Session) -> Response:
         request = waiting.request
         values = {
-            "base": self._provider.settings.base,
-            "csrf": browser.csrf(),
+            **browser.values(),
             "tx": tx,
             "client": find_client(self._provider.store, request.client),
             "user": session.user,

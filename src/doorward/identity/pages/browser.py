@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -76,6 +76,10 @@ class Browser:
     def csrf(self) -> str:
         """The token our forms carry in this browser."""
         return self._provider.secret.mac("csrf", self.visit.encode()).hex()
+
+    def values(self) -> dict[str, Any]:
+        """What every page with a form of ours is made of."""
+        return {"base": self._provider.settings.base, "csrf": self.csrf()}
 
     def require_own_form(self, token: str) -> None:
         """Nothing, for a form of our own page in this browser. Errors: Forged.

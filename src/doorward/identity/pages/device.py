@@ -6,19 +6,20 @@ the question, whatever was allowed before. A code in the address only fills in t
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.clients import find_client
-from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.forms import parse_fields, unique
 from doorward.identity.guessing import Allowance
 from doorward.identity.oauth import device
 from doorward.identity.oauth.device import Asked, normal_code
 from doorward.identity.oauth.requests import OFFLINE
 from doorward.identity.pages.browser import Browser
+from doorward.identity.pages.own_forms import own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import to_device
 from doorward.identity.pages.stepping import lacks_factor, raise_or_enrol
@@ -59,9 +60,7 @@ class DevicePage:
         return await self._act(request, answers=True)
 
     async def _act(self, request: Request, *, answers: bool) -> Response:
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._acted, browser, form, answers)
 
     def _show(self, browser: Browser, code: str, error: str = "", status: int = 200) -> Response:
@@ -71,7 +70,7 @@ class DevicePage:
             return self._sign_in(code)
         if lacks_factor(self._provider, session):
             return raise_or_enrol(self._provider, browser, session, to_device(code), now=now)
-        values = {**self._values(browser), "user": session.user, "code": code, "error": error}
+        values = {**browser.values(), "user": session.user, "code": code, "error": error}
         return page("device", values, status=status)
 
     def _acted(self, browser: Browser, form: Mapping[str, str], answers: bool) -> Response:
@@ -98,7 +97,7 @@ class DevicePage:
 
     def _question(self, browser: Browser, session: Session, code: str, asked: Asked) -> Response:
         values = {
-            **self._values(browser),
+            **browser.values(),
             "code": code,
             "shown_code": f"{code[:4]}-{code[4:]}",
             "client": find_client(self._provider.store, asked.client),
@@ -119,6 +118,3 @@ class DevicePage:
 
     def _sign_in(self, code: str) -> Response:
         return RedirectResponse(f"{self._provider.settings.base}/auth/login?tx={to_device(code)}", 303)
-
-    def _values(self, browser: Browser) -> dict[str, Any]:
-        return {"base": self._provider.settings.base, "csrf": browser.csrf()}

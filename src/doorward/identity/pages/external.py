@@ -17,10 +17,11 @@ from doorward.identity.federation.asking import Asking
 from doorward.identity.federation.judging import Untrusted, judge_age, judge_answer, judge_id_token
 from doorward.identity.federation.links import add_link, is_linked, linked_user, make_account, remove_link, take_over
 from doorward.identity.federation.policy import FederationPolicy
-from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.forms import parse_fields, unique
 from doorward.identity.oauth.codes import frozen
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.entering import enter
+from doorward.identity.pages.own_forms import act, fresh_session, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
 from doorward.identity.pages.stepping import begin_step
@@ -61,12 +62,10 @@ class External:
 
     async def link(self, request: Request) -> Response:
         """`POST /account/external/{name}`: shows the way there, for an account that is to be linked."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, _ = await own_form(self._provider, request)
         now, asking = self._provider.clock(), self._asking(request)
-        session = await run_in_threadpool(browser.session, now)
-        if session is None or not session.is_fresh(now):
+        session = await run_in_threadpool(fresh_session, browser, now)
+        if session is None:
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         if asking is None:
             return self._message("There is no such provider", status=404)
@@ -79,10 +78,7 @@ class External:
 
     async def unlink(self, request: Request) -> Response:
         """`POST /account/external`: the account elsewhere is no way in any more."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
-        return await run_in_threadpool(self._unlink, browser, form)
+        return await act(self._provider, request, self._unlink)
 
     async def back(self, request: Request) -> Response:
         """`GET /auth/external/{name}/callback`."""
@@ -168,7 +164,7 @@ class External:
         now: float,
     ) -> Response:
         if "links" in begun:
-            return self._linked(browser.session(now), policy, claims, str(begun["links"]), now)
+            return self._linked(fresh_session(browser, now), policy, claims, str(begun["links"]), now)
         try:
             with self._provider.store.begin() as connection:
                 user = linked_user(connection, policy.issuer, claims["sub"], now=now)
@@ -191,7 +187,7 @@ class External:
         self, session: Session | None, policy: FederationPolicy, claims: Mapping[str, Any], begun_by: str, now: float
     ) -> Response:
         # whoever began it is who comes back: nobody links their own account elsewhere with another's here
-        if session is None or session.id != begun_by or not session.is_fresh(now):
+        if session is None or session.id != begun_by:
             return self._message("Sign in again, then link")
         with self._provider.store.begin() as connection:
             done = add_link(connection, policy.issuer, claims["sub"], session.user, now=now)
@@ -199,11 +195,7 @@ class External:
             return self._message("That account is linked already")
         return RedirectResponse(f"{self._provider.settings.base}/account", 303)
 
-    def _unlink(self, browser: Browser, form: Mapping[str, str]) -> Response:
-        now = self._provider.clock()
-        session = browser.session(now)
-        if session is None or not session.is_fresh(now):
-            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+    def _unlink(self, _browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
         with self._provider.store.begin() as connection:
             remove_link(connection, session.user, form.get("issuer", ""), form.get("subject", ""), now=now)
         return RedirectResponse(f"{self._provider.settings.base}/account", 303)

@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.clients import Client, find_client
-from doorward.identity.forms import parse_fields, read_fields, read_form, unique
+from doorward.identity.forms import parse_fields, read_fields, unique
 from doorward.identity.oauth.families import end_families
 from doorward.identity.oauth.id_tokens import Hint, read_hint
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import SESSION, STEP, Browser, drop_cookie
+from doorward.identity.pages.own_forms import own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
@@ -63,9 +64,7 @@ class Logout:
 
     async def confirm(self, request: Request) -> Response:
         """`POST /auth/end-session`: the button was pressed."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._confirm, browser, form)
 
     def _begin(self, browser: Browser, fields: Mapping[str, str]) -> Response:
@@ -128,8 +127,7 @@ class Logout:
 
     def _page(self, browser: Browser, wish: _Wish, session: Session | None, error: str = "") -> Response:
         values: dict[str, Any] = {
-            "base": self._provider.settings.base,
-            "csrf": browser.csrf(),
+            **browser.values(),
             "user": session.user if session else "",
             "client": wish.client,
             "destination": wish.destination,

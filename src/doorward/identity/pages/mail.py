@@ -4,7 +4,8 @@ A link that arrives by mail only shows a page: what it does happens when its but
 look through mail open links. Whether there is such a user never shows (ID-72).
 """
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -15,11 +16,13 @@ from doorward.identity.address_holds import drop, held_of, is_new_browser, use
 from doorward.identity.addresses import ask_code, ask_recovery, ask_verification, confirm
 from doorward.identity.email_form import is_email
 from doorward.identity.enrolling import was_not_me
-from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.forms import parse_fields, unique
 from doorward.identity.mail.asking import Asking
 from doorward.identity.pages.browser import DEVICE, Browser
+from doorward.identity.pages.own_forms import act, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
+from doorward.identity.sessions import Session
 from doorward.store.single_use import Purpose, peek
 
 _SENT: Final = (
@@ -67,9 +70,9 @@ class MailPages:
 
     async def verify(self, request: Request) -> Response:
         """`POST /auth/email`."""
-        browser, form = await self._sent(request)
+        browser, form = await own_form(self._provider, request)
 
-        def act() -> Response:
+        def answered() -> Response:
             found = confirm(self._provider.store, form.get("ticket", ""), now=self._provider.clock())
             if found is None:
                 return self._message("This link is void", _VOID, status=400)
@@ -77,7 +80,7 @@ class MailPages:
                 return self._message("Address proved", _HELD.format(user=found.user))
             return self._message("Address proved", f"Mail about the account {found.user} goes there from now on.")
 
-        return browser.settle(await run_in_threadpool(act))
+        return browser.settle(await run_in_threadpool(answered))
 
     async def show_not_me(self, request: Request) -> Response:
         """`GET /auth/not-me`."""
@@ -85,9 +88,9 @@ class MailPages:
 
     async def not_me(self, request: Request) -> Response:
         """`POST /auth/not-me`."""
-        browser, form = await self._sent(request)
+        browser, form = await own_form(self._provider, request)
 
-        def act() -> Response:
+        def answered() -> Response:
             now, profile = self._provider.clock(), self._provider.settings.profile
             if was_not_me(self._provider.store, form.get("ticket", ""), now=now, profile=profile) is None:
                 return self._message("This link is void", _VOID, status=400)
@@ -98,72 +101,55 @@ class MailPages:
             )
             return self._message("Locked up", text, link="/auth/recovery", link_text="Set a new password")
 
-        return browser.settle(await run_in_threadpool(act))
+        return browser.settle(await run_in_threadpool(answered))
 
     async def change_address(self, request: Request) -> Response:
         """`POST /account/email`: a link goes to the address; it counts once that is opened."""
-        browser, form = await self._sent(request)
-
-        def act() -> Response:
-            now = self._provider.clock()
-            session, email = browser.session(now), form.get("email", "").strip()
-            if session is None or not session.is_fresh(now):
-                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-            if not self._provider.settings.sends_mail() or not is_email(email):
-                return self._message("No mail address", "Mail cannot be sent there.", link="/account", status=400)
-            with self._provider.store.begin() as connection:
-                device = browser.cookie(DEVICE)
-                sent = ask_verification(connection, self._provider.secret, session.user, email, device=device, now=now)
-            if not sent:
-                return self._message("Too much mail", "Try again in an hour.", link="/account", status=429)
-            return self._message("Look at your mail", "Open the link in it within an hour.", link="/account")
-
-        return await run_in_threadpool(act)
+        return await act(self._provider, request, self._change_address)
 
     async def end_hold(self, request: Request) -> Response:
         """`POST /account/email/held`: a browser that was known before uses or drops the address that waits."""
-        browser, form = await self._sent(request)
+        return await act(self._provider, request, self._end_hold)
 
-        def act() -> Response:
-            now = self._provider.clock()
-            session = browser.session(now)
-            if session is None or not session.is_fresh(now):
-                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-            with self._provider.store.begin() as connection:
-                if is_new_browser(connection, session.user, browser.cookie(DEVICE), now=now):
-                    return self._message("Not from this browser yet", _NEW, link="/account", status=403)
-                held = held_of(connection, session.user)
-                # what was looked at, not what somebody put in its place meanwhile
-                if held is None or held.email != form.get("email"):
-                    return self._message("Nothing waits", "Look again.", link="/account", status=400)
-                end = use if form.get("answer") == "use" else drop
-                end(connection, session.user, now=now)
-            return RedirectResponse(f"{self._provider.settings.base}/account", 303)
+    def _change_address(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        email = form.get("email", "").strip()
+        if not self._provider.settings.sends_mail() or not is_email(email):
+            return self._message("No mail address", "Mail cannot be sent there.", link="/account", status=400)
+        with self._provider.store.begin() as connection:
+            device = browser.cookie(DEVICE)
+            sent = ask_verification(connection, self._provider.secret, session.user, email, device=device, now=now)
+        if not sent:
+            return self._message("Too much mail", "Try again in an hour.", link="/account", status=429)
+        return self._message("Look at your mail", "Open the link in it within an hour.", link="/account")
 
-        return await run_in_threadpool(act)
-
-    async def _sent(self, request: Request) -> tuple[Browser, dict[str, str]]:
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
-        return browser, form
+    def _end_hold(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        with self._provider.store.begin() as connection:
+            if is_new_browser(connection, session.user, browser.cookie(DEVICE), now=now):
+                return self._message("Not from this browser yet", _NEW, link="/account", status=403)
+            held = held_of(connection, session.user)
+            # what was looked at, not what somebody put in its place meanwhile
+            if held is None or held.email != form.get("email"):
+                return self._message("Nothing waits", "Look again.", link="/account", status=400)
+            end = use if form.get("answer") == "use" else drop
+            end(connection, session.user, now=now)
+        return RedirectResponse(f"{self._provider.settings.base}/account", 303)
 
     async def _ask(self, request: Request, what: str) -> Response:
-        browser, form = await self._sent(request)
+        browser, form = await own_form(self._provider, request)
         now = self._provider.clock()
         if not self._provider.settings.sends_mail():
             return self._asking_page(browser, what)
         if not self._asking.may(browser.address, now):
             return self._message("Too much mail", "Try again in an hour.", status=429)
 
-        def act() -> None:
+        def asked() -> None:
             store, secret, name = self._provider.store, self._provider.secret, form.get("name", "")
             if what == "recovery":
                 ask_recovery(store, secret, name, now=now)
             else:
                 ask_code(store, secret, name, browser.visit_hash, now=now)
 
-        await run_in_threadpool(act)
+        await run_in_threadpool(asked)
         link, text = "/auth/login", "Sign in"
         if what == "code":
             link, text = f"/auth/login?code=1&tx={quote(form.get('tx', ''), safe='')}", "Type the code"
@@ -173,29 +159,26 @@ class MailPages:
         browser = Browser(self._provider, request)
         ticket = unique(parse_fields(request.url.query.encode())).get("ticket", "")
 
-        def act() -> Response:
+        def answered() -> Response:
             with self._provider.store.begin() as connection:
                 found = peek(connection, purpose, ticket, now=self._provider.clock())
             if found is None:
                 return self._message("This link is void", _VOID, status=400)
-            values = {**self._values(browser), "ticket": ticket, "user": found.subject, **_LINK_PAGES[purpose]}
+            values = {**browser.values(), "ticket": ticket, "user": found.subject, **_LINK_PAGES[purpose]}
             return page("link", {**values, "email": found.payload.get("email", "")})
 
-        return browser.settle(await run_in_threadpool(act))
+        return browser.settle(await run_in_threadpool(answered))
 
     def _asking_page(self, browser: Browser, what: str, tx: str = "") -> Response:
         if not self._provider.settings.sends_mail():
             return self._message("No mail", "This service sends no mail. Ask whoever runs it.", status=404)
-        return page("ask_mail", {**self._values(browser), **_ASKING_PAGES[what], "tx": tx})
+        return page("ask_mail", {**browser.values(), **_ASKING_PAGES[what], "tx": tx})
 
     def _message(
         self, title: str, text: str, *, link: str = "", link_text: str = "Back", status: int = 200
     ) -> Response:
         values = {"title": title, "text": text, "link": link, "link_text": link_text}
         return page("message", {"base": self._provider.settings.base, **values}, status=status)
-
-    def _values(self, browser: Browser) -> dict[str, Any]:
-        return {"base": self._provider.settings.base, "csrf": browser.csrf()}
 
 
 _ASKING_PAGES: Final = {

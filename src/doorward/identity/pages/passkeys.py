@@ -4,7 +4,7 @@ They are the only pages with a script, one file of ours, and no password is ever
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -15,10 +15,11 @@ from doorward.identity.credentials import Proved, Refused
 from doorward.identity.enrolling import add_passkey_of
 from doorward.identity.factors.passkey_rows import PasskeyTaken, kept_of, passkeys_of, rename_passkey
 from doorward.identity.factors.passkeys import AnswerRefused, Asked, read_answer
-from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.forms import parse_fields, unique
 from doorward.identity.oauth.codes import frozen
 from doorward.identity.pages.browser import DEVICE, Browser
 from doorward.identity.pages.entering import enter
+from doorward.identity.pages.own_forms import act, fresh_session, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.sign_in import said
 from doorward.identity.pages.stepping import end_step, login_step
@@ -50,7 +51,7 @@ class PasskeyPages:
 
     async def sign_in(self, request: Request) -> Response:
         """`POST /auth/passkey`."""
-        browser, form = await self._sent(request)
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._sign_in, browser, form)
 
     async def show_factor(self, request: Request) -> Response:
@@ -60,7 +61,7 @@ class PasskeyPages:
 
     async def factor(self, request: Request) -> Response:
         """`POST /auth/factor/passkey`."""
-        browser, form = await self._sent(request)
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._factor, browser, form)
 
     async def show_reset(self, request: Request) -> Response:
@@ -71,7 +72,7 @@ class PasskeyPages:
 
     async def reset(self, request: Request) -> Response:
         """`POST /auth/reset/passkey`."""
-        browser, form = await self._sent(request)
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._reset, browser, form)
 
     async def show_add(self, request: Request) -> Response:
@@ -81,19 +82,11 @@ class PasskeyPages:
 
     async def add(self, request: Request) -> Response:
         """`POST /account/passkeys/add`."""
-        browser, form = await self._sent(request)
-        return await run_in_threadpool(self._add, browser, form)
+        return await act(self._provider, request, self._add)
 
     async def rename(self, request: Request) -> Response:
         """`POST /account/passkeys/rename`."""
-        browser, form = await self._sent(request)
-        return await run_in_threadpool(self._rename, browser, form)
-
-    async def _sent(self, request: Request) -> tuple[Browser, dict[str, str]]:
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
-        return browser, form
+        return await act(self._provider, request, self._rename)
 
     def _show(self, browser: Browser, tx: str, refused: Refused | None = None) -> Response:
         passkeys = self._provider.passkeys
@@ -189,18 +182,19 @@ class PasskeyPages:
         )
 
     def _show_add(self, browser: Browser, error: str = "") -> Response:
-        passkeys, session, now = self._provider.passkeys, self._fresh(browser), self._provider.clock()
+        passkeys, now = self._provider.passkeys, self._provider.clock()
+        session = fresh_session(browser, now)
         if passkeys is None or session is None:
             return self._redirect("/auth/login")
         with self._provider.store.begin() as connection:
             known = [kept_of(row) for row in passkeys_of(connection, session.user)]
         options = passkeys.registration_options(self._registering(browser, session), known, now=now)
-        values = {**self._values(browser), "options": options, "error": error}
+        values = {**browser.values(), "options": options, "error": error}
         return page("passkey_add", values, scripted=True, status=400 if error else 200)
 
-    def _add(self, browser: Browser, form: Mapping[str, str]) -> Response:
-        passkeys, session, now = self._provider.passkeys, self._fresh(browser), self._provider.clock()
-        if passkeys is None or session is None:
+    def _add(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
+        passkeys = self._provider.passkeys
+        if passkeys is None:
             return self._redirect("/auth/login")
         try:
             answer = read_answer(form.get("answer", ""))
@@ -211,21 +205,13 @@ class PasskeyPages:
         except PasskeyTaken:
             return self._show_add(browser, "This passkey is registered already, or you have as many as you may have.")
         if codes:
-            return page("codes", {**self._values(browser), "codes": codes})
+            return page("codes", {**browser.values(), "codes": codes})
         return self._redirect("/account")
 
-    def _rename(self, browser: Browser, form: Mapping[str, str]) -> Response:
-        session = self._fresh(browser)
-        if session is None:
-            return self._redirect("/auth/login")
+    def _rename(self, _browser: Browser, session: Session, form: Mapping[str, str], _now: float) -> Response:
         with self._provider.store.begin() as connection:
             rename_passkey(connection, session.user, form.get("factor", ""), form.get("label", ""))
         return self._redirect("/account")
-
-    def _fresh(self, browser: Browser) -> Session | None:
-        now = self._provider.clock()
-        session = browser.session(now)
-        return session if session is not None and session.is_fresh(now) else None
 
     def _registering(self, browser: Browser, session: Session) -> Asked:
         return Asked(use="register", visit=browser.visit_hash, user=session.user)
@@ -233,7 +219,7 @@ class PasskeyPages:
     def _page(
         self, browser: Browser, path: str, options: str, tx: str, refused: Refused | None, texts: Mapping[str, str]
     ) -> Response:
-        values = {**self._values(browser), **texts, "path": path, "options": options, "tx": tx}
+        values = {**browser.values(), **texts, "path": path, "options": options, "tx": tx}
         values["error"] = said(refused) if refused else ""
         status = 200 if refused is None else 429 if refused.kind == "wait" else 403
         waiting = frozen(self._provider.store, tx, visit=browser.visit_hash, now=self._provider.clock()) if tx else None
@@ -242,6 +228,3 @@ class PasskeyPages:
 
     def _redirect(self, path: str) -> Response:
         return RedirectResponse(f"{self._provider.settings.base}{path}", 303)
-
-    def _values(self, browser: Browser) -> dict[str, Any]:
-        return {"base": self._provider.settings.base, "csrf": browser.csrf()}

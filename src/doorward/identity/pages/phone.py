@@ -1,7 +1,7 @@
 """The pages around text messages: a code as second factor asked for, a number proved and removed."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.credentials import Refused
-from doorward.identity.forms import read_form
 from doorward.identity.mail.asking import Asking
 from doorward.identity.pages.browser import DEVICE, STEP, Browser
+from doorward.identity.pages.own_forms import act, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.stepping import login_step
 from doorward.identity.provider import Provider
@@ -20,7 +20,6 @@ from doorward.identity.sms.numbers import parse_number, proved_number, remove_nu
 from doorward.identity.sms.sending import Binding, ask_code
 
 _TOO_MANY: Final = "No message can be sent now. Use a recovery code, or try again in an hour."
-Handler = Callable[[Browser, Session, Mapping[str, str], float], Response]
 
 
 class PhonePages:
@@ -33,11 +32,9 @@ class PhonePages:
 
     async def send_code(self, request: Request) -> Response:
         """`POST /auth/factor/sms`: after a right password alone, so nobody else makes us send anything."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, _ = await own_form(self._provider, request)
 
-        def act() -> Response:
+        def send() -> Response:
             now, step = self._provider.clock(), login_step(self._provider, browser)
             base = self._provider.settings.base
             if step is None or "sms" not in self._provider.verifier.factors_of(step.user):
@@ -49,33 +46,19 @@ class PhonePages:
                 return self._message("Too many messages", _TOO_MANY, link="/auth/factor", status=429)
             return RedirectResponse(f"{base}/auth/factor", 303)
 
-        return await run_in_threadpool(act)
+        return await run_in_threadpool(send)
 
     async def add(self, request: Request) -> Response:
         """`POST /account/phone`: a code goes to the number; it counts once that comes back."""
-        return await self._act(request, self._add)
+        return await act(self._provider, request, self._add)
 
     async def prove(self, request: Request) -> Response:
         """`POST /account/phone/prove`."""
-        return await self._act(request, self._prove)
+        return await act(self._provider, request, self._prove)
 
     async def remove(self, request: Request) -> Response:
         """`POST /account/phone/remove`."""
-        return await self._act(request, self._remove)
-
-    async def _act(self, request: Request, handler: Handler) -> Response:
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
-
-        def act() -> Response:
-            now = self._provider.clock()
-            session = browser.session(now)
-            if session is None or not session.is_fresh(now):
-                return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-            return handler(browser, session, form, now)
-
-        return await run_in_threadpool(act)
+        return await act(self._provider, request, self._remove)
 
     def _add(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
         number = parse_number(form.get("number", ""))
@@ -112,8 +95,7 @@ class PhonePages:
             return ask_code(connection, self._provider.secret, binding, number, now=now)
 
     def _prove_page(self, browser: Browser, error: str = "") -> Response:
-        values = {"base": self._provider.settings.base, "csrf": browser.csrf(), "error": error}
-        return page("phone", values, status=403 if error else 200)
+        return page("phone", {**browser.values(), "error": error}, status=403 if error else 200)
 
     def _message(self, title: str, text: str, *, link: str, status: int) -> Response:
         values: dict[str, Any] = {"title": title, "text": text, "link": link, "link_text": "Back"}

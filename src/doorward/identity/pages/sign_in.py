@@ -15,16 +15,17 @@ from doorward.identity.devices import LIFETIME_S as DEVICE_S
 from doorward.identity.devices import remember_device
 from doorward.identity.enrolling import list_factors, reset_password
 from doorward.identity.factors.totp import DIGITS
-from doorward.identity.forms import parse_fields, read_form, unique
+from doorward.identity.forms import parse_fields, unique
 from doorward.identity.oauth.codes import frozen
 from doorward.identity.oauth.families import end_families
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, Forged, drop_cookie, set_cookie
 from doorward.identity.pages.entering import enter
+from doorward.identity.pages.own_forms import own_form
 from doorward.identity.pages.phone import step_binding
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
-from doorward.identity.pages.stepping import PASSWORD_AMR, begin_step, end_step, login_step
+from doorward.identity.pages.stepping import PASSWORD_AMR, LoginStep, begin_step, end_step, login_step
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Busy, Provider
 from doorward.identity.sessions import end_session, end_sessions
@@ -66,30 +67,22 @@ class SignIn:
 
     async def check(self, request: Request) -> Response:
         """`POST /auth/login`."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, form = await own_form(self._provider, request)
         return await self._provider.hashing(self._check, browser, form)
 
     async def show_factor(self, request: Request) -> Response:
         """`GET /auth/factor`."""
         browser = Browser(self._provider, request)
-        if await run_in_threadpool(login_step, self._provider, browser) is None:
-            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
-        return browser.settle(self._factor_page(browser))
+        return browser.settle(await run_in_threadpool(self._show_factor, browser))
 
     async def check_factor(self, request: Request) -> Response:
         """`POST /auth/factor`."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, form = await own_form(self._provider, request)
         return await run_in_threadpool(self._check_factor, browser, form)
 
     async def sign_out(self, request: Request) -> Response:
         """`POST /auth/logout`: the session, and what was issued in it, ends at once."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, _ = await own_form(self._provider, request)
         return await run_in_threadpool(self._sign_out, browser)
 
     async def show_reset(self, request: Request) -> Response:
@@ -100,9 +93,7 @@ class SignIn:
 
     async def reset(self, request: Request) -> Response:
         """`POST /auth/reset`."""
-        browser = Browser(self._provider, request)
-        form = await read_form(request)
-        browser.require_own_form(form.get("csrf", ""))
+        browser, form = await own_form(self._provider, request)
         return await self._provider.hashing(self._reset, browser, form)
 
     def _check(self, browser: Browser, form: Mapping[str, str]) -> Response:
@@ -129,6 +120,12 @@ class SignIn:
             return enter(self._provider, browser, found.user, PASSWORD_AMR, tx, now)
         return begin_step(self._provider, browser, found.user, found.factors, tx, now=now)
 
+    def _show_factor(self, browser: Browser) -> Response:
+        step = login_step(self._provider, browser)
+        if step is None:
+            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+        return self._factor_page(browser, step)
+
     def _check_factor(self, browser: Browser, form: Mapping[str, str]) -> Response:
         step = login_step(self._provider, browser)
         if step is None:
@@ -147,7 +144,7 @@ class SignIn:
             now=now,
         )
         if isinstance(found, Refused):
-            return self._factor_page(browser, found)
+            return self._factor_page(browser, step, found)
         if not end_step(self._provider, browser, now=now):
             return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
         amr = step.completed_by(FACTOR_AMR[kind])
@@ -223,7 +220,7 @@ class SignIn:
         if user is None:
             return self._message("This link is void", "It was used, or is too old. Ask for a new one.", status=400)
         values = {
-            **self._values(browser),
+            **browser.values(),
             "user": user,
             "ticket": ticket,
             "error": error,
@@ -244,7 +241,7 @@ class SignIn:
             return self._message("Start again", "Go back to the application and sign in from there.", status=400)
         client = find_client(self._provider.store, waiting.request.client) if waiting else None
         values = {
-            **self._values(browser),
+            **browser.values(),
             "tx": tx,
             "name": name,
             "error": error,
@@ -263,27 +260,20 @@ class SignIn:
         challenged = challenged or refused.kind == "challenge"
         return browser.settle(self._page(browser, tx=tx, name=name, error=said(refused), challenged=challenged, **more))
 
-    def _factor_page(self, browser: Browser, refused: Refused | None = None) -> Response:
-        values = {**self._values(browser), "error": said(refused) if refused else ""}
-        values["has_passkey"] = self._has_passkey(browser)
-        values["has_sms"] = self._has_sms(browser)
+    def _factor_page(self, browser: Browser, step: LoginStep, refused: Refused | None = None) -> Response:
+        factors = self._provider.verifier.factors_of(step.user)
+        values = {
+            **browser.values(),
+            "error": said(refused) if refused else "",
+            "has_passkey": self._provider.passkeys is not None and "passkey" in factors,
+            "has_sms": "sms" in factors,
+        }
         status = 200 if refused is None else 429 if refused.kind == "wait" else 403
         # the waiting request's client: the redirect at the end of it is one of this form's
-        step = login_step(self._provider, browser)
         waiting = None
-        if step is not None and step.tx:
+        if step.tx:
             waiting = frozen(self._provider.store, step.tx, visit=browser.visit_hash, now=self._provider.clock())
         return page("factor", values, status=status, leads_to=waiting.request.redirect_uri if waiting else None)
-
-    def _has_sms(self, browser: Browser) -> bool:
-        step = login_step(self._provider, browser)
-        return step is not None and "sms" in self._provider.verifier.factors_of(step.user)
-
-    def _has_passkey(self, browser: Browser) -> bool:
-        step = login_step(self._provider, browser)
-        if step is None or self._provider.passkeys is None:
-            return False
-        return any(factor.kind == "passkey" for factor in list_factors(self._provider.store, step.user))
 
     def _message(self, title: str, text: str, *, link: str = "", status: int = 200) -> Response:
         values = {
@@ -294,9 +284,6 @@ class SignIn:
             "link_text": "Sign in",
         }
         return page("message", values, status=status)
-
-    def _values(self, browser: Browser) -> dict[str, Any]:
-        return {"base": self._provider.settings.base, "csrf": browser.csrf()}
 
     def _context(self) -> tuple[str, ...]:
         return (self._provider.settings.host,)
