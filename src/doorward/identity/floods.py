@@ -5,10 +5,10 @@ bounded otherwise: each costs a slot of its account's budget.
 """
 
 import threading
-from ipaddress import ip_network
 from typing import Any, Final
 
 from doorward.identity import events
+from doorward.identity.networks import network_of
 from doorward.store import Store
 
 WINDOW_S: Final = 60
@@ -17,7 +17,6 @@ RECORDED: Final = 3
 """Failures of one network and kind in a window that get an event of their own."""
 NETWORKS: Final = 32
 """Networks that are counted apart in a window; all others count as one."""
-_PREFIX: Final = {4: 24, 6: 56}
 _OTHERS: Final = "others"
 
 
@@ -58,10 +57,6 @@ class Floods:
         return {key: count - RECORDED for key, count in seen.items() if count > RECORDED}
 
     def _network(self, address: str) -> str:
-        try:
-            plain = address.partition("%")[0]
-            network = str(ip_network(f"{plain}/{_PREFIX[6 if ':' in plain else 4]}", strict=False))
-        except ValueError:
-            return _OTHERS
+        network = network_of(address) or _OTHERS
         known = {of_network for of_network, _ in self._seen}
         return network if network in known or len(known) < NETWORKS else _OTHERS

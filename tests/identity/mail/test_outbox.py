@@ -101,7 +101,7 @@ def test_a_network_may_ask_twenty_times_an_hour() -> None:
 
 
 def test_a_full_outbox_takes_notices_still(lab: Lab) -> None:
-    rows = [mail_row("recover", "", "x", "", lab.now) for _ in range(outbox.WAITING_MOST // 2)]
+    rows = [mail_row("recover", "", "x", "", lab.now) for _ in range(outbox.WAITING_MOST)]
     with lab.store.begin() as connection:
         connection.execute(insert(mails), rows)
     before = waiting(lab.store)

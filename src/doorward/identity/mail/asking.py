@@ -1,15 +1,15 @@
 """How often mail may be asked for from one network: a form that sends mail is a tool to annoy strangers with."""
 
 import threading
-from ipaddress import ip_network
 from typing import Final
+
+from doorward.identity.networks import network_of
 
 ASKED_MOST: Final = 20
 """Mails asked for from one network within an hour."""
 NETWORKS_MOST: Final = 10_000
 """Networks counted apart; all others count as one."""
 _WINDOW_S: Final = 3_600.0
-_PREFIX: Final = {4: 24, 6: 56}
 _OTHERS: Final = "others"
 
 
@@ -29,16 +29,8 @@ class Asking:
         with self._lock:
             if window != self._window:
                 self._window, self._counts = window, {}
-            network = _network(address)
+            network = network_of(address) or _OTHERS
             if network not in self._counts and len(self._counts) >= NETWORKS_MOST:
                 network = _OTHERS
             count = self._counts[network] = self._counts.get(network, 0) + 1
         return count <= ASKED_MOST
-
-
-def _network(address: str) -> str:
-    plain = address.partition("%")[0]
-    try:
-        return str(ip_network(f"{plain}/{_PREFIX[6 if ':' in plain else 4]}", strict=False))
-    except ValueError:
-        return _OTHERS

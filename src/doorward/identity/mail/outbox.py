@@ -26,8 +26,9 @@ LIFE_S: Final[dict[str, float]] = {
     "sms": 600.0,
 }
 """How long a mail of each kind is worth sending, in seconds."""
-WAITING_MOST: Final = 10_000
-"""Mails that wait at a time. Beyond half of it only notices are taken: asking for mail must not keep them out."""
+WAITING_MOST: Final = 5_000
+"""Mails that wait at a time beyond which none can be asked for. Notices still go in, bounded for each user alone
+(`notices`): asking for mail must not keep them out."""
 ASKED_MOST: Final = 3
 """Mails of one kind that may be asked for at one account within an hour, whoever asks."""
 TAKEN_COUNT: Final = 32
@@ -59,7 +60,7 @@ def ask(connection: Connection, kind: Kind, user: str, account: str, to: str, *,
     waiting = int(connection.execute(select(func.count()).where(mails.c.done_at.is_(None))).scalar_one())
     lately = (mails.c.account == account) & (mails.c.kind == kind) & (mails.c.created_at > now - _HOUR_S)
     asked = int(connection.execute(select(func.count()).where(lately)).scalar_one())
-    if waiting >= WAITING_MOST // 2 or asked >= ASKED_MOST:
+    if waiting >= WAITING_MOST or asked >= ASKED_MOST:
         return False
     connection.execute(insert(mails).values(mail_row(kind, user, account, to, now, **detail)))
     return True
