@@ -20,7 +20,6 @@ from doorward.identity.factors import recovery_codes, totp
 from doorward.identity.factors.passkey_rows import count_use, kept_of, kept_passkey
 from doorward.identity.factors.passkeys import Answer, AnswerRefused, Asked, Passkeys
 from doorward.identity.floods import Floods
-from doorward.identity.mail.writing import code_secret
 from doorward.identity.names import is_name
 from doorward.identity.passwords import is_password, rehashed
 from doorward.identity.risk import counters
@@ -29,6 +28,7 @@ from doorward.identity.risk.signals import POPULAR_FACTOR, UNKNOWN_ACCOUNT, WRON
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.sms.numbers import keep_number, proved_number
 from doorward.identity.sms.sending import Binding, spend_code
+from doorward.identity.typed_codes import kept_code
 from doorward.store import Store, passkeys, totp_factors, users
 from doorward.store.single_use import Purpose, consume
 
@@ -164,7 +164,7 @@ class Verifier:
             if kind == "totp":
                 right = active and self._spend_totp(connection, user, code, now)
             elif kind == "mail_code":
-                secret = code_secret(self._secret, user, visit, code)
+                secret = kept_code(self._secret, "mail", code, user=user, place=visit)
                 right = active and not self._factors(connection, user) and _spend_mail_code(connection, secret, now)
             elif kind in ("sms", "sms_proof"):
                 right = active and self._spend_sms(connection, Binding(user=user, transaction=visit), kind, code, now)

@@ -1,7 +1,6 @@
 """What each mail says. Links and codes are made here, at the moment of sending; their host is the policy's alone."""
 
 import datetime as dt
-import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,13 +9,12 @@ from sqlalchemy import Connection, Row, select
 from doorward.identity.mail.notices import TOLD
 from doorward.identity.mail.outbox import LIFE_S, Mail, hold
 from doorward.identity.sealing import ServerSecret
+from doorward.identity.typed_codes import kept_code, make_code
 from doorward.store import Store, users
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, issue
 
 RECOVERY_LIFE_S: Final = 1_800.0
 """How long a link to set a password is good, in seconds."""
-CODE_DIGITS: Final = 8
-"""26 bits; guesses are counted with all others of the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +89,14 @@ class Writer:
         if not _is_still_theirs(mail, user):
             return None
         # codes before it stay good: else whoever knows a name could void its owner's by asking for one
-        code = str(secrets.randbelow(10**CODE_DIGITS)).zfill(CODE_DIGITS)
+        code = make_code()
         issue(
             connection,
             Purpose.MAIL_CODE,
             now=now,
             lifetime_s=LONGEST_LIFE_S[Purpose.MAIL_CODE],
             subject=mail.user,
-            secret=code_secret(self._secret, mail.user, str(mail.detail["visit"]), code),
+            secret=kept_code(self._secret, "mail", code, user=mail.user, place=str(mail.detail["visit"])),
         )
         text = (
             f"Your code: {code}\n\nType it, within ten minutes, into the page on which you asked for it, and nowhere "
@@ -123,11 +121,6 @@ class Writer:
 
     def _letter(self, mail: Mail, subject: str, text: str) -> Letter:
         return Letter(to=mail.address, subject=subject, text=f"{text}\n-- \n{self._issuer}\n")
-
-
-def code_secret(secret: ServerSecret, user: str, visit: str, code: str) -> str:
-    """Under which a code is kept: keyed, because few digits could be tried out, and bound to user and browser."""
-    return secret.mac("mail code", f"{visit}\n{code}\n{user}".encode("utf-8", "surrogatepass")).hex()
 
 
 _IGNORE: Final = "If you did not ask for this, ignore it: nothing happens without it."

@@ -7,11 +7,9 @@ gets it again under the same `webhook-id`, with a new code: the last one counts.
 import asyncio
 import base64
 import binascii
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +21,7 @@ from doorward.identity.mail import outbox
 from doorward.identity.mail.outbox import LIFE_S, Mail
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.sms.sending import Binding
+from doorward.identity.typed_codes import make_code
 from doorward.outbound import OutboundClient, OutboundRefused
 from doorward.policy.sms import SmsPolicy
 from doorward.private_file import read_private
@@ -31,8 +30,6 @@ from doorward.signatures.webhook import MacKey, mac_key, standard_fields
 from doorward.store import Store
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, issue, void
 
-CODE_DIGITS: Final = 8
-"""26 bits; guesses are counted with all others of the account."""
 _log = structlog.get_logger()
 
 
@@ -90,7 +87,7 @@ class SmsDelivery:
             raise OutboundRefused(f"the hook answered {answer.status}")
 
     def _written(self, mail: Mail, now: float) -> str:
-        code = str(secrets.randbelow(10**CODE_DIGITS)).zfill(CODE_DIGITS)
+        code = make_code()
         binding = Binding(user=mail.user, transaction=str(mail.detail["visit"]))
         with self._store.begin() as connection:
             void(connection, Purpose.SMS_CODE, mail.user, now=now)

@@ -14,6 +14,7 @@ from doorward.identity import events
 from doorward.identity.mail.outbox import ask
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.sms.numbers import prefix_of
+from doorward.identity.typed_codes import kept_code
 from doorward.store import events as event_rows
 from doorward.store import sms_sends
 from doorward.store.single_use import Purpose, consume
@@ -39,9 +40,8 @@ class Binding:
     """Hash of the step of a login, or the session in which a number is proved."""
 
     def secret(self, server: ServerSecret, code: str) -> str:
-        """Under which a code is kept: keyed, because few digits could be tried out."""
-        text = f"{self.transaction}\n{code}\n{self.user}"
-        return server.mac("sms code", text.encode("utf-8", "surrogatepass")).hex()
+        """Under which a code is kept."""
+        return kept_code(server, "sms", code, user=self.user, place=self.transaction)
 
 
 def ask_code(connection: Connection, server: ServerSecret, binding: Binding, number: str, *, now: float) -> bool:
