@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 from doorward.store import devices
 
 LIFETIME_S: Final = 180 * 86_400.0
-"""How long a browser is known after its last full login, in seconds."""
+"""How long a browser is known after its first full login, in seconds."""
 DEVICES_MOST: Final = 20
 """Known browsers of one user; the oldest go first."""
 

@@ -100,6 +100,18 @@ def test_a_network_may_ask_twenty_times_an_hour() -> None:
     assert asking.may("192.0.2.1", NOW + 3_600)
 
 
+def test_of_many_who_ask_at_once_no_more_are_heard(lab: Lab) -> None:
+    before, gate = waiting(lab.store), threading.Barrier(16)
+
+    def ask(_number: int) -> None:
+        gate.wait()
+        ask_recovery(lab.store, SECRET, "alice", now=lab.now)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(ask, range(16)))
+    assert waiting(lab.store) == before + outbox.ASKED_MOST
+
+
 def test_a_full_outbox_takes_notices_still(lab: Lab) -> None:
     rows = [mail_row("recover", "", "x", "", lab.now) for _ in range(outbox.WAITING_MOST)]
     with lab.store.begin() as connection:

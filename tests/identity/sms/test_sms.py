@@ -1,5 +1,7 @@
 """Codes by text message: off unless asked for, never beside a better factor, bound, once: statement ID-70."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -226,6 +228,18 @@ def test_a_fifth_of_the_codes_must_come_back(lab: Lab, returned: int, goes_on: b
 def test_a_prefix_has_a_bound_an_hour(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "PREFIX_MOST", 5)
     assert [asked(lab, f"user{each}", NUMBER) for each in range(6)] == [True] * 5 + [False]
+
+
+def test_of_many_who_ask_at_once_a_prefix_gets_no_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "PREFIX_MOST", 5)
+    gate = threading.Barrier(16)
+
+    def ask(each: int) -> bool:
+        gate.wait()
+        return asked(lab, f"user{each}", NUMBER)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(ask, range(16))) == 5
 
 
 def test_a_code_that_came_back_is_counted(lab: Lab, hook: Hook) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from doorward.identity import events
 from doorward.identity.mail.notices import mail_row
 from doorward.store import Store, mails
+from doorward.store.turns import take_turn
 
 Kind: TypeAlias = Literal["notice", "verify", "recover", "code", "sms"]
 MAIL_KINDS: Final[tuple[Kind, ...]] = ("notice", "verify", "recover", "code")
@@ -57,6 +58,8 @@ def ask(connection: Connection, kind: Kind, user: str, account: str, to: str, *,
 
     The statements are the same whether there is anybody to send it to or not (ID-72).
     """
+    # of many who ask at once, each counts those before
+    take_turn(connection, f"{kind} {account}")
     waiting = int(connection.execute(select(func.count()).where(mails.c.done_at.is_(None))).scalar_one())
     lately = (mails.c.account == account) & (mails.c.kind == kind) & (mails.c.created_at > now - _HOUR_S)
     asked = int(connection.execute(select(func.count()).where(lately)).scalar_one())

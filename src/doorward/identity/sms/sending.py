@@ -18,6 +18,7 @@ from doorward.identity.typed_codes import kept_code
 from doorward.store import events as event_rows
 from doorward.store import sms_sends
 from doorward.store.single_use import Purpose, consume
+from doorward.store.turns import take_turn
 
 JUDGED_LEAST: Final = 20
 """Codes sent to a prefix within a day before the share that came back is judged."""
@@ -47,6 +48,7 @@ class Binding:
 def ask_code(connection: Connection, server: ServerSecret, binding: Binding, number: str, *, now: float) -> bool:
     """Whether a code will be sent: neither the user nor the prefix of the number has had too many."""
     prefix = prefix_of(number)
+    take_turn(connection, f"sms {prefix}")
     if not _may(connection, prefix, now):
         return False
     account = server.mac("sms account", binding.user.encode("utf-8", "surrogatepass")).hex()
