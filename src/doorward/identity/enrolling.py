@@ -12,6 +12,7 @@ from doorward.identity import address_holds, events
 from doorward.identity.credentials import totp_place
 from doorward.identity.devices import forget_devices
 from doorward.identity.factors import totp
+from doorward.identity.factors.labels import label_of
 from doorward.identity.factors.passkey_rows import add_passkey, demote_passkeys, passkeys_of, remove_passkeys
 from doorward.identity.factors.passkeys import Answer, Asked, Passkeys
 from doorward.identity.factors.recovery_codes import replace_codes
@@ -87,7 +88,7 @@ def finish_totp(
         row = {
             "id": factor_id,
             "user": user,
-            "label": label[:64] or "authenticator app",
+            "label": label_of(label, "authenticator app"),
             "seed_sealed": secret.seal(enrolment.seed, totp_place(factor_id)),
             "last_step": step,
             "created_at": now,

@@ -8,12 +8,12 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from doorward.identity.factors.labels import label_of
 from doorward.identity.factors.passkeys import Kept
 from doorward.store import passkeys
 
 PASSKEYS_MOST: Final = 20
 """Passkeys of one user: a browser is told all of them when one is asked for."""
-_LABEL_CHARACTERS: Final = 64
 _UNNAMED: Final = "passkey"
 Counted: TypeAlias = Literal["counted", "not_grown", "gone"]
 
@@ -32,7 +32,7 @@ def add_passkey(connection: Connection, user: str, kept: Kept, label: str, *, no
         "credential_hash": _hash(kept.credential_id),
         "credential_id": kept.credential_id,
         "public_key": kept.public_key,
-        "label": label_of(label),
+        "label": label_of(label, _UNNAMED),
         "sign_count": kept.sign_count,
         "transports": list(kept.transports),
         "created_at": now,
@@ -84,7 +84,7 @@ def count_use(connection: Connection, row: Row[Any], sign_count: int, *, now: fl
 def rename_passkey(connection: Connection, user: str, passkey_id: str, label: str) -> bool:
     """Whether it was the user's and is called so now."""
     mine = (passkeys.c.user == user) & (passkeys.c.id == passkey_id)
-    return connection.execute(update(passkeys).where(mine).values(label=label_of(label))).rowcount == 1
+    return connection.execute(update(passkeys).where(mine).values(label=label_of(label, _UNNAMED))).rowcount == 1
 
 
 def remove_passkeys(connection: Connection, user: str, passkey_id: str | None = None) -> int:
@@ -98,12 +98,6 @@ def remove_passkeys(connection: Connection, user: str, passkey_id: str | None = 
 def demote_passkeys(connection: Connection, user: str) -> None:
     """Nothing; the passkeys that the user has now are second factors from now on, and sign in no longer alone."""
     connection.execute(update(passkeys).where(passkeys.c.user == user).values(factor_only=True))
-
-
-def label_of(text: str) -> str:
-    """What a user calls it, without anything unprintable."""
-    printable = "".join(character for character in text if character.isprintable()).strip()
-    return printable[:_LABEL_CHARACTERS] or _UNNAMED
 
 
 def _hash(credential_id: str) -> str:

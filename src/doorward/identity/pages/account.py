@@ -154,8 +154,7 @@ class Account:
         enrolment = pending_totp(store, secret, session.user, form.get("ticket", ""), now=now)
         if enrolment is None:
             return self._show(browser, error="That took too long. Start again.")
-        label = "".join(character for character in form.get("label", "") if character.isprintable())
-        codes = finish_totp(store, secret, session.user, enrolment, code_of(form), label, now=now)
+        codes = finish_totp(store, secret, session.user, enrolment, code_of(form), form.get("label", ""), now=now)
         if codes is None:
             return self._enrol_page(browser, session, enrolment, error="The app shows another code. Try the next one.")
         return self._codes_page(browser, codes)
