@@ -392,6 +392,26 @@ def test_the_secret_is_sent_as_the_policy_says(world: World, other: OtherProvide
     assert is_in(visitor, visitor.get(CALLBACK, **other.login(world.begin(visitor))))
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\xff\xfe", b"x" * 1_025], ids=["empty", "a line's end", "no text", "long"]
+)
+def test_without_its_secret_no_code_is_sent_anywhere(world: World, other: OtherProvider, content: bytes) -> None:
+    world.link()
+    visitor = world.lab.visitor()
+    (world.directory / "secret").write_bytes(content)
+    assert "did not sign you in" in visitor.get(CALLBACK, **other.login(world.begin(visitor))).text
+    (world.directory / "secret").unlink()
+    assert "did not sign you in" in visitor.get(CALLBACK, **other.login(world.begin(visitor))).text
+    assert "/token" not in other.asked
+
+
+def test_a_user_links_up_to_twenty_accounts_elsewhere(world: World, other: OtherProvider) -> None:
+    for number in range(20):
+        world.link(subject=f"ext-{number}")
+    with world.lab.store.begin() as connection:
+        assert not add_link(connection, other.issuer, "ext-20", "alice", now=world.lab.now)
+
+
 def test_neither_state_nor_verifier_nor_nonce_can_be_read_from_the_store(world: World, other: OtherProvider) -> None:
     from sqlalchemy import select
 

@@ -75,7 +75,10 @@ class Asking:
     async def _secret(self) -> str | None:
         if self.policy.client_secret_file is None:
             return None
-        text = (await anyio.Path(Path(self.policy.client_secret_file)).read_text("utf-8")).strip()
+        try:
+            text = (await anyio.Path(Path(self.policy.client_secret_file)).read_text("utf-8")).strip()
+        except UnicodeDecodeError:
+            text = ""
         if not 0 < len(text) <= _SECRET_MOST:
             raise OSError("the file with the client secret is empty, or no secret")
         return text
