@@ -9,7 +9,7 @@ Source: OWASP ASVS 5.0 V7.4; CWE-384, CWE-613.
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import select, update
 
 from doorward.identity import events
 from doorward.identity.oauth.families import end_families
@@ -33,7 +33,7 @@ def kind_of(agent: str) -> tuple[str, str]:
 
 def note_other_browser(store: Store, session_id: str, *, now: float, address: str) -> None:
     """Nothing; a browser of another kind showed the cookie of this session."""
-    _note(store, sessions.c.id == session_id, "browser", now=now, address=address)
+    _note(store, session_id, "browser", now=now, address=address)
 
 
 def note_replaced(store: Store, cookie: str, *, now: float, address: str) -> None:
@@ -42,14 +42,14 @@ def note_replaced(store: Store, cookie: str, *, now: float, address: str) -> Non
     with store.begin() as connection:
         found = connection.execute(select(sessions.c.id).where(replaced)).scalar()
     if found is not None:
-        _note(store, sessions.c.id == found, "replaced", now=now, address=address)
+        _note(store, found, "replaced", now=now, address=address)
 
 
-def _note(store: Store, chosen: ColumnElement[bool], sign: str, *, now: float, address: str) -> None:
+def _note(store: Store, session_id: str, sign: str, *, now: float, address: str) -> None:
     with store.begin() as connection:
         row = connection.execute(
             update(sessions)
-            .where(chosen, *valid(now))
+            .where(sessions.c.id == session_id, *valid(now))
             .values(signs=sessions.c.signs + 1)
             .returning(sessions.c.id, sessions.c.user, sessions.c.signs)
         ).one_or_none()

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from doorward.identity import events, logout_notices
+from doorward.identity.acr import acr_of
 from doorward.store import Store, sessions, users
 
 IDLE_S: Final = 3_600.0
@@ -42,8 +43,8 @@ class Session:
 
     @property
     def acr(self) -> str:
-        """How much that proves: `urn:doorward:acr:2` with a second factor, `:1` without."""
-        return "urn:doorward:acr:2" if "mfa" in self.amr else "urn:doorward:acr:1"
+        """How much that proves."""
+        return acr_of(self.amr)
 
     def is_fresh(self, now: float) -> bool:
         """Whether its user signed in a moment ago."""

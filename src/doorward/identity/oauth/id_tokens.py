@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from doorward.identity.acr import acr_of
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import Provider
 from doorward.jose import Algorithm, JoseError, sign_jwt, split_unverified, verify_signature
@@ -61,7 +62,7 @@ def mint_id_token(
         "iat": int(now),
         "exp": int(now) + LIFETIME_S,
         "auth_time": int(auth_time),
-        "acr": "urn:doorward:acr:2" if "mfa" in amr else "urn:doorward:acr:1",
+        "acr": acr_of(amr),
         "amr": list(amr),
         "sid": session,
     }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from doorward.identity.acr import ACR_ONE, ACR_TWO
 from doorward.identity.client_keys import ASSERTION_ALGORITHMS
 from doorward.identity.oauth.asking import AUTHENTICATION_METHODS, CERTIFICATE_METHODS
 from doorward.identity.oauth.register import PATH
@@ -48,7 +49,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "dpop_signing_alg_values_supported": list(settings.profile.proof_algorithms),
         "id_token_signing_alg_values_supported": signing,
-        "acr_values_supported": ["urn:doorward:acr:1", "urn:doorward:acr:2"],
+        "acr_values_supported": [ACR_ONE, ACR_TWO],
         "prompt_values_supported": ["none", "login", "consent"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", *_TOLD],
         "authorization_response_iss_parameter_supported": True,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
+from doorward.identity.acr import ACR_ONE, ACR_TWO
 from doorward.identity.clients import Client, find_client
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import IdentitySettings
@@ -19,8 +20,6 @@ OFFLINE: Final = "offline_access"
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
-ACR_ONE: Final = "urn:doorward:acr:1"
-ACR_TWO: Final = "urn:doorward:acr:2"
 SecondFactor: TypeAlias = Literal["as_is", "wanted", "required"]
 """`as_is`: whatever the session shows will do; `wanted`: asked for where the user has one; `required`: or nothing."""
 _PROMPTS: Final = frozenset({"none", "login", "consent"})

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from doorward.identity.acr import ACR_TWO
 from doorward.identity.clients import find_client
 from doorward.identity.forms import parse_fields, read_fields, unique
 from doorward.identity.oauth.codes import (
@@ -22,7 +23,7 @@ from doorward.identity.oauth.codes import (
     spend_request,
 )
 from doorward.identity.oauth.endpoints import PUSHED_PREFIX
-from doorward.identity.oauth.requests import ACR_TWO, OFFLINE, TEXT_MOST, SentBack, Shown, client_and_redirect, judge
+from doorward.identity.oauth.requests import OFFLINE, TEXT_MOST, SentBack, Shown, client_and_redirect, judge
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.own_forms import own_form

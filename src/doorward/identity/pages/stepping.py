@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from starlette.responses import RedirectResponse, Response
 
+from doorward.identity.acr import ACR_TWO
 from doorward.identity.credentials import FactorKind
-from doorward.identity.oauth.requests import ACR_TWO
 from doorward.identity.pages.browser import STEP, Browser, set_cookie
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
