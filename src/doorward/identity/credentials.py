@@ -4,9 +4,6 @@ Every path that takes a password or a code goes through `Verifier`; a second pat
 lockouts bypassable elsewhere (Zitadel CVE-2025-64102, Keycloak CVE-2026-9798).
 """
 
-import math
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -20,6 +17,7 @@ from doorward.identity.factors import recovery_codes, totp
 from doorward.identity.factors.passkey_rows import count_use, kept_of, kept_passkey
 from doorward.identity.factors.passkeys import Answer, AnswerRefused, Asked, Passkeys
 from doorward.identity.floods import Floods
+from doorward.identity.guessing import Allowance
 from doorward.identity.names import is_name
 from doorward.identity.passwords import is_password, rehashed
 from doorward.identity.risk import counters
@@ -40,7 +38,6 @@ PASSKEY_PLACE: Final = "passkey"
 """Where failures of passkeys in unknown browsers are counted: whoever guesses passwords does not make them wait."""
 _NOTED_EVERY_S: Final = 60.0
 """Time between two events of one account being refused in one way, in seconds."""
-_NOTED_COUNT: Final = 10_000
 _REFUSALS: Final = {"wait": "login.wait", "challenge": "login.challenged", "locked": "login.locked"}
 
 
@@ -77,8 +74,7 @@ class Verifier:
     """Checks passwords and second factors. Blocks for the time of one Argon2id hash: call it from a thread."""
 
     __slots__ = (
-        "_noted",
-        "_noting",
+        "_news",
         "_secret",
         "_sms_counts",
         "_step_up_count",
@@ -107,8 +103,7 @@ class Verifier:
         self._store, self._secret = store, secret
         self.signals = signals or Signals()
         self.floods = Floods()
-        self._noting = threading.Lock()
-        self._noted: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._news = Allowance(1, _NOTED_EVERY_S)
 
     def password(self, attempt: Attempt, *, now: float) -> Proved | Refused:
         """Whether the password is the user's. Unknown users take the same way and the same time."""
@@ -311,14 +306,7 @@ class Verifier:
 
     def _is_news(self, name: str, kind: str, now: float) -> bool:
         """Whether nothing like it was recorded a moment ago: who hammers at an account must not fill the store."""
-        with self._noting:
-            if now - self._noted.get((name, kind), -math.inf) < _NOTED_EVERY_S:
-                return False
-            self._noted.pop((name, kind), None)
-            self._noted[name, kind] = now
-            while len(self._noted) > _NOTED_COUNT:
-                self._noted.popitem(last=False)
-            return True
+        return self._news.take(f"{kind} {name}", now)
 
     def _wrong(self, attempt: Attempt, account: str, *, known: bool, exists: bool, now: float) -> None:
         weight = WRONG_PASSWORD if exists else UNKNOWN_ACCOUNT
