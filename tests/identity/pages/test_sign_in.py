@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from starlette.routing import Route
 from tests.identity.lab import ISSUER, PASSWORD, Lab, Visitor, every_page
 
 from doorward.controls.transport.policy import TransportPolicy
@@ -254,6 +255,16 @@ def test_a_form_without_this_browsers_token_does_nothing(lab: Lab, csrf: str) ->
     visitor = lab.visitor().signed_in()
     assert visitor.post("/auth/logout", csrf=csrf).status_code == 403
     assert is_in(visitor)
+
+
+def test_no_page_takes_a_form_without_it(lab: Lab) -> None:
+    routes = [route for route in lab.app.routes if isinstance(route, Route) and "POST" in (route.methods or ())]
+    paths = [route.path for route in routes if route.path.startswith(("/auth/", "/account"))]
+    assert len(paths) > 30
+    visitor = lab.visitor().signed_in()
+    for path in paths:
+        answer = visitor.post(path.replace("{name}", "corp"), csrf="0" * 64)
+        assert (answer.status_code, "This form is not ours" in answer.text) == (403, True), path
 
 
 def test_the_token_of_another_browser_does_nothing(lab: Lab) -> None:
