@@ -68,10 +68,23 @@ class Constraints:
 
 def make_root(key: ec.EllipticCurvePrivateKey, constraints: Constraints, now: dt.datetime) -> x509.Certificate:
     """The certificate of a root, signed by itself; one authority may stand below it."""
-    tag = key_id(key.public_key())[:8]
-    name = _name(f"Doorward root {tag}")
-    builder = _builder(name, name, key.public_key(), now, dt.timedelta(days=ROOT_DAYS))
-    return _authority(builder, key.public_key(), key, constraints, depth=1)
+    name = f"Doorward root {key_id(key.public_key())[:8]}"
+    return make_self_signed(key, name, constraints, now=now, life=dt.timedelta(days=ROOT_DAYS), depth=1)
+
+
+def make_self_signed(
+    key: ec.EllipticCurvePrivateKey,
+    name: str,
+    constraints: Constraints,
+    *,
+    now: dt.datetime,
+    life: dt.timedelta,
+    depth: int,
+) -> x509.Certificate:
+    """The certificate of an authority of that name, signed by itself; `depth` authorities may stand below it."""
+    called, public = _name(name), key.public_key()
+    builder = _builder(called, called, public, now, life)
+    return _authority(builder, public, key, constraints.extension(), depth=depth)
 
 
 def make_issuing(
@@ -170,15 +183,14 @@ def _authority(
     builder: x509.CertificateBuilder,
     public: ec.EllipticCurvePublicKey,
     signer: ec.EllipticCurvePrivateKey,
-    constraints: Constraints | x509.NameConstraints,
+    constraints: x509.NameConstraints,
     *,
     depth: int,
 ) -> x509.Certificate:
-    names = constraints.extension() if isinstance(constraints, Constraints) else constraints
     return (
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=depth), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(names, critical=True)
+        .add_extension(constraints, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(signer, hashes.SHA256())
     )

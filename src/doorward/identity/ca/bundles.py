@@ -4,6 +4,7 @@ import base64
 import secrets
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from doorward.identity.ca.certificates import Issued
@@ -16,7 +17,7 @@ def pem_bundle(issued: Issued) -> bytes:
 
     The key is not encrypted: the file's mode is its protection.
     """
-    key = b"" if issued.key is None else _key_pem(issued)
+    key = b"" if issued.key is None else key_pem(issued.key)
     shown = (issued.certificate, *issued.chain[:1])
     return key + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in shown)
 
@@ -36,8 +37,8 @@ def pkcs12_bundle(issued: Issued) -> tuple[bytes, str]:
     ), password
 
 
-def _key_pem(issued: Issued) -> bytes:
-    assert issued.key is not None  # noqa: S101 - asked before; for the type checker
-    return issued.key.private_bytes(
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The key in PKCS #8, not encrypted."""
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
