@@ -19,7 +19,7 @@ from doorward.errors import PolicyError
 from doorward.identity import ca
 from doorward.identity.ca import Granted
 from doorward.identity.ca.building import Constraints
-from doorward.identity.ca.certificates import Issued, purge
+from doorward.identity.ca.certificates import LIFE_LEAST_S, LIFE_MOST_S, Issued, purge
 from doorward.identity.clients import add_client, disable_client
 from doorward.identity.events import KEPT_S, events_of
 from doorward.identity.sealing import ServerSecret
@@ -218,6 +218,17 @@ def test_a_renewal_has_the_same_grants_and_another_key_and_happens_once(store: S
     with pytest.raises(PolicyError, match="cannot be renewed"):
         ca.renew(store, SECRET, old.record.serial, now=NOW + 3_600)
     assert [event.kind for event in events_of(store, "partner")] == ["certificate.renewed", "certificate.issued"]
+
+
+@pytest.mark.parametrize("life_s", [LIFE_LEAST_S, LIFE_MOST_S])
+def test_a_successor_lives_as_long_as_the_certificate_before_it_at_any_moment_of_a_second(
+    store: Store, life_s: float
+) -> None:
+    one = ca.issue(store, SECRET, "partner", Granted(life_s=life_s), now=NOW + 0.9)
+    for number in range(3):
+        now = NOW + number + 1.7
+        one = ca.renew(store, SECRET, one.record.serial, now=now)
+        assert one.record.expires_at == int(now) + life_s
 
 
 def test_what_is_expired_revoked_or_unknown_is_not_renewed(store: Store) -> None:

@@ -6,7 +6,7 @@ neither, they are granted with the certificate, as with an API key.
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
 from cryptography import x509
@@ -151,13 +151,14 @@ def renew(
         granted = Granted(
             kind=old.kind,
             names=old.names,
-            life_s=old.expires_at - old.created_at if life_s is None else life_s,
+            # whole seconds, as a certificate has them: else each successor lives a little shorter, below the least life
+            life_s=old.expires_at - int(old.created_at) if life_s is None else life_s,
             list_url=list_url,
         )
         values = {"roles": old.roles, "scopes": old.scopes, "claims": old.claims, "lineage": old.lineage}
         made = _signed(connection, secret, old.name, granted, public, values, now=now)
         record(connection, "certificate.renewed", old.name, now=now, serial=made.record.serial, before=serial)
-    return _with_key(made, key)
+    return replace(made, key=key)
 
 
 def keys_in(data: bytes) -> list[tuple[str, str]]:
@@ -233,7 +234,7 @@ def _new(
         made = _signed(connection, secret, name, granted, public, values, now=now)
         told = {"serial": made.record.serial, "purpose": granted.kind, "expires_at": made.record.expires_at, **values}
         record(connection, "certificate.issued", name, now=now, **told)
-    return _with_key(made, key)
+    return replace(made, key=key)
 
 
 def _successor(connection: Connection, serial: str, fingerprint: str, request: bytes, *, now: float) -> Issued | None:
@@ -364,10 +365,6 @@ def _require_another_key(old: Row[Any], public: LeafKey) -> None:
     before = x509.load_pem_x509_certificate(old.certificate.encode()).public_key()
     if before == public:
         raise PolicyError("the request has the old key", key="request", hint="make a new key for the successor")
-
-
-def _with_key(made: Issued, key: ec.EllipticCurvePrivateKey | None) -> Issued:
-    return Issued(record=made.record, certificate=made.certificate, chain=made.chain, key=key)
 
 
 def _record(row: Row[Any]) -> CertificateRecord:
