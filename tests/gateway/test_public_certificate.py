@@ -118,6 +118,26 @@ def test_a_server_that_wants_it_renewed_earlier_is_heard(case: Case) -> None:
     assert case.server.orders[1]["replaces"]
 
 
+@pytest.mark.parametrize("place", ["https://[acme.test", "https://other.test/renewalInfo", 7], ids=str)
+def test_a_server_that_leads_nowhere_for_its_suggestion_cannot_keep_the_renewal_from_happening(
+    case: Case, place: object
+) -> None:
+    case.look()
+    case.server.changes = {"/directory": {"renewalInfo": place}}
+    case.task = PublicCertificate(
+        case.state,
+        ServerSecret(bytes(32)),
+        lambda: case.settings,
+        case.renewed,
+        clock=lambda: case.now,
+        pause=case.pause,
+        ask=lambda _settings: case.server,
+    )
+    case.now = due_at(case.certificate)
+    assert case.look() == LOOK_S
+    assert len(case.server.orders) == 2
+
+
 def test_a_server_cannot_put_the_renewal_off(case: Case) -> None:
     case.server.window = {"start": "2027-04-10T00:00:00Z", "end": "2027-04-11T00:00:00Z"}
     case.look()

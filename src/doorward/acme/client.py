@@ -13,7 +13,8 @@ from doorward.outbound import OutboundAnswer, OutboundRefused
 _NONCE: Final = "replay-nonce"
 _TRIES: Final = 5
 """How often a request is sent when the server will not have its nonce (RFC 8555 section 6.5)."""
-_JOSE: Final = {"content-type": "application/jose+json", "user-agent": "doorward"}
+_AGENT: Final = {"user-agent": "doorward"}
+_JOSE: Final = {"content-type": "application/jose+json", **_AGENT}
 _WAIT_MOST_S: Final = 3_600.0
 
 
@@ -45,10 +46,7 @@ class AcmeClient:
     async def url(self, name: str) -> str:
         """An address of the server's directory, as `newOrder`; empty when it has none. Errors: AcmeError."""
         if not self._directory:
-            answer = await self._ask("GET", self._server, {"user-agent": "doorward"})
-            if answer.status != 200:
-                raise error_of(_document(answer), answer.status)
-            self._directory = _object(answer)
+            self._directory = await self.fetched(self._server)
         found = self._directory.get(name, "")
         return found if isinstance(found, str) else ""
 
@@ -81,10 +79,10 @@ class AcmeClient:
 
     async def fetched(self, url: str) -> Mapping[str, Any]:
         """The object at an address that needs no account. Errors: AcmeError."""
-        answer = await self._ask("GET", url, {"user-agent": "doorward"})
+        answer = await self._ask("GET", url, _AGENT)
         if answer.status != 200:
             raise error_of(_document(answer), answer.status)
-        return _object(answer)
+        return object_of(answer)
 
     async def _needed(self, name: str) -> str:
         found = await self.url(name)
@@ -115,7 +113,7 @@ class AcmeClient:
         return sign_flattened(self._account.key, protected, body)
 
     async def _new_nonce(self) -> str:
-        answer = await self._ask("HEAD", await self._needed("newNonce"), {"user-agent": "doorward"})
+        answer = await self._ask("HEAD", await self._needed("newNonce"), _AGENT)
         found = answer.headers.get(_NONCE, "")
         if not found:
             raise AcmeError("answer", "the server gives no nonce")
@@ -141,11 +139,17 @@ def retry_after_s(answer: OutboundAnswer) -> float:
 
 def object_of(answer: OutboundAnswer) -> Mapping[str, Any]:
     """The JSON object of an answer. Errors: AcmeError."""
-    return _object(answer)
+    found = _document(answer)
+    if not isinstance(found, dict):
+        raise AcmeError("answer", "the server answered with something else than an object")
+    return found
 
 
 def _place(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise AcmeError("answer", f"the server leads to what is no address: {url}") from error
     return parts.scheme, parts.netloc.lower()
 
 
@@ -154,10 +158,3 @@ def _document(answer: OutboundAnswer) -> object:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
-
-
-def _object(answer: OutboundAnswer) -> Mapping[str, Any]:
-    found = _document(answer)
-    if not isinstance(found, dict):
-        raise AcmeError("answer", "the server answered with something else than an object")
-    return found

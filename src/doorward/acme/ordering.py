@@ -1,6 +1,5 @@
 """One order: names shown to be ours, a request with a new key, the certificate checked before anybody is shown it."""
 
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from doorward.acme.client import AcmeClient, object_of, retry_after_s
 from doorward.acme.errors import AcmeError, error_of
+from doorward.jose import encode_segment
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits so many seconds."""
@@ -52,7 +52,8 @@ async def obtain(
         await _prove(client, authorization, pause)
     await _settled(client, place, {"ready", "valid"}, pause)
     key = ec.generate_private_key(ec.SECP256R1())
-    await client.post(_text(order, "finalize"), {"csr": _segment(_request(key, names))})
+    request = encode_segment(_request(key, names)).decode("ascii")
+    await client.post(_text(order, "finalize"), {"csr": request})
     order = await _settled(client, place, {"valid"}, pause)
     answer = await client.post(_text(order, "certificate"), None)
     return _checked(answer.body, key, names, clock())
@@ -128,10 +129,6 @@ def _checked(chain: bytes, key: ec.EllipticCurvePrivateKey, names: Sequence[str]
     # Written anew, not as it came: a text between the certificates is nobody's business.
     pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in found)
     return Obtained(leaf, private + pem)
-
-
-def _segment(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:

@@ -1,12 +1,13 @@
 """When a certificate is due: when its server says, else at two thirds of its life, each at a moment of its own."""
 
-import base64
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 from cryptography import x509
+
+from doorward.jose import encode_segment
 
 _SHARE: Final = 2 / 3
 _JITTER: Final = 1 / 20
@@ -47,7 +48,7 @@ def renewal_id(certificate: x509.Certificate) -> str:
     serial = certificate.serial_number
     # DER: one more bit than the number has, for its sign
     data = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
-    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode("ascii") for part in (authority, data))
+    return ".".join(encode_segment(part).decode("ascii") for part in (authority, data))
 
 
 def _own_share(certificate: x509.Certificate) -> float:
