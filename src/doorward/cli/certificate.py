@@ -67,11 +67,11 @@ def rotate(
     as_json: JsonOption = False,
 ) -> None:
     """Make a new issuing key under the root. The one before it stays trusted for what it has signed."""
-    pem = _read(root_key)
+    pem = callers.read_file(root_key)
     if passphrase_file is None:
         passphrase = typer.prompt("passphrase of the root's key", hide_input=True, err=True)
     else:
-        passphrase = _read(passphrase_file).decode("utf-8", "replace").strip()
+        passphrase = callers.read_file(passphrase_file).decode("utf-8", "replace").strip()
     with _opened(policy) as (_, store, secret):
         made = ca.rotate_issuing(store, secret, pem, passphrase, now=time())
     if as_json:
@@ -121,7 +121,7 @@ def sign(
     path = out or Path(f"{name}.pem")
     with _opened(policy) as (settings, store, secret), _new_file(path) as write:
         granted = _granted(settings, server, dns, role, scope, claim, expires)
-        made = ca.sign_request(store, secret, name, _read(request), granted, now=time())
+        made = ca.sign_request(store, secret, name, callers.read_file(request), granted, now=time())
         write(ca.pem_bundle(made))
     _tell(made, path, "", as_json)
 
@@ -145,9 +145,9 @@ def renew(
             secret,
             serial,
             now=time(),
-            request=None if request is None else _read(request),
+            request=None if request is None else callers.read_file(request),
             life_s=None if expires is None else callers.parse_duration_s(expires),
-            list_url=_list_url(settings),
+            list_url=ca.list_url(settings.issuer.url),
         )
         password = _write_with_key(write, made, pkcs12)
     _tell(made, path, password, as_json)
@@ -196,7 +196,7 @@ def authorities(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> N
 @_COMMANDS.command("authority")
 def authority(file: Annotated[Path, typer.Argument(help="the certificates of other authorities (PEM)")]) -> None:
     """Print what other authorities are known by (`authenticate.client_certificates.authority`): their public keys."""
-    for key, subject in ca.keys_in(_read(file)):
+    for key, subject in ca.keys_in(callers.read_file(file)):
         print(f"{key}  {subject}")
 
 
@@ -250,19 +250,15 @@ def _granted(
         scopes=scope or (),
         claims=callers.parse_claims(claim),
         life_s=callers.parse_duration_s(expires),
-        list_url=_list_url(settings),
+        list_url=ca.list_url(settings.issuer.url),
     )
-
-
-def _list_url(settings: Policy) -> str:
-    return f"{settings.issuer.url.rstrip('/')}/ca/crl/{{authority}}"
 
 
 def _serial(text: str) -> str:
     path = Path(text)
     if not path.is_file():
         return text.lower()
-    return ca.serial_in(_read(path))
+    return ca.serial_in(callers.read_file(path))
 
 
 def _write_with_key(write: Any, made: Issued, pkcs12: bool) -> str:
@@ -323,10 +319,3 @@ def _new_file(path: Path) -> Iterator[Any]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"{path} cannot be read: {error.strerror}", key="file") from error

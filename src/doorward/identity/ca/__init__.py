@@ -29,7 +29,7 @@ from doorward.identity.ca.certificates import (
     sign_request,
 )
 from doorward.identity.ca.published import published_certificates
-from doorward.identity.ca.revocation_list import RevocationLists
+from doorward.identity.ca.revocation_list import RevocationLists, list_url
 
 __all__ = [
     "AuthorityRecord",
@@ -41,6 +41,7 @@ __all__ = [
     "keys_in",
     "list_authorities",
     "list_certificates",
+    "list_url",
     "make_authority",
     "pem_bundle",
     "pkcs12_bundle",

@@ -117,7 +117,7 @@ def list_authorities(store: Store) -> Sequence[AuthorityRecord]:
     """Root first, then the issuing authorities by age."""
     order = (authorities.c.kind.desc(), authorities.c.generation)
     with store.begin() as connection:
-        return [_record_of(row._mapping) for row in connection.execute(select(authorities).order_by(*order))]  # noqa: SLF001
+        return [_record_of(row) for row in connection.execute(select(authorities).order_by(*order)).mappings()]
 
 
 def issuing_now(connection: Connection, secret: ServerSecret, *, now: float) -> Issuing:

@@ -20,6 +20,15 @@ RENEWED_S: Final = 3_600.0
 """A list without changes is made anew after that time, in seconds: whoever reads it always gets one that is fresh."""
 
 
+def list_url(issuer: str) -> str:
+    """Where an issuer serves the lists; certificates name it with `{authority}` replaced.
+
+    >>> list_url("https://login.example.com/")
+    'https://login.example.com/ca/crl/{authority}'
+    """
+    return f"{issuer.rstrip('/')}/ca/crl/{{authority}}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     at: float

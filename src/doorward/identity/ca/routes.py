@@ -11,7 +11,7 @@ from doorward.identity.ca.authority import list_authorities
 from doorward.identity.ca.bundles import pem_bundle
 from doorward.identity.ca.certificates import renew
 from doorward.identity.ca.requests import REQUEST_BYTES
-from doorward.identity.ca.revocation_list import RENEWED_S, RevocationLists
+from doorward.identity.ca.revocation_list import RENEWED_S, RevocationLists, list_url
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate
 from doorward.identity.provider import Provider
 
@@ -51,7 +51,6 @@ def ca_routes(provider: Provider) -> list[Route]:
             body += piece
             if len(body) > REQUEST_BYTES:
                 return PlainTextResponse("the request is too long\n", status_code=413)
-        list_url = f"{provider.settings.issuer.rstrip('/')}/ca/crl/{{authority}}"
 
         def made() -> bytes:
             return pem_bundle(
@@ -61,7 +60,7 @@ def ca_routes(provider: Provider) -> list[Route]:
                     vouched.serial,
                     now=provider.clock(),
                     request=bytes(body),
-                    list_url=list_url,
+                    list_url=list_url(provider.settings.issuer),
                     fingerprint=vouched.fingerprint,
                 )
             )
