@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
+from sqlalchemy import Column, Row, Table
 
 from doorward.identity.admin.problems import Refused
 from doorward.identity.credentials import Verifier
 from doorward.identity.names import require_roles
-from doorward.identity.paging import PAGE_MOST
+from doorward.identity.paging import PAGE_MOST, page
 from doorward.identity.sealing import ServerSecret
 from doorward.sealing import Sealer
 from doorward.store import Store
@@ -102,3 +103,20 @@ class Endpoint:
     is_paged: bool = False
     is_open: bool = False
     """It needs no session."""
+
+
+def listing(
+    path: str,
+    operation: str,
+    summary: str,
+    gives: Any,
+    table: Table,
+    by: Column[str],
+    of_row: Callable[[Row[Any]], _Item],
+) -> Endpoint:
+    """The endpoint of that id which lists a table a page at a time, by a column; `gives` is the type of a page."""
+
+    def answer(call: Call) -> Page[_Item]:
+        return Page(*page(call.store, table, by, of_row, **call.page()))
+
+    return Endpoint(method="GET", path=path, id=operation, summary=summary, answer=answer, gives=gives, is_paged=True)

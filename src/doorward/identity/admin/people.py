@@ -8,13 +8,12 @@ from sqlalchemy import select
 
 from doorward.identity import events
 from doorward.identity.addresses import ask_recovery
-from doorward.identity.admin.endpoint import Body, Call, Endpoint, Page
+from doorward.identity.admin.endpoint import Body, Call, Endpoint, Page, listing
 from doorward.identity.admin.problems import Refused
 from doorward.identity.changing import UserChange, change_user
 from doorward.identity.enrolling import Factor, list_factors, remove_all_factors
 from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
-from doorward.identity.paging import page
 from doorward.identity.sessions import Session, end_session, end_sessions, list_sessions
 from doorward.identity.users import User, add_user, disable_user, enable_user, get_user, user_of
 from doorward.store import token_families, users
@@ -47,10 +46,6 @@ class Ended(msgspec.Struct, frozen=True):
     """How many ended."""
 
     count: int
-
-
-def _list(call: Call) -> Page[User]:
-    return Page(*page(call.store, users, users.c.name, user_of, **call.page()))
 
 
 def _add(call: Call) -> User:
@@ -131,15 +126,7 @@ def _withdraw(call: Call) -> None:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/users",
-        id="listUsers",
-        summary="users, by name",
-        answer=_list,
-        gives=Page[User],
-        is_paged=True,
-    ),
+    listing("/users", "listUsers", "users, by name", Page[User], users, users.c.name, user_of),
     Endpoint(
         method="POST",
         path="/users",

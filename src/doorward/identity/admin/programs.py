@@ -7,13 +7,12 @@ import msgspec
 from sqlalchemy import select
 
 from doorward.controls.authenticate import RevokedKind
-from doorward.identity.admin.endpoint import Body, Call, Endpoint, Page
+from doorward.identity.admin.endpoint import Body, Call, Endpoint, Page, listing
 from doorward.identity.admin.problems import Refused
 from doorward.identity.api_keys import ApiKey, add_api_key, api_key_of, get_api_key, revoke_api_key
 from doorward.identity.changing import ClientChange, change_client, replace_secret
 from doorward.identity.clients import Client, add_client, client_of, disable_client, get_client, replace_keys
 from doorward.identity.key_rotation import rotate_api_key
-from doorward.identity.paging import page
 from doorward.identity.revoking import revoke
 from doorward.identity.signature_keys import (
     Grant,
@@ -133,10 +132,6 @@ class WithSharedSecret(msgspec.Struct, frozen=True):
     secret: str
 
 
-def _clients(call: Call) -> Page[Client]:
-    return Page(*page(call.store, clients, clients.c.name, client_of, **call.page()))
-
-
 def _add_client(call: Call) -> WithSecret:
     body: NewClient = call.body
     given = {name: getattr(body, name) for name in body.__struct_fields__ if name not in {"name", "roles", "jwks"}}
@@ -161,10 +156,6 @@ def _replace_keys(call: Call) -> Client:
     body: ClientKeys = call.body
     jwks = None if body.jwks is None else msgspec.json.encode(body.jwks)
     return replace_keys(call.store, call.name, now=call.now, jwks=jwks, jwks_uri=body.jwks_uri)
-
-
-def _api_keys(call: Call) -> Page[ApiKey]:
-    return Page(*page(call.store, api_keys, api_keys.c.id, api_key_of, **call.page()))
 
 
 def _add_api_key(call: Call) -> WithKey:
@@ -193,10 +184,6 @@ def _rotate_api_key(call: Call) -> WithKey:
     body: Overlap = call.body
     rotation = rotate_api_key(call.store, call.name, now=call.now, overlap_s=body.overlap_s)
     return WithKey(rotation.new, rotation.key)
-
-
-def _signature_keys(call: Call) -> Page[SigningKeyRecord]:
-    return Page(*page(call.store, signature_keys, signature_keys.c.id, signature_key_of, **call.page()))
 
 
 def _add_signature_key(call: Call) -> WithSharedSecret:
@@ -246,15 +233,7 @@ def _revoke(call: Call) -> None:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/clients",
-        id="listClients",
-        summary="clients, by name",
-        answer=_clients,
-        gives=Page[Client],
-        is_paged=True,
-    ),
+    listing("/clients", "listClients", "clients, by name", Page[Client], clients, clients.c.name, client_of),
     Endpoint(
         method="POST",
         path="/clients",
@@ -313,15 +292,7 @@ ENDPOINTS = (
         takes=ClientKeys,
         has_version=True,
     ),
-    Endpoint(
-        method="GET",
-        path="/api-keys",
-        id="listApiKeys",
-        summary="API keys, by id",
-        answer=_api_keys,
-        gives=Page[ApiKey],
-        is_paged=True,
-    ),
+    listing("/api-keys", "listApiKeys", "API keys, by id", Page[ApiKey], api_keys, api_keys.c.id, api_key_of),
     Endpoint(
         method="POST",
         path="/api-keys",
@@ -360,14 +331,14 @@ ENDPOINTS = (
         takes=Overlap,
         status=201,
     ),
-    Endpoint(
-        method="GET",
-        path="/signature-keys",
-        id="listSignatureKeys",
-        summary="keys of signed requests, by id",
-        answer=_signature_keys,
-        gives=Page[SigningKeyRecord],
-        is_paged=True,
+    listing(
+        "/signature-keys",
+        "listSignatureKeys",
+        "keys of signed requests, by id",
+        Page[SigningKeyRecord],
+        signature_keys,
+        signature_keys.c.id,
+        signature_key_of,
     ),
     Endpoint(
         method="POST",
