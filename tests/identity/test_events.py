@@ -1,5 +1,6 @@
 """What is recorded of changes, by whom, and what keeps floods of failures small."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,11 @@ def test_every_change_of_callers_is_recorded_with_who_made_it_and_what_it_says(s
     assert rows[4].detail["networks"] == ["10.0.0.0/8"]
     assert rows[5].detail == {"key": key.id}
     assert not [row for row in rows if {"secret_hash", "hash", "sealed_secret"} & set(row.detail)]
+
+
+def test_every_kind_of_event_stands_on_the_page_of_the_audit_trail() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit-trail.md").read_text("utf-8")
+    assert [kind for kind in sorted(events.KINDS) if f"`{kind}`" not in page] == []
 
 
 def test_what_changes_nothing_is_no_event(store: Store) -> None:

@@ -9,6 +9,8 @@ from tests.identity.ca.authorities import CONSTRAINTS, NOW, SECRET, made
 from doorward.errors import PolicyError
 from doorward.identity import ca
 from doorward.identity.ca.building import Constraints
+from doorward.identity.sealing import ServerSecret
+from doorward.sealing import SealBroken
 from doorward.store import Store
 
 
@@ -59,6 +61,15 @@ def test_an_authority_for_nothing_vouches_for_no_server() -> None:
         x509.IPAddress(ip_network("0.0.0.0/0")),
         x509.IPAddress(ip_network("::/0")),
     ]
+
+
+def test_whoever_lost_the_secret_of_the_provider_signs_again_once_there_is_a_new_issuing_key(store: Store) -> None:
+    authority, key = made(store)
+    other = ServerSecret(bytes(32))
+    with pytest.raises(SealBroken):
+        ca.issue(store, other, "partner", ca.Granted(), now=NOW)
+    ca.rotate_issuing(store, other, key, authority.passphrase, now=NOW)
+    assert ca.issue(store, other, "partner", ca.Granted(), now=NOW).record.name == "partner"
 
 
 def test_there_is_one_root(store: Store) -> None:
