@@ -5,7 +5,6 @@ Each input is measured at 100 KiB too. That steps grow with length and no faster
 `PYTHONPATH=.compiled` measures the compiled build. Absolute times mean nothing on another machine.
 """
 
-import argparse
 import contextlib
 import gc
 import json
@@ -14,10 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-
-from bench.publish import replace_between
+from bench.telling import Say, tell
 from doorward.controls.inspect import InspectPolicy
 from doorward.controls.inspect import compile_check as inspect_check
 from doorward.controls.minimise import MinimisePolicy, compile_release
@@ -161,28 +157,17 @@ def _judge(exchange: Exchange) -> None:
 
 def main() -> int:
     """The program."""
-    options = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
-    options.add_argument("--json", action="store_true", help="rows as JSON")
-    options.add_argument("--publish", action="store_true", help="write the table into docs/performance.md")
-    chosen = options.parse_args()
+    return tell("hostile", __doc__, ("way", "full of", "CPU ms for 1 MiB", "for 100 KiB"), 2, _rows)
+
+
+def _rows(_say: Say) -> list[tuple[str, ...]]:
     # as a worker has it
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 10, 10)
     rows = [(one.way, one.name, cost_ms(one, MIB), cost_ms(one, 100 << 10)) for one in INPUTS]
     rows.sort(key=lambda row: row[2], reverse=True)
-    if chosen.json:
-        json.dump([dict(zip(("way", "input", "ms", "ms_100_kib"), row, strict=True)) for row in rows], sys.stdout)
-    else:
-        table = Table("way", "input", "CPU ms for 1 MiB", "for 100 KiB")
-        for way, name, ms, tenth in rows:
-            table.add_row(way, name, f"{ms:.1f}", f"{tenth:.1f}")
-        Console().print(table)
-    if chosen.publish:
-        lines = ["| way | full of | CPU ms for 1 MiB | for 100 KiB |", "|---|---|---:|---:|"]
-        lines += [f"| {way} | {name} | {ms:.1f} | {tenth:.1f} |" for way, name, ms, tenth in rows]
-        replace_between("hostile", "\n".join(lines))
-    return 0
+    return [(way, name, f"{ms:.1f}", f"{tenth:.1f}") for way, name, ms, tenth in rows]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """`python -m bench.identity`: what the identity provider's token endpoint costs, and what the control process weighs.
 
-A provider of its own process, pinned to one core, plain HTTP, SQLite with synchronous=FULL as in production; clients in
-this process keep sixteen connections busy, each waiting for its answer. `at most a second` is what the CPU time of the
-provider allows on one core; `seen` is what came through, with the disk and whatever else this machine did.
+A provider in a process of its own, pinned to one core, over the server that the control process has (in plain HTTP) and
+SQLite with synchronous=FULL as in production; clients in this process keep sixteen connections busy, each waiting
+for its answer. `at most a second` is what the CPU time of the provider allows on one core; `seen` is what came through,
+with the disk and whatever else this machine did.
 """
 
 import argparse
@@ -20,13 +21,13 @@ from urllib.parse import urlencode
 
 import orjson
 import psutil
-import uvicorn
 
 from bench.processes import Server
 from bench.telling import Say, tell
 from bench.testbed import ROOT
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.cli.init import make_state
+from doorward.gateway.issuer_server import issuer_server
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.clients import add_client
 from doorward.identity.oauth.families import first_refresh_token, start_family
@@ -140,8 +141,7 @@ def serve(directory: Path, descriptor: int) -> None:
         IdentitySettings(issuer=ISSUER),
         secret=ServerSecret(b"s" * 32),
     )
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+    issuer_server(app, None).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 @contextmanager
