@@ -97,6 +97,7 @@ def test_a_server_that_is_busy_says_when_to_come_back(case: Case) -> None:
         ("/directory", {"newAccount": "https://acme.test@169.254.169.254/latest"}),
         ("/newOrder", {"authorizations": ["https://inside.test/a"]}),
         ("/newOrder", {"finalize": "file:///etc/passwd"}),
+        ("/newOrder", {"finalize": "https://[acme.test"}),
         ("/authorization/0/0", {"challenges": [{"type": "http-01", "url": "https://10.0.0.1/"}]}),
         ("/order/0", {"certificate": "https://169.254.169.254/latest"}),
     ],
