@@ -1,4 +1,4 @@
-"""The pages people see: sign in, second factor, consent, account. Rendered here, no script at all.
+"""The pages people see: sign in, second factor, consent, account. Rendered here, no script but one file for passkeys.
 
 Threat:   forged requests (a token bound to the browser, Origin and Sec-Fetch-Site), framing and injected script (a
           strict Content-Security-Policy), fixation (a new session id at each login), guessing (`credentials`).
