@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from doorward.errors import PolicyError
 from doorward.identity.api_keys import add_api_key, list_api_keys, revoke_api_key
+from doorward.identity.changing import ClientChange, change_client
 from doorward.identity.clients import add_client, check_secret, disable_client, list_clients
 from doorward.identity.passwords import hash_password, is_password
 from doorward.identity.users import add_user, disable_user, list_users
@@ -64,6 +65,14 @@ def test_a_disabled_client_has_no_valid_secret(store: Store) -> None:
     disable_client(store, "batch", now=NOW)
     assert check_secret(store, "batch", secret) is None
     assert list_clients(store)[0].disabled_at == NOW
+
+
+def test_what_a_public_client_needs_is_the_same_when_it_is_changed(store: Store) -> None:
+    add_client(store, "tv", now=NOW, is_public=True, uses_devices=True)
+    assert change_client(store, "tv", ClientChange(redirect_uris=[], title="TV"), now=NOW).title == "TV"
+    add_client(store, "spa", now=NOW, is_public=True, redirect_uris=["https://spa.example/cb"])
+    with pytest.raises(PolicyError, match="redirect URI"):
+        change_client(store, "spa", ClientChange(redirect_uris=[]), now=NOW)
 
 
 def test_one_name_has_several_keys_that_end_one_by_one_or_together(store: Store) -> None:

@@ -85,7 +85,7 @@ def change_client(store: Store, name: str, change: ClientChange, *, now: float, 
         row = _locked(connection, clients, name, "client")
         before = client_of(row)
         _require_version(before, expected)
-        if before.is_public and values.get("redirect_uris") == []:
+        if before.is_public and not before.uses_devices and values.get("redirect_uris") == []:
             raise PolicyError("a public client needs a redirect URI", key="redirect")
         _write(connection, clients, row, values, now)
         return client_of(connection.execute(select(clients).where(clients.c.name == name)).one())

@@ -28,12 +28,20 @@ async def read_fields(request: Request) -> list[tuple[str, str]]:
     """The fields of the form as they came. Errors: OAuthError `invalid_request`."""
     if _FORM_TYPE.fullmatch(request.headers.get("content-type", "")) is None:
         raise OAuthError("invalid_request", "the body must be application/x-www-form-urlencoded")
+    body = await read_body(request, FORM_BYTES)
+    if body is None:
+        raise OAuthError("invalid_request", "the form is too long", 413)
+    return parse_fields(body)
+
+
+async def read_body(request: Request, most: int) -> bytes | None:
+    """The body; None when it has more bytes than that, of which no more are read."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > FORM_BYTES:
-            raise OAuthError("invalid_request", "the form is too long", 413)
-    return parse_fields(bytes(body))
+        if len(body) > most:
+            return None
+    return bytes(body)
 
 
 def parse_fields(data: bytes) -> list[tuple[str, str]]:

@@ -298,6 +298,19 @@ def test_an_update_replaces_all_of_it_by_the_same_rules(lab: Lab) -> None:
     assert "client.changed" in {event.kind for event in events_of(lab.store, made["client_id"])}
 
 
+def test_keys_are_registered_or_fetched_and_not_both(lab: Lab) -> None:
+    way = {"token_endpoint_auth_method": "private_key_jwt"}
+    keys: dict[str, Any] = {"jwks": {"keys": [generate_key("ES256").public.jwk()]}}
+    url: dict[str, Any] = {"jwks_uri": "https://app.example/keys"}
+    made = registered(lab, **way, **keys)
+    whole = {"client_id": made["client_id"], **WEB, **way}
+    assert error(register(lab, **way, **keys, **url)) == "400 invalid_client_metadata"
+    assert error(manage(lab, "PUT", made, **whole, **keys, **url)) == "400 invalid_client_metadata"
+    for one in (url, keys):
+        body = manage(lab, "PUT", made, **whole, **one).json()
+        assert [name for name in body if name.startswith("jwks")] == [*one]
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -21,6 +21,7 @@ from doorward.identity.admin.document import BASE, openapi
 from doorward.identity.admin.endpoint import Body, Call, Desk, Endpoint
 from doorward.identity.admin.problems import Refused, problem
 from doorward.identity.changing import Stale, version_of
+from doorward.identity.forms import read_body
 
 BODY_BYTES: Final = 65_536
 """Longest body read, in bytes."""
@@ -196,11 +197,9 @@ def _expected(endpoint: Endpoint, request: Request) -> str | None:
 
 
 async def _body(endpoint: Endpoint, request: Request) -> Any:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > BODY_BYTES:
-            raise Refused("too_large")
+    data = await read_body(request, BODY_BYTES)
+    if data is None:
+        raise Refused("too_large")
     if endpoint.takes is None:
         if data:
             raise Refused("malformed", "there is no body here")
@@ -208,7 +207,7 @@ async def _body(endpoint: Endpoint, request: Request) -> Any:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused("media_type")
     try:
-        read = jiter.from_json(bytes(data), catch_duplicate_keys=True, allow_inf_nan=False)
+        read = jiter.from_json(data, catch_duplicate_keys=True, allow_inf_nan=False)
         return msgspec.convert(read, endpoint.takes)
     except (ValueError, msgspec.ValidationError) as error:
         raise Refused("malformed", str(error)) from error

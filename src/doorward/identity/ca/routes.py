@@ -13,6 +13,7 @@ from doorward.identity.ca.certificates import renew
 from doorward.identity.ca.requests import REQUEST_BYTES
 from doorward.identity.ca.revocation_list import RENEWED_S, RevocationLists, list_url
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate
+from doorward.identity.forms import read_body
 from doorward.identity.provider import Provider
 
 _LIST_CACHED = {"cache-control": "public, max-age=60"}
@@ -46,11 +47,9 @@ def ca_routes(provider: Provider) -> list[Route]:
         vouched = shown.vouched if isinstance(shown, ShownCertificate) else None
         if vouched is None:
             return PlainTextResponse("show the certificate that is to be renewed\n", status_code=403)
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > REQUEST_BYTES:
-                return PlainTextResponse("the request is too long\n", status_code=413)
+        body = await read_body(request, REQUEST_BYTES)
+        if body is None:
+            return PlainTextResponse("the request is too long\n", status_code=413)
 
         def made() -> bytes:
             return pem_bundle(
@@ -59,7 +58,7 @@ def ca_routes(provider: Provider) -> list[Route]:
                     provider.secret,
                     vouched.serial,
                     now=provider.clock(),
-                    request=bytes(body),
+                    request=body,
                     list_url=list_url(provider.settings.issuer),
                     fingerprint=vouched.fingerprint,
                 )

@@ -56,9 +56,15 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     client_id_issued_at: Any = None
 
     @property
+    def authentication(self) -> str:
+        """How it proves itself, as `clients` names it."""
+        method = self.token_endpoint_auth_method
+        return "client_secret" if method in _SECRETS else method
+
+    @property
     def is_public(self) -> bool:
         """It can keep no secret."""
-        return self.token_endpoint_auth_method == "none"  # noqa: S105 - a name, no secret
+        return self.authentication == "none"
 
     @property
     def uses_devices(self) -> bool:
@@ -100,7 +106,7 @@ def read_metadata(data: bytes, algorithms: tuple[Algorithm, ...]) -> Metadata:
 def described(client: Client, algorithms: tuple[Algorithm, ...]) -> dict[str, Any]:
     """What is registered, in the members of RFC 7591."""
     grants = ["authorization_code", "refresh_token"] if client.redirect_uris else ["refresh_token"]
-    methods = {"client_secret": _SECRETS[0], "private_key_jwt": "private_key_jwt", "none": "none"}
+    method = _BY_SECRET if client.authentication == "client_secret" else client.authentication
     found: dict[str, Any] = {
         "client_id": client.name,
         "client_id_issued_at": int(client.created_at),
@@ -109,7 +115,7 @@ def described(client: Client, algorithms: tuple[Algorithm, ...]) -> dict[str, An
         "grant_types": [*grants, *([device.GRANT_TYPE] if client.uses_devices else [])],
         "response_types": ["code"] if client.redirect_uris else [],
         "scope": " ".join((*STANDARD_SCOPES, *client.scopes)),
-        "token_endpoint_auth_method": methods.get(client.authentication, client.authentication),
+        "token_endpoint_auth_method": method,
         "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "require_pushed_authorization_requests": client.pushes_only,
         "id_token_signed_response_alg": client.id_token_algorithm or algorithms[0],
@@ -128,6 +134,8 @@ def _require_known_ways(found: Metadata) -> None:
     method = found.token_endpoint_auth_method
     if method not in (*_SECRETS, "none", "private_key_jwt"):
         raise _refused("token_endpoint_auth_method is none, client_secret_basic, client_secret_post or private_key_jwt")
+    if found.jwks is not None and found.jwks_uri:
+        raise _refused("jwks or jwks_uri, not both")
     has_keys = found.jwks is not None or bool(found.jwks_uri)
     if has_keys != (method == "private_key_jwt"):
         raise _refused("jwks or jwks_uri go with private_key_jwt, and with nothing else")

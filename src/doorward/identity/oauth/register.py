@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from doorward.identity.clients import Client
+from doorward.identity.clients import Client, disable_client
+from doorward.identity.forms import read_body
 from doorward.identity.oauth import registering
-from doorward.identity.oauth.asking import answer
+from doorward.identity.oauth.asking import answer, refusal
 from doorward.identity.oauth.client_metadata import METADATA_BYTES, Metadata, described, read_metadata
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
 from doorward.identity.provider import Provider, Registration
@@ -69,7 +70,7 @@ class Register:
             # one answer for a wrong token and a client that is not, or not any more
             raise OAuthError("invalid_token", "the registration access token is void", 401)
         if method == "DELETE":
-            registering.remove(store, client, now=now)
+            disable_client(store, client.name, now=now)
             return Response(status_code=204, headers=dict(NO_STORE))
         if method == "PUT":
             client = registering.replace(store, client, self._read(data), self._rules, now=now)
@@ -92,11 +93,10 @@ async def _answered(act: Callable[[], Awaitable[Response]]) -> Response:
     try:
         return await act()
     except OAuthError as error:
-        body = {"error": error.code, "error_description": error.description}
-        headers = dict(NO_STORE)
+        response = refusal(error)
         if error.status == 401:
-            headers["www-authenticate"] = f'Bearer error="{error.code}"'
-        return JSONResponse(body, error.status, headers=headers)
+            response.headers["www-authenticate"] = f'Bearer error="{error.code}"'
+        return response
 
 
 def _bearer(request: Request) -> str:
@@ -112,9 +112,7 @@ def _bearer(request: Request) -> str:
 async def _body(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise OAuthError("invalid_client_metadata", "the body must be application/json")
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > METADATA_BYTES:
-            raise OAuthError("invalid_client_metadata", "the document is too long", 413)
-    return bytes(data)
+    data = await read_body(request, METADATA_BYTES)
+    if data is None:
+        raise OAuthError("invalid_client_metadata", "the document is too long", 413)
+    return data

@@ -1,9 +1,7 @@
 """Clients that register themselves: kept with the hash of the token by which they are changed and removed."""
 
 import hmac
-import json
 import secrets
-from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from sqlalchemy import func, select, update
@@ -11,7 +9,7 @@ from sqlalchemy import func, select, update
 from doorward.errors import PolicyError
 from doorward.identity import events
 from doorward.identity.client_keys import require_client_keys, require_keys_url
-from doorward.identity.clients import Client, add_client, client_of, disable_client, hash_secret, require_title
+from doorward.identity.clients import Client, add_client, client_of, hash_secret, require_title
 from doorward.identity.names import is_name
 from doorward.identity.oauth.client_metadata import Metadata
 from doorward.identity.oauth_errors import OAuthError
@@ -97,13 +95,6 @@ def replace(store: Store, client: Client, wanted: Metadata, rules: Registration,
         return client_of(row)
 
 
-def remove(store: Store, client: Client, *, now: float) -> None:
-    """Nothing; the client gets no more tokens, and those it has are void. Its name stays taken."""
-    disable_client(store, client.name, now=now)
-    with store.begin() as connection:
-        connection.execute(update(clients).where(clients.c.name == client.name).values(registration_hash=""))
-
-
 def _require_own(client: Client, wanted: Metadata) -> None:
     if wanted.client_id != client.name:
         raise OAuthError("invalid_request", "client_id has to be the client's own")
@@ -115,17 +106,16 @@ def _require_own(client: Client, wanted: Metadata) -> None:
     )
     if any(value is not None for value in given):
         raise OAuthError("invalid_request", "what the server gave out has no place in an update")
-    ways: Mapping[str, str] = {"none": "none", "private_key_jwt": "private_key_jwt"}
-    if ways.get(wanted.token_endpoint_auth_method, "client_secret") != client.authentication:
+    if wanted.authentication != client.authentication:
         raise OAuthError("invalid_client_metadata", "how a client proves itself stays: register anew")
 
 
 def _keys(wanted: Metadata) -> dict[str, Any]:
+    document = wanted.key_set()
     try:
-        if wanted.jwks_uri:
-            return {"jwks": [], "jwks_uri": require_keys_url(wanted.jwks_uri)}
-        if wanted.jwks is not None:
-            return {"jwks": require_client_keys(json.dumps(wanted.jwks).encode()), "jwks_uri": ""}
+        return {
+            "jwks": [] if document is None else require_client_keys(document),
+            "jwks_uri": wanted.jwks_uri and require_keys_url(wanted.jwks_uri),
+        }
     except PolicyError as error:
         raise OAuthError("invalid_client_metadata", error.problem) from error
-    return {"jwks": [], "jwks_uri": ""}
