@@ -147,7 +147,7 @@ def back_channel(ground: Ground) -> None:
             await asyncio.to_thread(visitor.get, "/oauth/logout", id_token_hint=hint)
             outbound = trusting_client()
             channel = BackChannel(
-                ground.store, key=lambda: KEY, issuer=ground.issuer, client=lambda: outbound, clock=lambda: ground.now
+                ground.store, key=lambda _: KEY, issuer=ground.issuer, client=lambda: outbound, clock=lambda: ground.now
             )
             assert await channel.deliver() == 1
             return visitor

@@ -103,7 +103,7 @@ class ControlProcess:
         self._watch = StoreWatch(state / "store.db")
         self._back_channel = BackChannel(
             self._store,
-            key=lambda: self._ring.ring.published(time.time())[0],
+            key=lambda algorithm: self._ring.ring.signer(time.time(), algorithm),
             issuer=checked.policy.issuer.url,
             client=lambda: OutboundClient(allowed_networks=_networks(self._policy.issuer.insecure_client_networks)),
         )

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from doorward.identity import events
+from doorward.jose import Algorithm
 from doorward.store import Store, clients, logout_notices, token_families
 
 WAITS_S: Final = (10.0, 60.0, 300.0, 1_800.0)
@@ -34,6 +35,8 @@ class Notice:
     user: str
     session: str
     url: str
+    algorithm: Algorithm | None
+    """What the client's ID tokens are signed with; None: as access tokens are."""
     attempts: int
     """How often it was taken, this time included."""
 
@@ -87,11 +90,13 @@ def take_due(store: Store, *, now: float) -> Sequence[Notice]:
             .values(next_at=now + LEASE_S, attempts=logout_notices.c.attempts + 1)
             .returning(logout_notices)
         ).all()
-        wanted = select(clients.c.name, clients.c.backchannel_logout_uri).where(
-            clients.c.name.in_({row.client for row in taken}), clients.c.disabled_at.is_(None)
+        wanted = select(clients.c.name, clients.c.backchannel_logout_uri, clients.c.id_token_algorithm).where(
+            clients.c.name.in_({row.client for row in taken}),
+            clients.c.disabled_at.is_(None),
+            clients.c.backchannel_logout_uri != "",
         )
-        urls = {row.name: row.backchannel_logout_uri for row in connection.execute(wanted).all()}
-        unwanted = [row.id for row in taken if not urls.get(row.client)]
+        told = {row.name: row for row in connection.execute(wanted).all()}
+        unwanted = [row.id for row in taken if row.client not in told]
         if unwanted:
             connection.execute(delete(logout_notices).where(logout_notices.c.id.in_(unwanted)))
     return [
@@ -100,11 +105,12 @@ def take_due(store: Store, *, now: float) -> Sequence[Notice]:
             client=row.client,
             user=row.user,
             session=row.session,
-            url=urls[row.client],
+            url=told[row.client].backchannel_logout_uri,
+            algorithm=told[row.client].id_token_algorithm,
             attempts=row.attempts,
         )
         for row in taken
-        if urls.get(row.client)
+        if row.client in told
     ]
 
 

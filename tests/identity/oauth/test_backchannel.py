@@ -16,13 +16,16 @@ from tests.identity.relying_party import RelyingParty, trusting_client
 from doorward.errors import PolicyError
 from doorward.identity.clients import add_client, disable_client
 from doorward.identity.events import events_of
+from doorward.identity.key_ring import KeyRing
 from doorward.identity.logout_notices import LEASE_S, WAITS_S, take_due
 from doorward.identity.oauth.backchannel import EVENT, BackChannel
 from doorward.identity.tidying import tidy
 from doorward.identity.users import add_user, disable_user
-from doorward.jose import Expected, JoseError, split_unverified, verify_jwt, verify_signature
+from doorward.jose import Expected, JoseError, generate_key, split_unverified, verify_jwt, verify_signature
 from doorward.outbound import OutboundClient
 from doorward.store import Store, clients, logout_notices
+
+ED25519 = generate_key("EdDSA")
 
 
 @pytest.fixture
@@ -45,7 +48,14 @@ def waiting(lab: Lab) -> list[tuple[str, str]]:
 
 def back_channel(lab: Lab, client: OutboundClient | None = None) -> BackChannel:
     chosen = client or trusting_client()
-    return BackChannel(lab.store, key=lambda: KEY, issuer=ISSUER, client=lambda: chosen, clock=lambda: lab.now)
+    ring = KeyRing.of([KEY, ED25519])
+    return BackChannel(
+        lab.store,
+        key=lambda algorithm: ring.signer(lab.now, algorithm),
+        issuer=ISSUER,
+        client=lambda: chosen,
+        clock=lambda: lab.now,
+    )
 
 
 def deliver(lab: Lab, party: RelyingParty, rounds: int = 1) -> int:
@@ -88,6 +98,22 @@ def test_a_client_is_told_of_the_very_session_by_a_typed_token_without_nonce(lab
     assert "nonce" not in claims
     assert claims["exp"] - claims["iat"] == 120
     assert waiting(lab) == []
+
+
+def test_a_logout_token_is_signed_as_the_clients_id_tokens_are(lab: Lab) -> None:
+    """Back-Channel Logout 1.0 section 2.6: a client takes no other, and its session would go on."""
+    party = RelyingParty()
+    for algorithm in ("EdDSA", "PS256"):
+        visitor, _ = signed_in(lab)
+        with lab.store.begin() as connection:
+            connection.execute(update(clients).where(clients.c.name == "web").values(id_token_algorithm=algorithm))
+        sign_out(visitor)
+        assert deliver(lab, party) == 1
+        with lab.store.begin() as connection:
+            connection.execute(update(clients).values(id_token_algorithm=None))
+    (token,) = party.tokens
+    assert verify_signature(split_unverified(token), ED25519.public)["sub"] == "alice"
+    assert waiting(lab) == [("web", "alice")], "a key of that algorithm may come yet"
 
 
 def test_a_logout_token_is_neither_an_access_token_nor_an_id_token(lab: Lab) -> None:
@@ -237,7 +263,7 @@ def test_a_store_that_fails_during_a_delivery_does_not_stop_the_deliverer(
 
     monkeypatch.setattr("doorward.identity.logout_notices.failed", fail)
     monkeypatch.setattr("doorward.identity.delivering.LOOK_S", 0.0)
-    channel = Watched(lab.store, key=lambda: KEY, issuer=ISSUER, client=OutboundClient, clock=lambda: lab.now)
+    channel = Watched(lab.store, key=lambda _: KEY, issuer=ISSUER, client=OutboundClient, clock=lambda: lab.now)
     with_channel(lab, "web", "https://10.0.0.1/")
 
     async def run() -> None:

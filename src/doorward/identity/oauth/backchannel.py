@@ -15,7 +15,7 @@ import structlog
 from doorward.identity import logout_notices
 from doorward.identity.delivering import deliver_each, keep_delivering
 from doorward.identity.logout_notices import Notice
-from doorward.jose import PrivateKey, sign_jwt
+from doorward.jose import Algorithm, PrivateKey, sign_jwt
 from doorward.outbound import OutboundClient, OutboundRefused
 from doorward.store import Store
 
@@ -39,11 +39,12 @@ class BackChannel:
         self,
         store: Store,
         *,
-        key: Callable[[], PrivateKey],
+        key: Callable[[Algorithm | None], PrivateKey | None],
         issuer: str,
         client: Callable[[], OutboundClient],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`key`: what signs now with that algorithm, or, for None, as access tokens are; None when there is none."""
         self._store, self._key, self._issuer, self._client, self._clock = store, key, issuer, client, clock
 
     async def run(self) -> None:
@@ -56,21 +57,23 @@ class BackChannel:
         return await deliver_each(due, self._deliver, parallel=PARALLEL, what="logout notices")
 
     async def _deliver(self, notice: Notice) -> None:
-        token = logout_token(
-            self._key(),
-            self._issuer,
-            client=notice.client,
-            user=notice.user,
-            session=notice.session,
-            now=self._clock(),
-        )
+        # as the client's ID tokens are signed: it takes no other (section 2.6)
+        key = self._key(notice.algorithm)
+        if key is None:
+            await self._failed(notice, f"there is no {notice.algorithm} key to sign with")
+            return
+        told = {"client": notice.client, "user": notice.user, "session": notice.session}
+        token = logout_token(key, self._issuer, **told, now=self._clock())
         try:
             await self._client().post_form(notice.url, {"logout_token": token})
         except OutboundRefused as error:
-            _log.warning("a client was not told of an ended session", client=notice.client, reason=str(error))
-            await asyncio.to_thread(logout_notices.failed, self._store, notice, now=self._clock())
+            await self._failed(notice, str(error))
         else:
             await asyncio.to_thread(logout_notices.delivered, self._store, notice)
+
+    async def _failed(self, notice: Notice, reason: str) -> None:
+        _log.warning("a client was not told of an ended session", client=notice.client, reason=reason)
+        await asyncio.to_thread(logout_notices.failed, self._store, notice, now=self._clock())
 
 
 def logout_token(key: PrivateKey, issuer: str, *, client: str, user: str, session: str, now: float) -> str:
