@@ -85,13 +85,18 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        shutil.copy(Path(_migrated().name) / "store.db", tmp_path)
-        yield f"sqlite:///{tmp_path / 'store.db'}"
+        yield new_sqlite(tmp_path)
         return
     server = request.getfixturevalue("postgres")
     url = server.new_url()
     yield url
     server.drop(url)
+
+
+def new_sqlite(directory: Path) -> str:
+    """The URL of a SQLite file made there, with all tables and nothing in them."""
+    shutil.copy(Path(_migrated().name) / "store.db", directory)
+    return f"sqlite:///{directory / 'store.db'}"
 
 
 @functools.cache

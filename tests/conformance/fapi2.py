@@ -29,6 +29,7 @@ def _claims(tokens: dict[str, Any]) -> dict[str, Any]:
 @module(f"{_P}discovery-end-point-verification")
 def discovery(ground: Ground) -> None:
     """Metadata hold what the profile requires."""
+    Bank(ground)
     told = ground.metadata()
     assert told["issuer"] == ground.issuer
     assert all(told[name].startswith(f"{ground.issuer}/") for name in told if name.endswith("_endpoint"))
@@ -37,6 +38,7 @@ def discovery(ground: Ground) -> None:
     assert {"ES256", "PS256"} <= set(told["dpop_signing_alg_values_supported"])
     assert (told["response_types_supported"], told["code_challenge_methods_supported"]) == (["code"], ["S256"])
     assert told["authorization_response_iss_parameter_supported"] is True
+    assert told["require_pushed_authorization_requests"] is True
 
 
 @module(f"{_P}happy-flow")
@@ -402,9 +404,7 @@ for _name, _summary in (
 @module(f"{_P}par-ensure-reused-request-uri-prior-to-auth-completion-succeeds")
 def opened_twice(ground: Ground) -> None:
     """The same request_uri opened twice before login works: it is spent at completion, not at the first visit."""
-    bank, pushed = Bank(ground), None
-    pushed = bank.push()
-    named = {"client_id": "bank", "request_uri": pushed.json()["request_uri"]}
+    named = {"client_id": "bank", "request_uri": Bank(ground).push().json()["request_uri"]}
     visitor = ground.visitor()
     visitor.get("/oauth/authorize", **named)
     visitor.follow(visitor.get("/oauth/authorize", **named))
@@ -461,6 +461,7 @@ def request_uri_pushed(ground: Ground) -> None:
 @module(f"{_P}par-attempt-invalid-http-method")
 def par_by_get(ground: Ground) -> None:
     """PAR by another method than POST is refused."""
+    Bank(ground)
     assert [ground.ask(method, "/oauth/par").status_code for method in ("GET", "PUT", "DELETE")] == [405] * 3
 
 

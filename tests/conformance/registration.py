@@ -12,7 +12,8 @@ from tests.identity.lab import CALLBACK, KEY, SECRET, VERIFIER
 from tests.identity.test_client_keys import served
 
 from doorward.identity.app import create_app
-from doorward.jose import generate_key, split_unverified, verify_signature
+from doorward.identity.clients import replace_keys
+from doorward.jose import generate_key, public_jwks, split_unverified, verify_signature
 from doorward.store import clients
 
 _RSA = generate_key("RS256", rsa_bits=2048)
@@ -73,9 +74,6 @@ def rotate_keys(ground: Ground) -> None:
 @module("oidcc-refresh-token-rp-key-rotation", note="the set is replaced by the operator; a `jwks_uri` is tested apart")
 def client_key_rotation(ground: Ground) -> None:
     """A client publishes a new key; an assertion with the new kid works then."""
-    from doorward.identity.clients import replace_keys
-    from doorward.jose import public_jwks
-
     bank, new = Bank(ground), generate_key("ES256")
     given = {"grant_type": "refresh_token", "refresh_token": bank.tokens()["refresh_token"]}
 
