@@ -16,7 +16,7 @@ from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.identity.api_keys import add_api_key, revoke_api_key
 from doorward.identity.changing import UserChange, change_user
 from doorward.identity.clients import add_client, disable_client
-from doorward.identity.oauth.families import end_families, note_access_token, start_family
+from doorward.identity.oauth.families import ABSOLUTE_S, end_families, note_access_token, start_family
 from doorward.identity.revoking import revoke
 from doorward.identity.sessions import end_session, find_session, start_session
 from doorward.identity.tokens import AccessToken, Minter
@@ -97,8 +97,11 @@ def a_session(site: CallersSite) -> tuple[Header, Ending]:
             auth_time=now,
             amr=["pwd"],
             now=now,
+            bound_key=None,
+            bound_certificate=None,
+            absolute_s=ABSOLUTE_S,
         )
-        note_access_token(connection, family, token, issuer=issuer_of(site))
+        note_access_token(connection, family.id, token, issuer=issuer_of(site))
 
     def end() -> None:
         # as the pages and the admin interface do it

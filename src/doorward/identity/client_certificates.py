@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from doorward.errors import PolicyError
 from doorward.exchange import ClientCertificate
+from doorward.jose import encode_segment
 
 FIELDS: Final = ("subject_dn", "san_dns", "san_uri", "san_email")
 """What a certificate is known by; `tls_client_auth_` goes before it in the words of RFC 8705 section 2.1.2."""
@@ -94,5 +95,5 @@ def fits(
 
 
 def _jwk(der: bytes) -> dict[str, Any]:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode("ascii")
+    digest = encode_segment(hashlib.sha256(der).digest()).decode("ascii")
     return {"x5t#S256": digest, "x5c": [base64.b64encode(der).decode("ascii")]}

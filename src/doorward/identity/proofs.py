@@ -1,8 +1,5 @@
 """Proofs of possession at the provider's endpoints (RFC 9449): the key that a token is, or is to be, bound to."""
 
-import base64
-import hashlib
-import hmac
 import secrets
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,6 +12,7 @@ from doorward.controls.authenticate.proof_claims import (
     normal_origin,
     normal_path,
     require_method,
+    require_token,
     target_of,
     usable,
 )
@@ -42,9 +40,9 @@ class TokenProofs:
 
     __slots__ = ("_memory", "_targets")
 
-    def __init__(self, endpoints: str | tuple[str, ...], memory: ProofMemory) -> None:
+    def __init__(self, endpoints: tuple[str, ...], memory: ProofMemory) -> None:
         """`endpoints` are its URLs as the metadata tell them, never one from a request."""
-        parts = [urlsplit(each) for each in ((endpoints,) if isinstance(endpoints, str) else endpoints)]
+        parts = [urlsplit(each) for each in endpoints]
         self._targets = {(normal_origin(each.scheme, each.netloc), normal_path(each.path)) for each in parts}
         self._memory = memory
 
@@ -73,8 +71,8 @@ class TokenProofs:
         require_method(claims, method)
         if target_of(claims) not in self._targets:
             raise JoseError("claims", "htu is another endpoint")
-        if token is not None and not hmac.compare_digest(str(claims.get("ath")).encode(), _hash(token)):
-            raise JoseError("claims", "ath is of another token")
+        if token is not None:
+            require_token(claims, token.encode())
         name = name_of(claims, proof.thumbprint)
         when = usable(claims, self._memory.nonces, now=now, age_s=AGE_S)
         sight = self._memory.seen.claim(name, usable_from=when.since, until=when.until, now=now)
@@ -86,7 +84,3 @@ class TokenProofs:
 
     def _refused(self, code: str, description: str, now: float) -> OAuthError:
         return OAuthError(code, description, headers=(("dpop-nonce", self._memory.nonces.fresh(now).decode("ascii")),))
-
-
-def _hash(token: str) -> bytes:
-    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=")

@@ -22,7 +22,7 @@ from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.proofs import ProofMemory
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
-from doorward.jose import PrivateKey
+from doorward.jose import PrivateKey, PublicKey, UnverifiedToken
 from doorward.outbound import OutboundClient
 from doorward.policy.sms import SmsPolicy
 from doorward.store import Store
@@ -144,6 +144,10 @@ class Provider:
     def keys(self) -> tuple[PrivateKey, ...]:
         """The keys that are published now; the first signs."""
         return self.ring().published(self.clock())
+
+    def key_of(self, token: UnverifiedToken) -> PublicKey | None:
+        """The published key that a token names; None when it is none of ours."""
+        return next((key.public for key in self.keys if key.id == token.jws.key_id), None)
 
     @property
     def minter(self) -> Minter:

@@ -4,8 +4,6 @@ A stolen token is of no use without the key, and a stolen proof is of no use for
 a second time. What this file cannot say, whether a proof was used before, `replay` does.
 """
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +19,7 @@ from doorward.controls.authenticate.proof_claims import (
     normal_origin,
     normal_path,
     require_method,
+    require_token,
     target_of,
     usable,
 )
@@ -68,9 +67,7 @@ class ProofJudge:
         claims = verify_proof(proof)
         require_method(claims, exchange.request.method)
         self._require_target(claims, exchange)
-        bound = base64.urlsafe_b64encode(hashlib.sha256(token).digest()).rstrip(b"=")
-        if not hmac.compare_digest(str(claims.get("ath")).encode(), bound):
-            raise JoseError("claims", "ath is of another token")
+        require_token(claims, token)
         self._note(claims, thumbprint, exchange)
 
     def _note(self, claims: Mapping[str, Any], thumbprint: str, exchange: Exchange) -> None:

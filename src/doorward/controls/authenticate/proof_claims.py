@@ -1,6 +1,7 @@
 """What a proof of possession says, read and compared (RFC 9449 section 4.3): for the gateway and the token endpoint."""
 
 import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from doorward.controls.authenticate.nonces import LIFE_S, Nonces
-from doorward.jose import JoseError, date_of
+from doorward.jose import JoseError, date_of, encode_segment
 
 PROOF_BYTES: Final = 8192
 """Longest proof looked at, in bytes; one with an RSA key of 2,048 bits has about 1,200."""
@@ -42,6 +43,12 @@ def require_method(claims: Mapping[str, Any], method: str) -> None:
     """Nothing, when the proof is for this method. Errors: JoseError `claims`."""
     if claims.get("htm") != method:
         raise JoseError("claims", "htm is another method")
+
+
+def require_token(claims: Mapping[str, Any], token: bytes) -> None:
+    """Nothing, when the proof is for this access token (`ath`, RFC 9449 section 4.3). Errors: JoseError `claims`."""
+    if not hmac.compare_digest(str(claims.get("ath")).encode(), encode_segment(hashlib.sha256(token).digest())):
+        raise JoseError("claims", "ath is of another token")
 
 
 def target_of(claims: Mapping[str, Any]) -> tuple[str, str]:

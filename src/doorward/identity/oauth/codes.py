@@ -1,6 +1,5 @@
 """From a frozen request to a code, and from a code to a family of tokens; each step spends what it came from."""
 
-import base64
 import hashlib
 import hmac
 import re
@@ -16,6 +15,7 @@ from doorward.identity.clients import Client
 from doorward.identity.oauth.families import ABSOLUTE_S, Family, end_families, start_family
 from doorward.identity.oauth.requests import AuthorizationRequest
 from doorward.identity.sessions import Session
+from doorward.jose import encode_segment
 from doorward.store import Store, consents, sessions, token_families, users
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek, trace
 
@@ -135,9 +135,9 @@ def redeem(
     verifier: str | None,
     redirect_uri: str | None,
     now: float,
-    bound_key: str | None = None,
-    bound_certificate: str | None = None,
-    absolute_s: float = ABSOLUTE_S,
+    bound_key: str | None,
+    bound_certificate: str | None,
+    absolute_s: float,
 ) -> Redeemed | None:
     """What the code was good for; None when it is void, or not this client's. It is spent in any case.
 
@@ -178,27 +178,17 @@ def is_verifier(verifier: str | None, challenge: str) -> bool:
     """Whether the verifier is the one the challenge was made of (RFC 7636 section 4.6)."""
     if verifier is None or _VERIFIER.fullmatch(verifier) is None:
         return False
-    digest = hashlib.sha256(verifier.encode("ascii")).digest()
-    made = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    made = encode_segment(hashlib.sha256(verifier.encode("ascii")).digest())
     return hmac.compare_digest(made, challenge.encode("ascii"))
 
 
-def consented(store: Store, user: str, client: str) -> Sequence[str]:
-    """The scopes the user allowed the client before."""
+def consented(store: Store, user: str, client: str) -> Sequence[str] | None:
+    """The scopes the user allowed the client before; None when they did not allow it anything, not even none."""
     with store.begin() as connection:
         row = connection.execute(
             select(consents.c.scopes).where(consents.c.user == user, consents.c.client == client)
         ).one_or_none()
-    return () if row is None else tuple(row.scopes)
-
-
-def has_consented(store: Store, user: str, client: str) -> bool:
-    """Whether the user allowed the client anything before."""
-    with store.begin() as connection:
-        row = connection.execute(
-            select(consents.c.client).where(consents.c.user == user, consents.c.client == client)
-        ).one_or_none()
-    return row is not None
+    return None if row is None else tuple(row.scopes)
 
 
 def list_consents(store: Store, user: str) -> Sequence[tuple[str, tuple[str, ...], float]]:
@@ -208,7 +198,7 @@ def list_consents(store: Store, user: str) -> Sequence[tuple[str, tuple[str, ...
     return [(row.client, tuple(row.scopes), row.granted_at) for row in rows]
 
 
-def has_consented_in(connection: Connection, user: str, client: str) -> bool:
+def has_consented(connection: Connection, user: str, client: str) -> bool:
     """Whether the user's consent stands, seen in this transaction."""
     mine = (consents.c.user == user) & (consents.c.client == client)
     return connection.execute(select(consents.c.client).where(mine)).one_or_none() is not None

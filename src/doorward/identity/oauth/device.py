@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, sele
 
 from doorward.identity import events
 from doorward.identity.clients import Client
-from doorward.identity.oauth.codes import grant_consent, has_consented_in, may_go_on
+from doorward.identity.oauth.codes import grant_consent, has_consented, may_go_on
 from doorward.identity.oauth.families import ABSOLUTE_S, Family, end_families, start_family
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.sealing import ServerSecret
@@ -94,9 +94,7 @@ def asked_by(store: Store, secret: ServerSecret, user_code: str, *, now: float) 
     with store.begin() as connection:
         found = peek(connection, Purpose.USER_CODE, _kept_as(secret, user_code), now=now)
         row = None if found is None else _pending(connection, found.payload["grant"], now)
-    if row is None:
-        return None
-    return Asked(id=row.id, client=row.client, scopes=tuple(row.scopes), address=row.address, created_at=row.created_at)
+    return None if row is None else _asked(row)
 
 
 def decide(
@@ -119,7 +117,7 @@ def decide(
     events.record(connection, kind, session.user, now=now, client=row.client, asked_from=row.address)
     if allows:
         grant_consent(connection, session.user, row.client, row.scopes, now=now)
-    return Asked(id=row.id, client=row.client, scopes=tuple(row.scopes), address=row.address, created_at=row.created_at)
+    return _asked(row)
 
 
 def poll(
@@ -130,7 +128,7 @@ def poll(
     now: float,
     bound_key: str | None,
     bound_certificate: str | None,
-    absolute_s: float = ABSOLUTE_S,
+    absolute_s: float,
 ) -> Family | OAuthError:
     """The family that came of an allowed request, or why there is none yet or never (section 3.5).
 
@@ -187,6 +185,10 @@ def _pending(connection: Connection, grant_id: str, now: float) -> Row[Any] | No
     return connection.execute(select(device_grants).where(*mine)).one_or_none()
 
 
+def _asked(row: Row[Any]) -> Asked:
+    return Asked(id=row.id, client=row.client, scopes=tuple(row.scopes), address=row.address, created_at=row.created_at)
+
+
 def _in_time(connection: Connection, grant_id: str, now: float) -> bool:
     """Whether the device waited long enough since its last poll; else it has to wait longer from now on."""
     mine = device_grants.c.id == grant_id
@@ -200,7 +202,7 @@ def _in_time(connection: Connection, grant_id: str, now: float) -> bool:
 
 def _still_stands(connection: Connection, row: Row[Any]) -> bool:
     """Whether nothing was taken back between the user's yes and now."""
-    return may_go_on(connection, row.user, row.session) and has_consented_in(connection, row.user, row.client)
+    return may_go_on(connection, row.user, row.session) and has_consented(connection, row.user, row.client)
 
 
 def _reused(connection: Connection, family: str, client: Client, now: float) -> OAuthError:

@@ -13,7 +13,7 @@ from doorward.identity import events
 from doorward.identity.clients import Client
 from doorward.identity.names import RESERVED
 from doorward.identity.oauth.checking import signed_claims, valid_claims
-from doorward.identity.oauth.families import in_force, note_of_family
+from doorward.identity.oauth.families import in_force, note_access_token
 from doorward.identity.oauth.requests import OFFLINE
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import Provider
@@ -63,7 +63,7 @@ def exchange(
         )
         if family is not None:
             # ends with the authorization that the subject token came of
-            note_of_family(connection, family, minted, issuer=provider.settings.issuer)
+            note_access_token(connection, family, minted, issuer=provider.settings.issuer)
         events.record(connection, "token.exchanged", str(claims["sub"]), now=now, client=client.name, audience=audience)
     return {
         "access_token": minted.text,

@@ -7,7 +7,6 @@ is derived from it, so it is the same whoever asks, and there is one line howeve
 Source: RFC 9700 section 4.14; OAuth 2.1 draft section 4.3; Keycloak CVE-2026-1035, #51312.
 """
 
-import base64
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, String, bindparam, delete
 from doorward.identity import events
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import AccessToken
+from doorward.jose import encode_segment
 from doorward.store import issued_tokens, revocations, token_families
 from doorward.store.inserting import insert_new
 from doorward.store.single_use import Purpose, consume, issue, peek, trace
@@ -81,9 +81,9 @@ def start_family(
     auth_time: float,
     amr: Iterable[str],
     now: float,
-    bound_key: str | None = None,
-    bound_certificate: str | None = None,
-    absolute_s: float = ABSOLUTE_S,
+    bound_key: str | None,
+    bound_certificate: str | None,
+    absolute_s: float,
 ) -> Family:
     """The family, now in force."""
     row = {
@@ -168,12 +168,7 @@ def refresh(
     return None
 
 
-def note_access_token(connection: Connection, family: Family, token: AccessToken, *, issuer: str) -> None:
-    """Nothing; the token ends when its family is ended."""
-    note_of_family(connection, family.id, token, issuer=issuer)
-
-
-def note_of_family(connection: Connection, family_id: str, token: AccessToken, *, issuer: str) -> None:
+def note_access_token(connection: Connection, family_id: str, token: AccessToken, *, issuer: str) -> None:
     """Nothing; the token ends when the family of that id is ended."""
     row = {"id": token.id, "family": family_id, "issuer": issuer, "expires_at": float(token.expires_at)}
     connection.execute(_INSERT_TOKEN, row)
@@ -262,9 +257,7 @@ def _issue(connection: Connection, family: Family, token: str, now: float) -> st
 
 
 def _derived(secret: ServerSecret, token: str) -> str:
-    return (
-        base64.urlsafe_b64encode(secret.mac("refresh successor", token.encode("utf-8", "replace"))).decode().rstrip("=")
-    )
+    return encode_segment(secret.mac("refresh successor", token.encode("utf-8", "replace"))).decode("ascii")
 
 
 def _family(row: Row[Any]) -> Family:

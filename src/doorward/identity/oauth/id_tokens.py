@@ -7,6 +7,7 @@ from typing import Any, Final
 from doorward.identity.acr import acr_of
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import Provider
+from doorward.identity.sessions import acr_of
 from doorward.jose import Algorithm, JoseError, sign_jwt, split_unverified, verify_signature
 
 LIFETIME_S: Final = 600
@@ -27,10 +28,10 @@ def read_hint(provider: Provider, token: str) -> Hint | None:
     """What an ID token of ours says, however old (RP-Initiated Logout 1.0 section 2); None for anything else."""
     try:
         unverified = split_unverified(token)
-        key = next((key for key in provider.keys if key.id == unverified.jws.key_id), None)
+        key = provider.key_of(unverified)
         if key is None or unverified.jws.type != TYPE.lower():
             return None
-        claims = verify_signature(unverified, key.public)
+        claims = verify_signature(unverified, key)
     except JoseError:
         return None
     user, client, session = (claims.get(name) for name in ("sub", "aud", "sid"))

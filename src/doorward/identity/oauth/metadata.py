@@ -1,17 +1,28 @@
 """What the provider says of itself (RFC 8414, OpenID Connect Discovery), from the same lists the code decides by."""
 
-from typing import Any
+from typing import Any, Final
 
 from doorward.identity.acr import ACR_ONE, ACR_TWO
 from doorward.identity.client_keys import ASSERTION_ALGORITHMS
 from doorward.identity.oauth.asking import AUTHENTICATION_METHODS, CERTIFICATE_METHODS
 from doorward.identity.oauth.register import PATH
-from doorward.identity.oauth.requests import OFFLINE, STANDARD_SCOPES
+from doorward.identity.oauth.requests import OFFLINE, PROMPTS, STANDARD_SCOPES
 from doorward.identity.oauth.standard_claims import CLAIMS_OF_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
 from doorward.identity.provider import IdentitySettings, Provider
+from doorward.identity.sessions import ACR_ONE, ACR_TWO
 
 _TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for name in names))
+
+_OF_PROGRAMS: Final = {
+    "token_endpoint": "/oauth/token",
+    "pushed_authorization_request_endpoint": "/oauth/par",
+    "device_authorization_endpoint": "/oauth/device_authorization",
+    "revocation_endpoint": "/oauth/revoke",
+    "introspection_endpoint": "/oauth/introspect",
+    "userinfo_endpoint": "/oauth/userinfo",
+}
+"""Endpoints that no browser goes to: on both listeners, where there are two."""
 
 
 def metadata(provider: Provider) -> dict[str, Any]:
@@ -25,12 +36,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         **registration,
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),
-        "token_endpoint": settings.url("/oauth/token"),
-        "pushed_authorization_request_endpoint": settings.url("/oauth/par"),
-        "revocation_endpoint": settings.url("/oauth/revoke"),
-        "introspection_endpoint": settings.url("/oauth/introspect"),
-        "userinfo_endpoint": settings.url("/oauth/userinfo"),
-        "device_authorization_endpoint": settings.url("/oauth/device_authorization"),
+        **{name: settings.url(path) for name, path in _OF_PROGRAMS.items()},
         "end_session_endpoint": settings.url("/oauth/logout"),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
@@ -50,7 +56,7 @@ def metadata(provider: Provider) -> dict[str, Any]:
         "dpop_signing_alg_values_supported": list(settings.profile.proof_algorithms),
         "id_token_signing_alg_values_supported": signing,
         "acr_values_supported": [ACR_ONE, ACR_TWO],
-        "prompt_values_supported": ["none", "login", "consent"],
+        "prompt_values_supported": list(PROMPTS),
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", *_TOLD],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
@@ -64,15 +70,7 @@ def _on_the_other_listener(settings: IdentitySettings) -> dict[str, Any]:
     """What holds where clients are asked for certificates (RFC 8705 sections 3.3, 5)."""
     if not settings.mtls:
         return {}
-    endpoints = {
-        "token_endpoint": "/oauth/token",
-        "pushed_authorization_request_endpoint": "/oauth/par",
-        "device_authorization_endpoint": "/oauth/device_authorization",
-        "revocation_endpoint": "/oauth/revoke",
-        "introspection_endpoint": "/oauth/introspect",
-        "userinfo_endpoint": "/oauth/userinfo",
-    }
     return {
         "tls_client_certificate_bound_access_tokens": True,
-        "mtls_endpoint_aliases": {name: settings.mtls + path for name, path in endpoints.items()},
+        "mtls_endpoint_aliases": {name: settings.mtls + path for name, path in _OF_PROGRAMS.items()},
     }

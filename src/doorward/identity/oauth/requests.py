@@ -11,6 +11,7 @@ from doorward.identity.clients import Client, find_client
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import IdentitySettings
 from doorward.identity.redirects import is_registered, with_parameters
+from doorward.identity.sessions import ACR_ONE, ACR_TWO
 from doorward.store import Store
 
 STANDARD_SCOPES: Final = ("openid", "profile", "email", "address", "phone")
@@ -22,7 +23,7 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 SecondFactor: TypeAlias = Literal["as_is", "wanted", "required"]
 """`as_is`: whatever the session shows will do; `wanted`: asked for where the user has one; `required`: or nothing."""
-_PROMPTS: Final = frozenset({"none", "login", "consent"})
+PROMPTS: Final = ("none", "login", "consent")
 TEXT_MOST: Final = 1_024
 """Characters of `state` and `nonce`."""
 
@@ -121,7 +122,7 @@ def judge(
     if not settings.is_api(found.get("resource", settings.audience)):
         raise refused("invalid_target", "unknown resource")
     prompt = tuple(sorted({word for word in found.get("prompt", "").split(" ") if word}))
-    if not _PROMPTS.issuperset(prompt) or ("none" in prompt and len(prompt) > 1):
+    if not {*PROMPTS}.issuperset(prompt) or ("none" in prompt and len(prompt) > 1):
         raise refused("invalid_request", "prompt is none, login or consent")
     if "max_age" in found and _SECONDS.fullmatch(found["max_age"]) is None:
         raise refused("invalid_request", "max_age is a number of seconds")

@@ -208,7 +208,7 @@ class TokenEndpoint:
             bound_key=bound.key,
             bound_certificate=bound.certificate,
         )
-        note_access_token(connection, family, token, issuer=self._provider.settings.issuer)
+        note_access_token(connection, family.id, token, issuer=self._provider.settings.issuer)
         return self._body(token.text, token.scopes, bound)
 
     def _body(self, token: str, scopes: Iterable[str], bound: Bound) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from doorward.identity.forms import read_form
-from doorward.identity.oauth.asking import answer, certificate_thumbprint
+from doorward.identity.oauth.asking import answer, certificate_thumbprint, refusal
 from doorward.identity.oauth.checking import valid_claims
 from doorward.identity.oauth.standard_claims import told
-from doorward.identity.oauth_errors import NO_STORE, OAuthError
+from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 from doorward.store import users
@@ -47,10 +47,11 @@ class UserInfo:
         except OAuthError as error:
             usable = " ".join(self._provider.settings.profile.proof_algorithms)
             algorithms = f', algs="{usable}"' if scheme == "DPoP" else ""
-            nonce = {name: value for name, value in error.headers.items() if name == "dpop-nonce"}
-            headers = {**dict(NO_STORE), **nonce, "www-authenticate": f'{scheme} error="{error.code}"{algorithms}'}
-            status = 401 if scheme == "DPoP" and error.status == 400 else error.status
-            return JSONResponse({"error": error.code, "error_description": error.description}, status, headers)
+            response = refusal(error)
+            response.headers["www-authenticate"] = f'{scheme} error="{error.code}"{algorithms}'
+            if scheme == "DPoP" and error.status == 400:
+                response.status_code = 401
+            return response
 
     def _key(self, request: Request, shown: Shown) -> str | None:
         if shown.scheme != "DPoP":

@@ -17,7 +17,6 @@ from doorward.identity.oauth.codes import (
     freeze,
     frozen,
     grant_consent,
-    has_consented,
     issue_code,
     pushed,
     spend_request,
@@ -31,7 +30,7 @@ from doorward.identity.pages.rendering import page
 from doorward.identity.pages.stepping import begin_step, lacks_factor, raise_or_enrol
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
-from doorward.identity.sessions import Session
+from doorward.identity.sessions import ACR_TWO, Session
 from doorward.store import Store
 
 _GONE: Final = "This request was answered already, is too old, or was started in another browser."
@@ -174,9 +173,7 @@ class Authorize:
             # anybody can listen on loopback or register an app's scheme (OAuth 2.1 section 7.3.1)
             return True
         before = consented(self._provider.store, session.user, request.client)
-        return not (
-            has_consented(self._provider.store, session.user, request.client) and {*request.scopes} <= {*before}
-        )
+        return before is None or not {*request.scopes} <= {*before}
 
     def _consent_page(self, browser: Browser, tx: str, waiting: Frozen, session: Session) -> Response:
         request = waiting.request
