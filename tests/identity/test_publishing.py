@@ -77,6 +77,20 @@ def test_a_revocation_is_published_until_the_thing_is_void_by_itself(store: Stor
         assert [kind for kind, _, _ in published["revoked"]] == kinds
 
 
+def test_what_is_revoked_again_stays_revoked_until_the_later_end(store: Store) -> None:
+    def is_revoked(now: float) -> bool:
+        published = published_credentials(store, [KEY], issuer=ISSUER, now=now)
+        return ("subject", ISSUER, "alice") in published["revoked"]
+
+    revoke(store, "subject", ISSUER, "alice", now=NOW, expires_at=NOW + 10)
+    assert not is_revoked(NOW + 20)
+    revoke(store, "subject", ISSUER, "alice", now=NOW + 20, expires_at=NOW + 40)
+    assert [is_revoked(NOW + later) for later in (30, 40)] == [True, False]
+    for end in (None, NOW + 60):
+        revoke(store, "subject", ISSUER, "alice", now=NOW + 50, expires_at=end)
+    assert is_revoked(NOW + 1_000)
+
+
 def test_an_api_key_opens_until_it_is_revoked(store: Store) -> None:
     record, key = add_api_key(store, "partner", now=NOW, scopes=["read"], networks=["192.0.2.0/24"])
     found = ask(store, "x-api-key", key)

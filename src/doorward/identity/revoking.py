@@ -6,12 +6,12 @@ A comparison of times has a hole within one second (keycloak#50999).
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import insert, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import or_, select, update
 
 from doorward.controls.authenticate import RevokedKind
 from doorward.identity import events
 from doorward.store import Store, clients, revocations, users
+from doorward.store.inserting import insert_new
 
 _CLIENT_KINDS: Final[tuple[RevokedKind, ...]] = ("subject", "client")
 
@@ -19,18 +19,26 @@ _CLIENT_KINDS: Final[tuple[RevokedKind, ...]] = ("subject", "client")
 def revoke(
     store: Store, kind: RevokedKind, issuer: str, name: str, *, now: float, expires_at: float | None = None
 ) -> None:
-    """Nothing; from the next snapshot on it opens nothing. Revoking twice keeps the first time.
+    """Nothing; from the next snapshot on it opens nothing. Revoking twice keeps the first time, and the later end.
 
     Units: `expires_at` in Unix seconds, when the thing is void by itself; None for ever.
     """
     row = {"kind": kind, "issuer": issuer, "name": name, "revoked_at": now, "expires_at": expires_at}
-    try:
-        with store.begin() as connection:
-            connection.execute(insert(revocations).values(row))
+    end = revocations.c.expires_at
+    ends_sooner = (
+        revocations.c.kind == kind,
+        revocations.c.issuer == issuer,
+        revocations.c.name == name,
+        end.is_not(None) if expires_at is None else end < expires_at,
+    )
+    with store.begin() as connection:
+        changed = insert_new(connection, revocations, [row])
+        if not changed:
+            # the one that is there may be over: it would leave open what is revoked now
+            changed = connection.execute(update(revocations).where(*ends_sooner).values(expires_at=expires_at)).rowcount
+        if changed:
             # what is revoked need not be a name of ours
             events.record(connection, "revocation.added", "", now=now, what=kind, issuer=issuer, name=name)
-    except IntegrityError:
-        return
 
 
 def revoked(store: Store, issuer: str, *, now: float) -> Sequence[tuple[RevokedKind, str, str]]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.identity.lab import ISSUER, KEY, Lab
 
+from doorward.identity import revoking
 from doorward.identity.revoking import revoked
 from doorward.identity.users import disable_user
 from doorward.jose import generate_key, sign_jwt, split_unverified, verify_signature
@@ -84,6 +85,16 @@ def test_revoking_a_spent_refresh_token_ends_its_family_too(lab: Lab) -> None:
     assert lab.refresh(second, "spa").status_code == 200
     assert revoke(lab, first, "spa") == 200
     assert lab.refresh(second, "spa").json()["error"] == "invalid_grant"
+
+
+def test_tokens_signed_by_a_revoked_key_are_void_here_too(lab: Lab) -> None:
+    """As at the gateway: whoever has the key could make more of them."""
+    token = lab.tokens()["access_token"]
+    revoking.revoke(lab.store, "key", "https://other.example", KEY.id, now=lab.now)
+    assert (introspect(lab, token).json()["active"], userinfo(lab, token).status_code) == (True, 200)
+    revoking.revoke(lab.store, "key", ISSUER, KEY.id, now=lab.now)
+    assert introspect(lab, token).json() == {"active": False}
+    assert userinfo(lab, token).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/par", "/oauth/introspect", "/auth/login"])

@@ -172,6 +172,10 @@ def _revoke_subject(lab: Lab, _visitor: Any, _tokens: dict[str, Any]) -> None:
     revoke(lab.store, "subject", ISSUER, "alice", now=lab.now)
 
 
+def _revoke_key(lab: Lab, _visitor: Any, _tokens: dict[str, Any]) -> None:
+    revoke(lab.store, "key", ISSUER, KEY.id, now=lab.now)
+
+
 def _revoke_refresh_token(lab: Lab, _visitor: Any, tokens: dict[str, Any]) -> None:
     lab.post("/oauth/revoke", token=tokens["refresh_token"], **lab.authenticated("web"))
 
@@ -180,7 +184,7 @@ def _disable_client(lab: Lab, _visitor: Any, _tokens: dict[str, Any]) -> None:
     disable_client(lab.store, "web", now=lab.now)
 
 
-ENDS = [_sign_out, _disable_user, _revoke_subject, _revoke_refresh_token, _disable_client]
+ENDS = [_sign_out, _disable_user, _revoke_subject, _revoke_key, _revoke_refresh_token, _disable_client]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -195,7 +199,7 @@ def test_a_token_of_something_ended_is_not_taken_and_what_was_made_of_it_ends_to
     assert error(exchanged(lab, first, "inventory", audience="billing")) == "invalid_request"
     gone = {(kind, name) for kind, _, name in revoked(lab.store, ISSUER, now=lab.now)}
     for token in (first, second):
-        assert gone & {("token", claims_of(token)["jti"]), ("subject", "alice")}
+        assert gone & {("token", claims_of(token)["jti"]), ("subject", "alice"), ("key", KEY.id)}
 
 
 def test_a_revoked_token_is_not_taken(lab: Lab) -> None:

@@ -25,8 +25,8 @@ def signed_claims(
     )
     try:
         unverified = split_unverified(token)
-        key = next((key for key in provider.keys if key.id == unverified.jws.key_id), None)
-        return None if key is None else verify_jwt(unverified, key.public, expected, now=now)
+        key = provider.key_of(unverified)
+        return None if key is None else verify_jwt(unverified, key, expected, now=now)
     except JoseError:
         return None
 
@@ -35,8 +35,8 @@ def audience_of(provider: Provider, token: str) -> str | None:
     """The one audience of a token this provider signed, whoever that is; None for anything else."""
     try:
         unverified = split_unverified(token)
-        key = next((key for key in provider.keys if key.id == unverified.jws.key_id), None)
-        audience = None if key is None else verify_signature(unverified, key.public).get("aud")
+        key = provider.key_of(unverified)
+        audience = None if key is None else verify_signature(unverified, key).get("aud")
     except JoseError:
         return None
     return audience if isinstance(audience, str) else None
@@ -49,7 +49,12 @@ def valid_claims(
     claims = signed_claims(provider, token, now=now, audience=audience)
     if claims is None:
         return None
-    names = {("token", claims.get("jti")), ("subject", claims["sub"]), ("client", claims.get("client_id"))}
+    names = {
+        ("token", claims.get("jti")),
+        ("subject", claims["sub"]),
+        ("client", claims.get("client_id")),
+        ("key", split_unverified(token).jws.key_id),
+    }
     rows = connection.execute(
         select(revocations.c.kind, revocations.c.name).where(
             revocations.c.issuer == provider.settings.issuer, revocations.c.name.in_([str(name) for _, name in names])
