@@ -23,9 +23,6 @@ FRESH_S: Final = 600.0
 """How long after signing in a user may change factors and password without signing in again, in seconds."""
 SESSIONS_MOST: Final = 20
 """Sessions of one user at a time; the oldest end first (OWASP ASVS 5.0 7.1.2)."""
-ACR_ONE: Final = "urn:doorward:acr:1"
-ACR_TWO: Final = "urn:doorward:acr:2"
-"""With a second factor."""
 _SEEN_EVERY_S: Final = 60.0
 _AGENT_CHARACTERS: Final = 128
 
@@ -52,11 +49,6 @@ class Session:
     def is_fresh(self, now: float) -> bool:
         """Whether its user signed in a moment ago."""
         return now - self.auth_time <= FRESH_S
-
-
-def acr_of(amr: Sequence[str]) -> str:
-    """How much it proves that somebody proved themselves so."""
-    return ACR_TWO if "mfa" in amr else ACR_ONE
 
 
 def start_session(

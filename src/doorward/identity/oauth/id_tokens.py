@@ -7,7 +7,6 @@ from typing import Any, Final
 from doorward.identity.acr import acr_of
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import Provider
-from doorward.identity.sessions import acr_of
 from doorward.jose import Algorithm, JoseError, sign_jwt, split_unverified, verify_signature
 
 LIFETIME_S: Final = 600

@@ -10,7 +10,6 @@ from doorward.identity.oauth.requests import OFFLINE, PROMPTS, STANDARD_SCOPES
 from doorward.identity.oauth.standard_claims import CLAIMS_OF_SCOPES
 from doorward.identity.oauth.token import GRANT_TYPES
 from doorward.identity.provider import IdentitySettings, Provider
-from doorward.identity.sessions import ACR_ONE, ACR_TWO
 
 _TOLD = ("preferred_username", *(name for names in CLAIMS_OF_SCOPES.values() for name in names))
 

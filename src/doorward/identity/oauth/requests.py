@@ -11,7 +11,6 @@ from doorward.identity.clients import Client, find_client
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.provider import IdentitySettings
 from doorward.identity.redirects import is_registered, with_parameters
-from doorward.identity.sessions import ACR_ONE, ACR_TWO
 from doorward.store import Store
 
 STANDARD_SCOPES: Final = ("openid", "profile", "email", "address", "phone")

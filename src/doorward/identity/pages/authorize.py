@@ -30,7 +30,7 @@ from doorward.identity.pages.rendering import page
 from doorward.identity.pages.stepping import begin_step, lacks_factor, raise_or_enrol
 from doorward.identity.provider import Provider
 from doorward.identity.redirects import with_parameters
-from doorward.identity.sessions import ACR_TWO, Session
+from doorward.identity.sessions import Session
 from doorward.store import Store
 
 _GONE: Final = "This request was answered already, is too old, or was started in another browser."

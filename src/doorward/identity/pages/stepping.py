@@ -10,7 +10,7 @@ from doorward.identity.credentials import FactorKind
 from doorward.identity.pages.browser import STEP, Browser, set_cookie
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
-from doorward.identity.sessions import ACR_TWO, Session
+from doorward.identity.sessions import Session
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
 
 PASSWORD_AMR = ("pwd",)
