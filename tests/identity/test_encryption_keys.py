@@ -111,6 +111,13 @@ def test_names_ids_and_lifetimes_have_bounds(store: Store, changes: dict[str, An
         add_encryption_key(store, **{"name": "partner", "public": JWK, "now": NOW, **changes})
 
 
+@pytest.mark.parametrize("first", ["-", "_"])
+def test_a_thumbprint_is_an_id_whatever_it_begins_with(store: Store, first: str) -> None:
+    """RFC 7638: one in 32 begins so."""
+    key_id = first + "Tm3mQSCOCCnzAgMF97L_ZOFM57HLjsPUgQFUHScB8M"
+    assert add_encryption_key(store, "partner", JWK, now=NOW, key_id=key_id).id == key_id
+
+
 def test_an_id_is_given_once(store: Store) -> None:
     add_encryption_key(store, "partner", JWK, now=NOW, key_id="k-1")
     with pytest.raises(PolicyError, match="already"):

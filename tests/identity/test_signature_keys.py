@@ -85,6 +85,13 @@ def test_a_revoked_key_is_published_as_such_and_an_expired_one_not_at_all(store:
     assert set(credentials(store, NOW + 600).signature_keys) == {"b"}
 
 
+@pytest.mark.parametrize("first", ["-", "_"])
+def test_a_thumbprint_is_an_id_whatever_it_begins_with(store: Store, first: str) -> None:
+    """RFC 7638: one in 32 begins so."""
+    key_id = first + "Tm3mQSCOCCnzAgMF97L_ZOFM57HLjsPUgQFUHScB8M"
+    assert add_public_key(store, "partner", PUBLIC, GRANT, now=NOW, key_id=key_id).id == key_id
+
+
 def test_all_keys_of_a_name_are_revoked_together_and_the_first_time_stays(store: Store) -> None:
     for key_id in ("a", "b"):
         add_public_key(store, "partner", PUBLIC, GRANT, now=NOW, key_id=key_id)

@@ -22,7 +22,7 @@ from doorward.sealing import Sealer
 from doorward.store import Store, encryption_keys
 
 SECRET_BYTES: Final = 32
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _SUBJECT: Final = re.compile(r"[!-~]{1,256}")
 
 

@@ -30,7 +30,7 @@ HMAC_KEYS_MOST: Final = 2
 """Most keys of plain HMAC in force for one name: the old and the new one, while they are rotated. Each is tried."""
 _SHOWN: Final = ("algorithm", "purpose", "roles", "scopes", "claims", "networks", "expires_at")
 """What an event may say of a key."""
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._:/@-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
