@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from doorward.gateway import key_use_link
 from doorward.gateway.key_use_link import KeyUseLink
 from doorward.gateway.key_use_messages import SOCKET_NAME
 from doorward.gateway.key_watch import KeyWatch
@@ -100,6 +101,30 @@ def test_a_worker_that_stops_tells_the_rest(tmp_path: Path) -> None:
         await bench.listen()
         bench.links[0].start()
         bench.used[0][bench.key.id] = NOW
+        await bench.links[0].close()
+        bench.watch.keep()
+        assert bench.kept() == NOW
+
+    run(tmp_path, steps)
+
+
+def test_a_worker_that_stops_while_it_tells_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_use_link, "TELL_S", 0)
+
+    async def steps(bench: Bench) -> None:
+        asked = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_unix_server(silent, tmp_path / SOCKET_NAME)
+        bench.used[0][bench.key.id] = NOW
+        bench.links[0].start()
+        await asked.wait()
+        server.close()
+        await bench.listen()
         await bench.links[0].close()
         bench.watch.keep()
         assert bench.kept() == NOW

@@ -4,6 +4,7 @@ What cannot be told is kept and told later. Nothing depends on it: without the c
 """
 
 import asyncio
+import contextlib
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,8 @@ class KeyUseLink:
         """Tell the rest, if somebody listens, and stop."""
         if self._task is not None:
             self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
             self._task = None
         await self.tell()
 
@@ -52,14 +55,18 @@ class KeyUseLink:
             batch = dict(islice(self._used.items(), IDS_MOST))
             for key_id in batch:
                 del self._used[key_id]
+            is_told = False
             try:
                 async with asyncio.timeout(ANSWER_S):
                     await self._send(pack_uses(batch))
+                is_told = True
             except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                for key_id, used_at in batch.items():
-                    self._used.setdefault(key_id, used_at)
                 _log.debug("uses of API keys are told later", reason=type(error).__name__)
                 return False
+            finally:
+                if not is_told:  # cancelled, too
+                    for key_id, used_at in batch.items():
+                        self._used.setdefault(key_id, used_at)
         return True
 
     async def _send(self, data: bytes) -> None:
