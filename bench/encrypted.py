@@ -38,7 +38,7 @@ def opening_of(own: DecryptionKey) -> tuple[Check, BodyEncrypter]:
     record: dict[str, Any] = {"id": answers.id, "subject": "partner", "issuer": "", "expires_at": 4e9, "revoked": False}
     record |= {"public": {}, "sealed": "x"} if shared else {"public": answers.public.jwk(), "sealed": ""}
     secret = own.material.raw_value
-    keys.apply([record], {answers.id: secret} if isinstance(secret, bytes) else {})
+    keys.apply([record], lambda _id, _sealed: secret if isinstance(secret, bytes) else b"")
     keys.take_own([] if shared else [OwnKey(key=own)])
     check = compile_opening(EncryptedBodyPolicy(max_bytes=1_048_576), keys, "https://local.example")
     return check, BodyEncrypter(gateway=own.public, own=answers, clock=lambda: NOW)
