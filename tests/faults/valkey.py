@@ -1,6 +1,5 @@
 """A real Redis server for tests: on loopback, in memory, with a password."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +8,14 @@ from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
+from tests.loopback import free_port
 
 PASSWORD = "only-for-this-test"
 
 
 class Valkey:
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._directory = directory
         self.client = Redis(port=self.port, password=PASSWORD, socket_timeout=10)
         self.process = self.start()

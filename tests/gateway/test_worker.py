@@ -111,10 +111,12 @@ def started(tmp_path: Path, upstream: RecordingUpstream, **settings: Any) -> Ite
         running.process = subprocess.Popen(command, pass_fds=(listener.fileno(), theirs))
         os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as status:
-        assert status.read(1) == b"r"
-        yield running
-        running.process.kill()
-        running.process.wait(PATIENCE_S)
+        try:
+            assert status.read(1) == b"r"
+            yield running
+        finally:
+            running.process.kill()
+            running.process.wait(PATIENCE_S)
 
 
 def test_a_worker_serves_follows_its_snapshot_and_drains(worker: Running, upstream: RecordingUpstream) -> None:
@@ -147,8 +149,10 @@ def test_a_worker_serves_follows_its_snapshot_and_drains(worker: Running, upstre
 @contextlib.contextmanager
 def another_upstream() -> Iterator[RecordingUpstream]:
     other = RecordingUpstream()
-    yield other
-    other.stop()
+    try:
+        yield other
+    finally:
+        other.stop()
 
 
 def test_a_worker_without_a_good_snapshot_does_not_start(tmp_path: Path) -> None:

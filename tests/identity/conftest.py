@@ -1,8 +1,8 @@
 import pytest
 from argon2 import PasswordHasher
-from tests.databases import postgres, store, store_url
+from tests.databases import store, store_url
 
-__all__ = ["postgres", "store", "store_url"]
+__all__ = ["store", "store_url"]
 
 
 @pytest.fixture(autouse=True)

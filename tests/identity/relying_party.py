@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import trustme
+from tests.loopback import server_tls
 
 from doorward.outbound import OutboundClient
 
@@ -31,9 +32,7 @@ class RelyingParty:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["RelyingParty"]:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-        listening = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=tls)
+        listening = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=server_tls(AUTHORITY))
         self.port = listening.sockets[0].getsockname()[1]
         try:
             yield self

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from tests.identity.relying_party import AUTHORITY
+from tests.loopback import server_tls, serving
 
 from doorward.errors import PolicyError
 from doorward.identity.client_keys import FETCH_EVERY_S, FRESH_S, KEEP_S, ClientKeys, require_keys_url
@@ -49,20 +48,9 @@ def served(*, tls: bool = False) -> Iterator[Place]:
         def log_message(self, *_given: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    place.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/jwks"
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(Handler, server_tls(AUTHORITY) if tls else None) as port:
+        place.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/jwks"
         yield place
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

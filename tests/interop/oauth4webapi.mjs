@@ -131,7 +131,7 @@ await main({
       oauth.protectedResourceRequest(tokens.access_token, 'GET', new URL(given.api), undefined, undefined, { DPoP }))
     const user = await persistent(async () => oauth.processUserInfoResponse(run.as, run.client, 'alice',
       await oauth.userInfoRequest(run.as, run.client, tokens.access_token, { DPoP })))
-    return { without_the_key: stolen, type: tokens.token_type, api: answer.status, user, bound: tokens.access_token }
+    return { without_the_key: stolen, type: tokens.token_type, api: answer.status, user }
   },
 
   async device(given) {

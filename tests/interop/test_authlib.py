@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.interop.person import Person
-from tests.interop.world import CALLBACK, World, eventually
+from tests.interop.world import CALLBACK, World
+from tests.waiting import until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Authlib announces its own future with each import
@@ -60,7 +61,7 @@ def test_a_person_signs_in_and_the_token_is_refreshed_and_revoked(
         assert known["active"] is True
     gone = http.revoke_token(told["revocation_endpoint"], token=again["refresh_token"])
     assert gone.status_code == 200
-    eventually(lambda: http.get(world.api).status_code == 401, "a revoked token is still taken")
+    until(lambda: http.get(world.api).status_code == 401, "a revoked token is still taken")
 
 
 def test_a_program_gets_a_token_in_its_own_name(world: World) -> None:

@@ -10,7 +10,8 @@ import pytest
 import trustme
 from tests.interop import node
 from tests.interop.person import Person
-from tests.interop.world import PASSWORD, free_port, running
+from tests.interop.world import PASSWORD, running
+from tests.loopback import free_port
 
 from doorward.identity.users import get_user
 from doorward.store import open_store

@@ -20,7 +20,8 @@ from requests_oauth2client import (
     SlowDown,
 )
 from tests.interop.person import Person
-from tests.interop.world import CALLBACK, World, eventually
+from tests.interop.world import CALLBACK, World
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 SCOPE = "openid profile orders:read offline_access"
@@ -72,7 +73,7 @@ def test_a_person_signs_in_and_the_id_token_is_what_the_library_expects(world: W
     again = client.refresh_token(token)
     assert asked_api(world, again) == 200
     assert client.revoke_refresh_token(again)
-    eventually(lambda: asked_api(world, again) == 401, "a revoked token is still taken")
+    until(lambda: asked_api(world, again) == 401, "a revoked token is still taken")
     with pytest.raises(InvalidGrant):
         client.refresh_token(again)
 

@@ -1,12 +1,9 @@
 """A Doorward that really runs, for software that others wrote: provider over TLS, gateway, an API behind it."""
 
-import http.server
 import json
-import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ from typing import Any, Final
 
 import trustme
 from tests.interop.person import Person
+from tests.loopback import JsonAnswer, free_port, serving
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -100,9 +98,18 @@ class World:
 @contextmanager
 def running(directory: Path, *, issuer: str = "", federation: str = "") -> Iterator[World]:
     """The world, as long as it is needed. `federation`: of its policy, in YAML; then `issuer` says where it listens."""
-    with _upstream() as upstream:
+    with serving(_Orders) as upstream:
         (directory / "openapi.json").write_text(json.dumps(DESCRIPTION))
-        command = [sys.executable, "-m", "doorward", "init", "--openapi", "openapi.json", "--upstream", upstream]
+        command = [
+            sys.executable,
+            "-m",
+            "doorward",
+            "init",
+            "--openapi",
+            "openapi.json",
+            "--upstream",
+            f"http://127.0.0.1:{upstream}",
+        ]
         subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=PATIENCE_S)
         warm(directory / ".doorward")
         issuer, api = issuer or f"https://127.0.0.1:{free_port()}", f"https://127.0.0.1:{free_port()}"
@@ -120,14 +127,6 @@ def running(directory: Path, *, issuer: str = "", federation: str = "") -> Itera
         secrets = _callers(directory)
         with GatewayProcess(policy) as gateway:
             yield World(directory, gateway, issuer, secrets)
-
-
-def eventually(claim: Any, what: str) -> None:
-    """Nothing, as soon as the claim holds: what is revoked reaches the workers within a second."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not claim():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def _callers(directory: Path) -> dict[str, str]:
@@ -149,31 +148,5 @@ def _callers(directory: Path) -> dict[str, str]:
     return secrets
 
 
-class _Orders(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"orders": 3}'
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def _upstream() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Orders)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+class _Orders(JsonAnswer):
+    body = b'{"orders": 3}'

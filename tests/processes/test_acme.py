@@ -20,6 +20,7 @@ import httpx
 import pytest
 from cryptography import x509
 from tests.gateway.certificates import Authority
+from tests.loopback import free_port
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -35,11 +36,6 @@ API: dict[str, Any] = {
     "info": {"title": "notes", "version": "1"},
     "paths": {"/health": {"get": {"responses": {"200": NOTE}}}},
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 
 import json
 import ssl
-import time
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.processes.test_signing_in import DESCRIPTION, PATIENCE_S, free_port, must, upstream
+from tests.loopback import free_port
+from tests.processes.test_signing_in import DESCRIPTION, PATIENCE_S, must, upstream
+from tests.waiting import until
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -46,9 +47,10 @@ def test_a_client_made_over_the_api_calls_until_it_is_disabled_and_all_of_it_is_
         assert http.get(f"{issuer}/admin/v1/clients", headers=session).status_code == 404
         assert http.get(f"{gateway.url}/admin/v1/clients", headers=session).status_code == 404
         assert http.post(f"{base}/clients/batch/disable", headers=session).status_code == 200
-        deadline = time.monotonic() + PATIENCE_S
-        while http.get(f"{gateway.url}/things", headers=bearer).status_code == 200:
-            assert time.monotonic() < deadline, "a disabled client still calls"
+        until(
+            lambda: http.get(f"{gateway.url}/things", headers=bearer).status_code != 200,
+            "a disabled client still calls",
+        )
     shown = must(tmp_path, "audit", "show", "--event", "client.", "--json").splitlines()
     told = [(one["event"], one["subject"], one["actor"].partition(":")[0]) for one in map(json.loads, shown)]
     assert told == [("client.added", "batch", "admin"), ("client.disabled", "batch", "admin")]

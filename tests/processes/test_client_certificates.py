@@ -6,7 +6,6 @@ Issued, called with, revoked, refused: on new connections and on those that stan
 import contextlib
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -18,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.identity.ca.authorities import request_for
+from tests.loopback import free_port
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -44,11 +44,6 @@ API: dict[str, Any] = {
         "/health": {"get": {"responses": {"200": NOTE}}},
     },
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Site:

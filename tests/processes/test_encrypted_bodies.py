@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.waiting import until
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -139,17 +140,20 @@ def test_an_exchanged_key_opens_messages_until_it_is_removed(site: Site) -> None
     before = site.keys()
     made = exchange_key(site.state / "keys", "ECDH-ES+A256KW", now=time.time(), overlap_s=3600.0)
     assert [key["kid"] for key in site.keys()["keys"]] == [made.id]
-    until(lambda: site.post(keys=site.keys()).status_code == 200)
+    until(lambda: site.post(keys=site.keys()).status_code == 200, "the new key is not taken up")
     assert site.post(keys=before).status_code == 200
     remove_encryption_key(site.state / "keys", before["keys"][0]["kid"])
-    until(lambda: all(site.post(keys=before).status_code == 400 for _ in range(6)))
+    until(lambda: all(site.post(keys=before).status_code == 400 for _ in range(6)), "a removed key still opens")
     assert site.post(keys=site.keys()).status_code == 200
 
 
 def test_a_revoked_key_gets_no_answers_at_any_worker(site: Site) -> None:
     assert site.post(key=site.other.jwk(), key_id="partner-old").status_code == 200
     revoke_encryption_key(site.store, "partner-old", now=time.time())
-    until(lambda: all(site.post(key=site.other.jwk(), key_id="partner-old").status_code == 400 for _ in range(6)))
+    until(
+        lambda: all(site.post(key=site.other.jwk(), key_id="partner-old").status_code == 400 for _ in range(6)),
+        "a revoked key is still taken",
+    )
     assert site.post().status_code == 200
 
 
@@ -162,9 +166,3 @@ def test_the_private_keys_are_nowhere_but_in_their_file(site: Site) -> None:
             assert site.secret not in data, path
             assert encode_segment(site.secret) not in data, path
     assert (site.state / "keys" / "encryption.json").stat().st_mode & 0o077 == 0
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline

@@ -50,6 +50,7 @@ def test_the_keys_of_an_issuer_are_fetched_and_believed() -> None:
 
 
 def test_an_issuer_is_asked_once_a_minute_at_most() -> None:
+    """ID-31 of the reference."""
     after = json.dumps(public_jwks([NEXT])).encode()
     assert ids(fetched([GOOD], [1000.0, 1000.0 + FETCH_EVERY_S - 1]), 1060.0) == [KEY.id]
     assert ids(fetched([GOOD, after], [1000.0, 1000.0 + FETCH_EVERY_S]), 1060.0) == [NEXT.id]

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.processes.test_key_rotation import until
-from tests.processes.test_signing_in import DESCRIPTION, free_port, must, upstream
+from tests.loopback import free_port
+from tests.processes.test_signing_in import DESCRIPTION, must, upstream
+from tests.waiting import until
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -109,7 +110,7 @@ def test_certificates_prove_clients_and_bind_their_tokens(upstream: str, tmp_pat
         assert is_refused(token("bank", bank, issuer)), "nobody is asked on the first listener"
         assert token("shop", other.path)[0] != 0, "a certificate of nobody ends the handshake"
         must(tmp_path, "client", "keys", "shop", "--certificate", str(other.path))
-        until(lambda: token("shop", other.path)[1].endswith("200"))
+        until(lambda: token("shop", other.path)[1].endswith("200"), "the new certificate is not taken up")
         assert is_refused(token("shop", own.path)), "the old certificate proves nothing, though OpenSSL still knows it"
         for path in ("/auth/login", "/account", "/oauth/authorize", "/livez"):
             assert curl(ca, bank, f"{mtls}{path}")[1].endswith("404"), "no pages where browsers are asked"

@@ -2,25 +2,19 @@
 
 import json
 import ssl
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.processes.test_signing_in import DESCRIPTION, PATIENCE_S, free_port, must, upstream
+from tests.loopback import free_port
+from tests.processes.test_signing_in import DESCRIPTION, PATIENCE_S, must, upstream
+from tests.waiting import until
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
 
 __all__ = ["upstream"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, "it does not come to pass"
 
 
 def test_keys_change_under_a_running_gateway(upstream: str, tmp_path: Path) -> None:
@@ -50,13 +44,13 @@ def test_keys_change_under_a_running_gateway(upstream: str, tmp_path: Path) -> N
         before = published()
         rotated = json.loads(must(tmp_path, "key", "rotate-issuer", "--json"))
         assert [each["signs_now"] for each in rotated] == [True, False]
-        until(lambda: published() == {each["id"] for each in rotated})
+        until(lambda: published() == {each["id"] for each in rotated}, "the new keys are not published")
         assert before < published()
         assert status(first) == 200
         second = token()
         assert status(second) == 200
         replaced = json.loads(must(tmp_path, "key", "rotate-issuer", "--compromised", "--json"))
-        until(lambda: published() == {each["id"] for each in replaced})
-        until(lambda: (status(first), status(second)) == (401, 401))
+        until(lambda: published() == {each["id"] for each in replaced}, "the compromised key is still published")
+        until(lambda: (status(first), status(second)) == (401, 401), "tokens outlive their compromised key")
         third = token()
-        until(lambda: status(third) == 200)
+        until(lambda: status(third) == 200, "a token of the new key is not taken")

@@ -88,8 +88,11 @@ def sent(gateway: GatewayProcess, ask: Ask) -> Answer:
 def test_a_request_that_one_host_has_answered_is_refused_by_the_other(tmp_path: Path) -> None:
     (tmp_path / "valkey").mkdir()
     with valkey(tmp_path / "valkey") as server, LabUpstream() as upstream, contextlib.ExitStack() as open_:
-        started = [GatewayProcess(site(tmp_path / name, upstream, server.port)) for name in ("a", "b")]
-        first, second = (open_.enter_context(process) for process in started)
+        first, second = (GatewayProcess(site(tmp_path / name, upstream, server.port)) for name in ("a", "b"))
+        for process in (first, second):
+            open_.callback(process.stop)  # both have started; the wait for the first may fail
+        for process in (first, second):
+            open_.enter_context(process)
         for gateway in (first, second):
             # The memory has just begun: what is as old as it is refused, for some seconds.
             while (answer := sent(gateway, signed())).status == 503:

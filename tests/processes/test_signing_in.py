@@ -4,12 +4,9 @@ import http.server
 import json
 import queue
 import re
-import socket
 import ssl
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,8 @@ import httpx
 import pytest
 import trustme
 from tests.identity.lab import CALLBACK, CHALLENGE, PASSWORD, VERIFIER
+from tests.loopback import JsonAnswer, free_port, server_tls, serving
+from tests.waiting import until
 from tests.warming import warm
 
 from doorward.attack.gateway_process import GatewayProcess
@@ -43,18 +42,6 @@ DESCRIPTION = {
 }
 
 
-class Upstream(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 class Told(http.server.BaseHTTPRequestHandler):
     """A client's own server, told of ended sessions."""
 
@@ -71,29 +58,17 @@ class Told(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "clients.pem"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"https://127.0.0.1:{server.server_address[1]}/told"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Told, server_tls(authority)) as port:
+        yield f"https://127.0.0.1:{port}/told"
 
 
 @pytest.fixture
 def upstream() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(JsonAnswer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def must(directory: Path, *words: str) -> str:
@@ -101,11 +76,6 @@ def must(directory: Path, *words: str) -> str:
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def fields(page: httpx.Response, action: str) -> dict[str, str]:
@@ -162,7 +132,8 @@ def test_a_person_gets_a_token_the_gateway_takes_until_they_sign_out(upstream: s
         assert http_client.get(f"{gateway.url}/things", headers=id_token).status_code == 401
         page = http_client.get(f"{issuer}/account")
         http_client.post(f"{issuer}/auth/logout", data=fields(page, "/auth/logout"), headers=browser)
-        deadline = time.monotonic() + PATIENCE_S
-        while http_client.get(f"{gateway.url}/things", headers=bearer).status_code == 200:
-            assert time.monotonic() < deadline, "the token outlives the session it was issued in"
+        until(
+            lambda: http_client.get(f"{gateway.url}/things", headers=bearer).status_code != 200,
+            "the token outlives the session it was issued in",
+        )
         assert Told.forms.get(timeout=PATIENCE_S)["logout_token"][0].count(".") == 2

@@ -1,3 +1,3 @@
-from tests.databases import postgres, store, store_url
+from tests.databases import store, store_url
 
-__all__ = ["postgres", "store", "store_url"]
+__all__ = ["store", "store_url"]

@@ -105,14 +105,19 @@ class GatewayProcess:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    # Its own process group: nothing that somebody else started is in it.
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_STOP_S)
+            finally:  # also when whoever waits is interrupted again
+                self._kill()
         if not self._log.closed:
             self._log.close()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                # Its own process group: nothing that somebody else started is in it.
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_S

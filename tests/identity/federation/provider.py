@@ -5,7 +5,6 @@ import hashlib
 import http.server
 import json
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 import trustme
+from tests.loopback import server_tls, serving
 
 from doorward.jose import generate_key, public_jwks, sign_jwt
 from doorward.outbound import OutboundClient
@@ -111,16 +111,6 @@ def running(clock: Callable[[], float]) -> Iterator[OtherProvider]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    other = OtherProvider(server.server_port, clock)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(Handler, server_tls(AUTHORITY)) as port:
+        other = OtherProvider(port, clock)
         yield other
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

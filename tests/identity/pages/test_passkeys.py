@@ -382,10 +382,11 @@ def _spoiled(answer: str, member: str, number: int) -> str:
 @pytest.mark.parametrize("member", ["clientDataJSON", "authenticatorData", "signature"])
 def test_an_answer_with_one_character_changed_opens_nothing(lab: Lab, key: Authenticator, member: str) -> None:
     for number in range(0, 40, 3):
-        visitor = lab.visitor()
+        lab.now += 3_600  # or what slows guesses down would answer
+        visitor = lab.visitor(address=f"198.51.100.{number}")
         visitor.get("/auth/passkey")
         answer = _spoiled(key.get(visitor.options()), member, number)
-        assert visitor.send("/auth/passkey", answer=answer).status_code in {403, 429}
+        assert visitor.send("/auth/passkey", answer=answer).status_code == 403
         assert not is_in(visitor)
 
 

@@ -6,12 +6,12 @@ import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import trustme
 from tests.identity.lab import SECRET, Lab
+from tests.identity.relying_party import AUTHORITY, trusting_client
+from tests.loopback import server_tls
 
 from doorward.exchange import Headers
 from doorward.identity.sms.delivery import SmsDelivery
@@ -20,7 +20,6 @@ from doorward.policy.sms import SmsPolicy
 from doorward.signatures.webhook import mac_fits, mac_key, received_mac
 
 KEY = b"a secret of thirty-two bytes....."
-_AUTHORITY = trustme.CA()
 
 
 class Hook:
@@ -40,9 +39,6 @@ class Hook:
 
     def deliver(self, lab: Lab, client: OutboundClient | None = None) -> int:
         """How many messages were due, each tried once."""
-        tls = ssl.create_default_context()
-        _AUTHORITY.configure_trust(tls)
-        trusting = OutboundClient(allowed_networks=(ip_network("127.0.0.0/8"),), tls=tls)
 
         async def once() -> int:
             async with self._serving():
@@ -51,7 +47,7 @@ class Hook:
                     SECRET,
                     issuer=lab.issuer,
                     policy=self.policy,
-                    client=lambda _: client or trusting,
+                    client=lambda _: client or trusting_client(),
                     clock=lambda: lab.now,
                 )
                 return await delivery.deliver()
@@ -65,9 +61,7 @@ class Hook:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-        listening = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+        listening = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=server_tls(AUTHORITY))
         self.port = listening.sockets[0].getsockname()[1]
         try:
             yield
