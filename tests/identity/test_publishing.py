@@ -80,10 +80,10 @@ def test_a_revocation_is_published_until_the_thing_is_void_by_itself(store: Stor
 def test_what_is_revoked_again_stays_revoked_until_the_later_end(store: Store) -> None:
     def is_revoked(now: float) -> bool:
         published = published_credentials(store, [KEY], issuer=ISSUER, now=now)
-        return ("subject", ISSUER, "alice") in published["revoked"]
+        return ["subject", ISSUER, "alice"] in published["revoked"]
 
     revoke(store, "subject", ISSUER, "alice", now=NOW, expires_at=NOW + 10)
-    assert not is_revoked(NOW + 20)
+    assert [is_revoked(NOW + later) for later in (5, 20)] == [True, False]
     revoke(store, "subject", ISSUER, "alice", now=NOW + 20, expires_at=NOW + 40)
     assert [is_revoked(NOW + later) for later in (30, 40)] == [True, False]
     for end in (None, NOW + 60):
