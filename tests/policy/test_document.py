@@ -6,6 +6,7 @@ import pytest
 from doorward.errors import PolicyError
 from doorward.operation import Operation
 from doorward.policy.document import Policy
+from doorward.policy.operation_policy import OperationPolicy
 
 
 def policy_of(**settings: Any) -> Policy:
@@ -32,6 +33,37 @@ def test_the_policy_wins_over_the_description() -> None:
     assert not policy.is_public(described)
     assert policy.modes_of(described) == {"inspect": "enforce", "limits": "observe"}
     assert policy.limits_of(described).body_bytes == 1
+
+
+EACH_WAY: dict[str, tuple[Any, Any]] = {
+    "public": (True, False),
+    "limits": ({"body_bytes": 1}, {"body_bytes": 2}),
+    "validate": ({"json_depth": 5}, {"json_depth": 6}),
+    "graphql": ({"depth": 2}, {"depth": 3}),
+    "websocket": ({}, {"subprotocols": ["chat"]}),
+    "proof": ("dpop", "certificate"),
+    "sign_answers": (True, False),
+}
+
+
+@pytest.mark.parametrize("name", EACH_WAY)
+def test_each_setting_of_an_operation_is_the_policys_and_else_the_descriptions(name: str) -> None:
+    described, written = EACH_WAY[name]
+    attribute = "validate_" if name == "validate" else name
+    only_here = policy_of(operations={"GET /x": {name: written}}).operation_policy(operation())
+    only_there = policy_of(operations={"GET /x": {}}).operation_policy(operation({name: described}))
+    both = policy_of(operations={"GET /x": {name: written}}).operation_policy(operation({name: described}))
+    assert getattr(both, attribute) == getattr(only_here, attribute)
+    assert getattr(only_there, attribute) != getattr(only_here, attribute)
+    assert getattr(only_there, attribute) == getattr(
+        policy_of().operation_policy(operation({name: described})), attribute
+    )
+
+
+def test_every_setting_of_an_operation_is_tried_in_both_places() -> None:
+    # `body` has one value, and `modes` a test of its own
+    known = {field.alias or name for name, field in OperationPolicy.model_fields.items()}
+    assert known == {*EACH_WAY, "modes", "body"}
 
 
 def test_an_operation_changes_what_it_names_and_keeps_the_rest() -> None:

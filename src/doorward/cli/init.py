@@ -15,8 +15,8 @@ from doorward.cli.certificates import make_development_certificates
 from doorward.errors import PolicyError
 from doorward.jose import generate_key, save_private_keys
 from doorward.operation import ApiDescription, Operation
-from doorward.policy.document import operation_key
 from doorward.policy.openapi import load_description
+from doorward.policy.operation_policy import operation_key
 from doorward.policy.snapshot import KEY_BYTES
 from doorward.store import open_store
 

@@ -13,8 +13,9 @@ from doorward.controls.validate import ValidatePolicy
 from doorward.controls.validate.policy import is_near
 from doorward.identity.profiles import DEVIATIONS
 from doorward.operation import ApiDescription, Operation, Schema
-from doorward.policy.document import Policy, operation_key
+from doorward.policy.document import Policy
 from doorward.policy.messages import did_you_mean
+from doorward.policy.operation_policy import operation_key
 from doorward.policy.yaml_text import Place, dotted
 
 _WIDEST_PROXIES: Final = {4: 8, 6: 29}

@@ -1,13 +1,20 @@
-"""Values that an operator writes in several places: addresses, URLs, networks, names, and paths of files."""
+"""Values that an operator writes in several places: modes, addresses, URLs, networks, names, and paths of files."""
 
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ValidationInfo
 
+ControlName: TypeAlias = Literal["transport", "limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
+"""The controls that have a mode. `forward` and `audit` have none: a request is forwarded and recorded, or refused."""
+OperationControl: TypeAlias = Literal["limits", "authenticate", "authorize", "validate", "inspect", "minimise"]
+"""The controls whose mode one operation may change; `transport` is done before it is known which operation it is."""
+Mode: TypeAlias = Literal["enforce", "observe", "off"]
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
 _ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}")
 _SERVER_NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,126}")
 
@@ -43,6 +50,12 @@ def beside_the_policy(path: Path, info: ValidationInfo) -> Path:
     """The path, counted from the policy file's directory where that is known."""
     directory = (info.context or {}).get("directory")
     return Path(directory) / path if directory is not None else path
+
+
+def with_files(settings: _Settings, info: ValidationInfo, *names: str) -> _Settings:
+    """The settings of a control, which knows no directory, with the files of these names beside the policy."""
+    named = {name: file for name in names if (file := getattr(settings, name)) is not None}
+    return settings.model_copy(update={name: str(beside_the_policy(Path(file), info)) for name, file in named.items()})
 
 
 Address = Annotated[str, AfterValidator(_address)]
