@@ -1,0 +1,74 @@
+"""A part of the document: a value, and the place where it stands."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, TypeVar
+
+from doorward.errors import PolicyError
+from doorward.operation import Schema
+from doorward.policy import pointer as json_pointer
+
+_T = TypeVar("_T")
+
+
+class Part:
+    """Errors of whatever reads it: PolicyError, its key the JSON pointer of the place."""
+
+    __slots__ = ("document", "pointer", "value")
+
+    def __init__(self, document: Mapping[str, Any], value: Any, pointer: str) -> None:
+        self.document, self.value, self.pointer = document, value, pointer
+
+    @classmethod
+    def whole(cls, document: Mapping[str, Any]) -> Self:
+        """The document itself."""
+        return cls(document, document, "#")
+
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """The value, which has to be an object."""
+        return self._of_type(dict, "an object")
+
+    def member(self, key: str, absent: Any = None) -> "Part":
+        """A member of the object; `absent` stands for one that nobody wrote."""
+        return Part(self.document, self.mapping.get(key, absent), json_pointer.joined(self.pointer, key))
+
+    def member_or_empty(self, key: str) -> "Part":
+        """A member of the object; one that is null is as good as absent, and both as an empty object."""
+        return Part(self.document, self.mapping.get(key) or {}, json_pointer.joined(self.pointer, key))
+
+    def members(self) -> Iterator[tuple[str, "Part"]]:
+        """All members of the object, by name."""
+        for name, value in self.mapping.items():
+            yield name, Part(self.document, value, json_pointer.joined(self.pointer, name))
+
+    def items(self) -> Iterator["Part"]:
+        """All that is in the list."""
+        for index, value in enumerate(self._of_type(list, "a list")):
+            yield Part(self.document, value, json_pointer.joined(self.pointer, index))
+
+    def followed(self) -> "Part":
+        """The object that a chain of `$ref`s leads to, where that is written."""
+        value, pointer = json_pointer.followed(self.document, self.value, self.pointer)
+        if value is self.value:
+            return self
+        return Part(self.document, value, pointer)
+
+    def schema(self) -> Schema | None:
+        """A schema object, None for null; `true` and `false` become the objects that mean the same."""
+        if isinstance(self.value, bool):
+            return boolean_schema(self.value)
+        return None if self.value is None else self.mapping
+
+    def mistake(self, problem: str, hint: str = "") -> PolicyError:
+        """What is wrong here, to be raised."""
+        return PolicyError(problem, key=self.pointer, hint=hint)
+
+    def _of_type(self, kind: type[_T], wanted: str) -> _T:
+        if not isinstance(self.value, kind):
+            raise self.mistake(f"is not {wanted}", f"expected {wanted}")
+        return self.value
+
+
+def boolean_schema(value: bool) -> Schema:
+    """The object that means the same as `true`, which all values fit, or `false`, which none does."""
+    return {} if value else {"not": {}}
