@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from doorward.denial import Denied
 from doorward.exchange import Check, Exchange, Response
+from doorward.policy.values import Mode
 
 OBSERVED: Final = "observe:"
 """Stands in front of a finding that would have been a denial, or a change of an answer. Behind the code of a denial
@@ -23,6 +24,20 @@ class Release(Protocol):
 
     def apply(self, exchange: Exchange) -> None:
         """Change `exchange.response` into what may leave. Errors: Denied."""
+
+
+def check_in(mode: Mode, check: Check) -> Check | None:
+    """What the mode makes of a check; None of one that is off."""
+    if mode == "off":
+        return None
+    return check if mode == "enforce" else observed(check)
+
+
+def release_in(mode: Mode, release: Release) -> Release:
+    """What the mode makes of a release."""
+    if mode == "off":
+        return NoRelease()
+    return release if mode == "enforce" else ObservedRelease(release)
 
 
 def observed(check: Check) -> Check:

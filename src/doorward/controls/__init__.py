@@ -1,1 +1,1 @@
-"""The nine protections, one folder each. Their order stands in `doorward.pipeline`."""
+"""The nine protections, one folder each. Their order stands in `doorward.pipeline.order`."""

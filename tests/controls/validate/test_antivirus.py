@@ -8,7 +8,7 @@ from tests.controls.validate.carrying import body_document, code_of, denial_of, 
 from doorward.controls.validate import AntivirusPolicy, ValidatePolicy, body_mode, compile_scan
 from doorward.controls.validate.antivirus import instream, judge_answer, unscanned
 from doorward.exchange import Exchange, Headers, Request, Source
-from doorward.pipeline import _scan
+from doorward.pipeline.planning import scan_plan
 from doorward.policy.openapi import description_from_document
 
 NAMED = ValidatePolicy(antivirus=AntivirusPolicy(address="/run/clamd"))
@@ -108,8 +108,8 @@ def test_only_operations_that_take_files_ask(media_type: str, is_asked: bool) ->
 
 def test_the_mode_of_validate_decides_what_becomes_of_a_verdict() -> None:
     operation = description_from_document(body_document({}, media_type="image/png")).operations[0]
-    enforced, observed = _scan(operation, NAMED, "enforce"), _scan(operation, NAMED, "observe")
-    assert _scan(operation, NAMED, "off") is None
+    enforced, observed = scan_plan(operation, NAMED, "enforce"), scan_plan(operation, NAMED, "observe")
+    assert scan_plan(operation, NAMED, "off") is None
     assert enforced is not None
     assert observed is not None
     exchange = an_exchange()
