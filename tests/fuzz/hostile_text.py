@@ -7,10 +7,10 @@ from tests.fuzz.target import Target
 from tests.fuzz.values import JSON_WORDS
 
 from doorward.controls.audit.sanitise import FIELD_BYTES, clean, clean_bytes, was_cut
-from doorward.controls.inspect.check import JUDGES
 from doorward.controls.inspect.judges.html_lexer import tags
 from doorward.controls.inspect.judges.script_lexer import ends_neutral, is_single_call, runs_code
 from doorward.controls.inspect.judges.sql_lexer import breakout, tokens
+from doorward.controls.inspect.judging import JUDGES
 from doorward.controls.inspect.normalise import markup_reading, path_reading, readings
 from doorward.controls.inspect.prefilter import text_prefilter
 from doorward.controls.inspect.prefilter_patterns import BIT

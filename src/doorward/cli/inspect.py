@@ -13,8 +13,8 @@ from rich.progress import track
 from rich.table import Table
 
 from doorward.cli.audit import AsJson
-from doorward.controls.inspect.check import judge_text
 from doorward.controls.inspect.evaluation import Case, Row, judge_case, tally
+from doorward.controls.inspect.judging import judge_text
 from doorward.errors import PolicyError
 
 

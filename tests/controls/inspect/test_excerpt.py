@@ -4,9 +4,9 @@ import pytest
 from tests.controls.inspect.test_check import exchange, operation, refusal
 
 from doorward.controls.inspect import InspectPolicy
-from doorward.controls.inspect.check import JUDGES, judge_text
 from doorward.controls.inspect.excerpt import EXCERPT_CHARS, excerpt
 from doorward.controls.inspect.judges import sql
+from doorward.controls.inspect.judging import JUDGES, judge_text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from tests.controls.inspect import benign, benign_shapes
 from tests.controls.inspect.benign import generated
 
-from doorward.controls.inspect.check import judge_text
+from doorward.controls.inspect.judging import judge_text
 
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 

@@ -13,8 +13,8 @@ import pytest
 
 from doorward.controls import inspect
 from doorward.controls.inspect import judges
-from doorward.controls.inspect.check import JUDGES
 from doorward.controls.inspect.judges import sql_query
+from doorward.controls.inspect.judging import JUDGES
 from doorward.controls.inspect.normalise import base64_reading, readings
 
 UNITS = [
@@ -99,6 +99,16 @@ def test_no_pattern_can_backtrack_without_bound() -> None:
 def test_no_judge_stumbles_over_short_texts(length: int) -> None:
     """An exception would be a fault, and a fault somebody can bring about at will."""
     alphabet = "'\"`=;()<>|&${}[]/\\-#*.,:@!%^~ ax1\n"
-    for characters in itertools.product(alphabet, repeat=length):
-        for judge in JUDGES.values():
-            judge("".join(characters))
+    stumbled = set()
+    for text in map("".join, itertools.product(alphabet, repeat=length)):
+        for threat, judge in JUDGES.items():
+            try:
+                verdict = judge(text)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault
+                stumbled.add((threat, text, repr(error)))
+            else:
+                if verdict is not None and not (
+                    verdict.threat == threat and verdict.reason and 0 < verdict.score <= 100
+                ):
+                    stumbled.add((threat, text, repr(verdict)))
+    assert stumbled == set()

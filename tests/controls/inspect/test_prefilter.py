@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.controls.inspect.check import JUDGES
+from doorward.controls.inspect.judging import JUDGES
 from doorward.controls.inspect.normalise import readings
 from doorward.controls.inspect.prefilter import json_prefilter, text_prefilter
 from doorward.controls.inspect.prefilter_patterns import BIT, DECODE

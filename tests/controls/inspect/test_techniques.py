@@ -3,7 +3,7 @@ import json
 import pytest
 from tests.controls.inspect.techniques import TECHNIQUES
 
-from doorward.controls.inspect.check import JUDGES, forms, judge_text
+from doorward.controls.inspect.judging import JUDGES, forms, judge_text
 from doorward.controls.inspect.prefilter import json_prefilter, text_prefilter
 from doorward.controls.inspect.prefilter_patterns import BIT
 from doorward.controls.inspect.verdict import Threat

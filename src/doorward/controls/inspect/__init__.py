@@ -7,7 +7,8 @@ Not here: whether the text fits the description (validate); sizes (limits). It l
           does not close the hole: parameterised queries and output encoding stay the API's duty.
 """
 
-from doorward.controls.inspect.check import MessageCheck, compile_check, compile_message_check, warm
+from doorward.controls.inspect.check import MessageCheck, compile_check, compile_message_check
+from doorward.controls.inspect.judging import warm
 from doorward.controls.inspect.policy import Exclusion, InspectPolicy
 from doorward.controls.inspect.verdict import Threat, Verdict
 

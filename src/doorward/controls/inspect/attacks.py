@@ -3,6 +3,7 @@
 from typing import Final
 
 from doorward.attack.case import Attack
+from doorward.controls.inspect.field_attacks import FIELD_ATTACKS
 from doorward.controls.inspect.verdict import Threat
 
 _INJECTION: Final = "API8:2023 Security misconfiguration"
@@ -257,4 +258,5 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         "require('child_process').exec('id')",
         "we require a child seat (process it today)",
     ),
+    *FIELD_ATTACKS,
 )

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from doorward.controls.inspect.check import judge_text
+from doorward.controls.inspect.judging import judge_text
 from doorward.controls.inspect.verdict import Verdict
 
 ALL: Final = "all"

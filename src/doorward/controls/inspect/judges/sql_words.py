@@ -78,3 +78,9 @@ OBJECTS: Final = frozenset(
         "role", "column", "extension", "package", "temporary", "temp", "or", "unique", "global",
     }
 )  # fmt: skip
+CLAUSES: Final = frozenset({"order", "group", "limit", "having", "procedure", "into", "for", "returning", "offset"})
+"""Begin what may follow the conditions of a query."""
+COMPARING: Final = frozenset(
+    {"like", "in", "is", "between", "rlike", "regexp", "not", "div", "mod", "sounds", "collate"}
+)
+"""Words that stand between two operands."""
