@@ -3,6 +3,17 @@
 from typing import Final
 
 _JSON: Final = frozenset({"application/json", "text/json"})
+JSON_LINES: Final = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonl",
+        "application/jsonlines",
+        "application/x-jsonlines",
+    }
+)
+"""One JSON value a line: no registered type, so that all the names in use count."""
 _XML: Final = frozenset({"application/xml", "text/xml"})
 
 

@@ -466,7 +466,7 @@ def test_invented_media_types_do_not_fill_the_memory() -> None:
         made = exchange(b"x", media=b"text/x%d" % number)
         assert made.response is not None
         assert compiled.reads_body(made, made.response)
-    assert len(compiled._plans) <= 64
+    assert len(compiled.planner.compiled) <= 64
 
 
 STRICT_ITEM = {
@@ -598,8 +598,8 @@ def test_a_content_type_is_compiled_once_however_it_is_written() -> None:
     compiled = release()
     for number in range(200):
         compiled.apply(exchange(b'{"id":"1"}', media=b"application/json; charset=utf-%d" % number))
-    assert len(compiled._plans) == 1
-    assert len(compiled._known) == 64
+    assert len(compiled.planner.compiled) == 1
+    assert len(compiled.planner.spelled) == 64
 
 
 def test_names_that_nobody_declared_do_not_stand_in_the_record() -> None:

@@ -49,12 +49,19 @@ class Counts:
 
     def findings(self) -> list[str]:
         """As they stand in the record."""
-        named = {
-            "minimise.undeclared_field": self.dropped,
-            "minimise.masked": self.masked,
-            "minimise.internals": self.replaced,
-        }
-        return [f"{name}:{count}" for name, count in named.items() if count]
+        return counted(self.dropped, self.masked, self.replaced)
+
+
+def counted(dropped: int, masked: int, replaced: int) -> list[str]:
+    """What was done to an answer, as it stands in the record."""
+    found = []
+    if dropped:
+        found.append(f"minimise.undeclared_field:{dropped}")
+    if masked:
+        found.append(f"minimise.masked:{masked}")
+    if replaced:
+        found.append(f"minimise.internals:{replaced}")
+    return found
 
 
 class _JsonPieces:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from doorward.denial import Denied
 from doorward.exchange import Headers
-from doorward.media_types import is_json, is_xml
+from doorward.media_types import JSON_LINES, is_json, is_xml
 from doorward.operation import MediaType
 
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}"
@@ -23,9 +23,6 @@ FORM: Final = "form"
 MULTIPART: Final = "multipart"
 XML: Final = "xml"
 BYTES: Final = "bytes"
-_JSON_LINES: Final = frozenset(
-    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
-)
 
 
 class Form(NamedTuple):
@@ -96,7 +93,7 @@ def reader_of(name: str) -> str:
     """
     if is_json(name):
         return JSON
-    if name in _JSON_LINES:
+    if name in JSON_LINES:
         return LINES
     if name == "multipart/form-data":
         return MULTIPART
