@@ -18,6 +18,7 @@ from doorward.wire import RANGE_PARTS, named_by_connection
 _KEPT_OPERATIONS: Final = 32
 """Operations for which the lines made of one client's fields are remembered."""
 _AUTHORITY: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,261}")
+_VERSION_AND_HOST: Final = b" HTTP/1.1\r\nhost: "
 _ORDINARY_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 # Bytes as numbers: CPython finds a number in bytes directly, but for bytes in bytes it makes and drops an error first.
 _NUL: Final = 0x00
@@ -44,73 +45,98 @@ def compile_request_head(
     description names.
     Errors: PolicyError for a bad `upstream`. Of the result: Fault when a line break would slip in.
     """
-    upstream = parse_upstream(policy.upstream)
     judged = judged_names(operation) | covered
-    fields = Fields(operation, policy, judged, secret)
-    passes_credentials = policy.pass_credentials
-    secret_cookies = frozenset() if passes_credentials else credential_names(operation, "cookie")
-    secret_parameters = frozenset() if passes_credentials else credential_names(operation, "query")
-    prefix = upstream.prefix
-    version = b" HTTP/1.1\r\nhost: "
-    keeps_host = policy.host == "client"
-    authority = upstream.authority
-    identity = b"\r\n" + policy.identity_header.encode("ascii") + b": "
-    token = signer.token
-    key = object()
+    return _HeadWriter(operation, policy, signer, Fields(operation, policy, judged, secret), judged).write
 
-    def end_to_end(headers: Headers) -> tuple[bytes, int]:
-        """The client's fields that go on, as lines, and how many."""
-        connection = headers.get(b"connection")
-        dropped = (
-            named_by_connection(headers.all(b"connection")) - judged
-            if connection is not None and connection not in _ORDINARY_CONNECTION
-            else frozenset()
-        )
-        parts: list[bytes] = []
-        for name, value in headers.items:
-            start = fields[name]
-            if start is None or name in dropped or (name == b"range" and value.count(b",") >= RANGE_PARTS):
-                continue
-            if secret_cookies and name == b"cookie":
-                value = _without_cookies(value, secret_cookies)  # noqa: PLW2901 - the value that goes on
-                if not value:
-                    continue
-            parts += (start, value)
-        if len(headers.memo) >= _KEPT_OPERATIONS:
-            headers.memo.clear()
-        lines = headers.memo[key] = b"".join(parts), len(parts) // 2
-        return lines
 
-    def request_head(exchange: Exchange) -> bytes:
+class _HeadWriter:
+    """Writes the request heads of one operation."""
+
+    __slots__ = (
+        "_authority",
+        "_fields",
+        "_identity",
+        "_judged",
+        "_keeps_host",
+        "_key",
+        "_prefix",
+        "_secret_cookies",
+        "_secret_parameters",
+        "_token",
+    )
+
+    def __init__(
+        self,
+        operation: Operation,
+        policy: ForwardPolicy,
+        signer: IdentitySigner,
+        fields: Fields,
+        judged: frozenset[bytes],
+    ) -> None:
+        """`judged`: names of fields that were judged, which no client may have removed."""
+        upstream = parse_upstream(policy.upstream)
+        self._prefix, self._authority = upstream.prefix, upstream.authority
+        self._keeps_host = policy.host == "client"
+        self._fields, self._judged = fields, judged
+        hides = not policy.pass_credentials
+        self._secret_cookies = credential_names(operation, "cookie") if hides else frozenset[bytes]()
+        self._secret_parameters = credential_names(operation, "query") if hides else frozenset[bytes]()
+        self._identity = b"\r\n" + policy.identity_header.encode("ascii") + b": "
+        self._token = signer.token
+        self._key = object()
+        """Under which headers remember the lines that are made of them."""
+
+    def write(self, exchange: Exchange) -> bytes:
+        """The head. Errors: Fault."""
         request = exchange.request
         headers = request.headers
-        query = _without_parameters(request.query, secret_parameters) if secret_parameters else request.query
-        host = headers.get(b"host") or b""
-        parts = [request.method.encode("ascii"), b" ", prefix, request.path]
-        if query:
-            parts += (b"?", query)
+        query = request.query
+        if self._secret_parameters:
+            query = _without_parameters(query, self._secret_parameters)
         if _SPACE in request.path or _SPACE in query:
             raise Fault("a space in the request target would split the request line")
-        own_lines, own_count = headers.memo.get(key) or end_to_end(headers)
-        parts += (version, host if keeps_host and host else authority, own_lines)
+        host = headers.get(b"host") or b""
+        parts = [request.method.encode("ascii"), b" ", self._prefix, request.path]
+        if query:
+            parts += (b"?", query)
+        own_lines, own_count = headers.memo.get(self._key) or self._end_to_end(headers)
+        parts += (_VERSION_AND_HOST, host if self._keeps_host and host else self._authority, own_lines)
         lines = 2 + own_count
         if request.body or (not request.has_body and request.method in _EXPECTS_LENGTH):
             parts.append(b"\r\ncontent-length: %d" % len(request.body))
             lines += 1
         if exchange.caller is not None:
-            parts += (identity, token(exchange.caller, exchange.now))
+            parts += (self._identity, self._token(exchange.caller, exchange.now))
             lines += 1
         about, about_lines = _about_client(exchange.source.address, request.scheme, host)
         parts += (about, exchange.id.encode("ascii"), b"\r\n\r\n")
         head = b"".join(parts)
         # Whatever was checked before: this head has exactly the lines written here, or it does not leave.
-        expected = lines + about_lines
         bare = head.replace(b"\r\n", b"")
-        if len(head) - len(bare) != 2 * expected or _LF in bare or _CR in bare or _NUL in bare:
+        if len(head) - len(bare) != 2 * (lines + about_lines) or _LF in bare or _CR in bare or _NUL in bare:
             raise Fault("a line break or NUL in a request to the upstream")
         return head
 
-    return request_head
+    def _end_to_end(self, headers: Headers) -> tuple[bytes, int]:
+        """The client's fields that go on, as lines, and how many; remembered with the fields."""
+        connection = headers.get(b"connection")
+        dropped = frozenset[bytes]()
+        if connection is not None and connection not in _ORDINARY_CONNECTION:
+            dropped = named_by_connection(headers.all(b"connection")) - self._judged
+        parts: list[bytes] = []
+        for name, value in headers.items:
+            start = self._fields[name]
+            if start is None or name in dropped or (name == b"range" and value.count(b",") >= RANGE_PARTS):
+                continue
+            if self._secret_cookies and name == b"cookie":
+                value = _without_cookies(value, self._secret_cookies)  # noqa: PLW2901 - the value that goes on
+                if not value:
+                    continue
+            parts += (start, value)
+        if len(headers.memo) >= _KEPT_OPERATIONS:
+            headers.memo.clear()
+        lines = headers.memo[self._key] = b"".join(parts), len(parts) // 2
+        return lines
 
 
 def with_framing(head: bytes, headers: Headers) -> bytes:
