@@ -1,6 +1,7 @@
 """What a limit counts with: one number a key, and what it means. Whole numbers throughout: exact."""
 
 import math
+from abc import ABC, abstractmethod
 from typing import Final
 
 from doorward.controls.limits.rate import Rate
@@ -8,34 +9,34 @@ from doorward.controls.limits.rate import Rate
 NANOSECONDS: Final = 1_000_000_000
 
 
-class Meter:
+class Meter(ABC):
     """How requests change a number, and how many more it allows."""
 
     __slots__ = ()
 
+    @abstractmethod
     def spend(self, number: int, now_ns: int, cost: int = 1) -> int:
         """The number after requests of this cost; to be kept only when `left` of it is not negative."""
-        raise NotImplementedError
 
+    @abstractmethod
     def left(self, number: int, now_ns: int) -> int:
         """Requests that the number still allows; negative when the one that led to it must be refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def full(self, now_ns: int) -> int:
         """The largest number of which nothing must be refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leaving(self, left: int, now_ns: int) -> int:
         """The number that leaves so many requests."""
-        raise NotImplementedError
 
+    @abstractmethod
     def divided(self, number: int, parties: int) -> int:
         """The number that leaves a meter of a share of the limit its share of what this number leaves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait_ns(self, number: int, now_ns: int) -> int:
         """Time until the refused request that would have led to `number` may be tried again; 0 when time is no help."""
-        raise NotImplementedError
 
 
 class Gcra(Meter):
