@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -72,6 +73,24 @@ def test_what_the_api_has_no_operation_for_is_not_applicable(bank_samples: Descr
     outcome = Runner(TARGET, bank_samples).try_one(attack("authorize.role", None))
     assert outcome.verdict == "not_applicable"
     assert not outcome.is_failure
+
+
+def test_an_api_that_does_not_give_back_what_it_is_sent_teaches_nothing(
+    network: type[FakeConnection], bank_samples: DescribedSamples
+) -> None:
+    made = replace(
+        attack("minimise.masked", Ask(target="/attack"), Ask(target="/twin", echoes="a word")),
+        is_harmless=lambda answer: b"secret" not in answer.body,
+    )
+    outcome = Runner(TARGET, bank_samples).try_one(made)
+    assert (outcome.verdict, len(network.sent)) == ("not_applicable", 1)
+    network.rule = staticmethod(lambda _data: Answer(status=200, body=b"a word"))
+    assert Runner(TARGET, bank_samples).try_one(made).verdict == "held"
+    network.rule = staticmethod(lambda _data: Answer(status=200, body=b"a word, a secret"))
+    assert Runner(TARGET, bank_samples).try_one(made).verdict == "got_through"
+    network.rule = staticmethod(lambda _data: denied("validate.schema", 400))
+    refused = replace(made, is_harmless=None, earns="validate.schema")
+    assert Runner(TARGET, bank_samples).try_one(refused).verdict == "twin_refused"
 
 
 def test_the_credential_of_who_is_added_unless_the_ask_brings_one(

@@ -1,12 +1,18 @@
 """Samples must be valid for the API they are made from, or nothing they prove is worth anything."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from doorward.attack.case import Ask
+from doorward.attack.credentials import MintedTokens
+from doorward.attack.roles import cast_for
 from doorward.attack.samples import UNDECLARED, DescribedSamples
-from doorward.jose import split_unverified
+from doorward.jose import generate_key, split_unverified
+from doorward.policy.document import Policy
+from doorward.policy.openapi import description_from_document
 
 
 def needed(ask: Ask | None) -> Ask:
@@ -79,3 +85,65 @@ def test_a_key_that_does_not_exist_makes_the_attack_not_applicable(bank_samples:
 
 def test_there_is_no_laboratory_outside_the_laboratory(bank_samples: DescribedSamples) -> None:
     assert bank_samples.lab("refused") is None
+
+
+def described(request: dict[str, Any], answer: dict[str, Any], **policy: Any) -> DescribedSamples:
+    """Samples for an API with one operation, which takes and answers objects with these members."""
+    description = description_from_document(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "t", "version": "1"},
+            "paths": {
+                "/notes": {
+                    "post": {
+                        "requestBody": content_of(request),
+                        "responses": {"201": {"description": "", **content_of(answer)}},
+                    }
+                }
+            },
+        }
+    )
+    made = Policy.model_validate(
+        {
+            "api": Path("openapi.yaml"),
+            "state": Path("state"),
+            "upstream": "http://127.0.0.1:1",
+            "insecure_plain_http": True,
+            "roles": {"writer": ("POST /notes",)},
+            **policy,
+        }
+    )
+    cast = cast_for(description, made)
+    key = generate_key("ES256")
+    tokens = MintedTokens(key=key, issuer="i", audience="a", roles=cast.roles, scopes=(), claims=cast.claims)
+    return DescribedSamples(description, made, cast, tokens)
+
+
+def content_of(members: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"type": "object", "properties": members}}}}
+
+
+TEXT = {"type": "string"}
+SQL = {"type": "string", "x-doorward": {"contains": "sql"}}
+
+
+def test_a_text_travels_in_the_field_that_is_said_to_hold_its_kind() -> None:
+    samples = described({"query": SQL, "note": TEXT}, {})
+    assert json.loads(needed(samples.containing("sql", "SELECT 1")).body) == {"query": "SELECT 1"}
+    assert samples.containing("code", "x = 1") is None
+
+
+def test_a_field_that_is_said_to_hold_something_is_no_place_for_other_texts() -> None:
+    assert json.loads(needed(described({"query": SQL, "note": TEXT}, {}).text("it's")).body) == {"note": "it's"}
+    assert described({"query": SQL}, {}).text("it's") is None
+
+
+def test_a_text_is_echoed_where_request_and_answer_have_the_member_and_the_policy_masks_the_kind() -> None:
+    masked = {"minimise": {"mask": ["iban"]}}
+    ask = described({"other": TEXT, "note": TEXT}, {"note": TEXT}, **masked).echoed("iban", "DE89")
+    assert json.loads(needed(ask).body) == {"note": "DE89"}
+    assert described({"note": TEXT}, {"note": TEXT}, **masked).echoed("email", "a@b.example") is None
+    assert described({"note": TEXT}, {"note": TEXT}).echoed("iban", "DE89") is None
+    assert described({"note": TEXT}, {"other": TEXT}, **masked).echoed("iban", "DE89") is None
+    declared = {"type": "string", "format": "iban"}
+    assert described({"note": TEXT}, {"note": declared}, **masked).echoed("iban", "DE89") is None

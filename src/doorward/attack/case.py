@@ -35,6 +35,9 @@ class Ask:
     """Over plain TCP instead of TLS."""
     finish: Callable[["Ask", str], "Ask"] | None = None
     """What is left to do when the host is known, just before it is sent: signing."""
+    echoes: str = ""
+    """What the twin's answer must give back; where the API does not, nothing can be learnt, and the attack does not
+    apply."""
     lab: str = ""
     """Which stage of the laboratory takes it; only `Samples.lab` sets it. Empty: the target under attack."""
 
@@ -138,6 +141,15 @@ class Samples(Protocol):
 
     def query_text(self, value: str) -> Ask | None:
         """A valid request that carries `value` in a free text query parameter."""
+
+    def containing(self, kind: str, value: str) -> Ask | None:
+        """A valid request that carries `value` in a member said to hold that kind (`x-doorward: {contains: sql}`)."""
+
+    def echoed(self, kind: str, value: str) -> Ask | None:
+        """A valid request that carries `value` in a free text member which the answer declares too.
+
+        Only where the policy masks that kind of personal data (`minimise.mask`).
+        """
 
     def body_value(self, pointer_kind: Literal["number", "string", "extra"], value: object) -> Ask | None:
         """The valid write request with one member of that kind replaced by `value` (`extra`: an undeclared one)."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from doorward.attack.case import Ask, Attack, Samples
-from doorward.attack.judge import Outcome, is_stopped, judge
+from doorward.attack.judge import Outcome, is_passed, is_stopped, judge
 from doorward.attack.wire import Answer, Connection, Target, request_bytes
 
 Stages = Callable[[str], AbstractContextManager[Target]]
@@ -43,6 +43,9 @@ class Runner:
         if ask is None or twin is None:
             return Outcome(attack=attack, verdict="not_applicable", note="the API has no operation for it")
         twin_answers = self._answers(twin, None)
+        if is_passed(twin_answers) and not any(twin.echoes.encode() in answer.body for answer in twin_answers):
+            note = "the API does not give back what it is sent"
+            return Outcome(attack=attack, verdict="not_applicable", twin_answer=twin_answers[-1], note=note)
         return judge(attack, self._answers(ask, attack), twin_answers)
 
     def _answers(self, ask: Ask, attack: Attack | None) -> list[Answer]:

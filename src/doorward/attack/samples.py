@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
 from doorward.attack.asking import Draft, draft
@@ -15,7 +15,9 @@ from doorward.attack.operator import SIGNERS_ARE, Signers
 from doorward.attack.proving import Prover
 from doorward.attack.roles import Cast
 from doorward.attack.sealing import BodySealer
+from doorward.attack.text_places import answered_texts, holds_text
 from doorward.attack.values import NoSampleError, another, is_free_text, kind_of, sample
+from doorward.attack.ways_in import is_scoped, is_signed, signature_schemes
 from doorward.controls.authenticate import demands_proof, takes_tokens
 from doorward.controls.validate.upload_sizes import FileSizes
 from doorward.media_types import is_json
@@ -57,14 +59,14 @@ class DescribedSamples:
         # Their bodies, and answers, can be read by nobody else.
         self._sealed = [made for made in drafts if policy.operation_policy(made.operation).body == "jwe"]
         every = [made for made in drafts if made not in self._sealed]
-        self._signed = [made for made in every if _is_signed(made.operation)]
-        others = [made for made in every if not _is_signed(made.operation)]
+        self._signed = [made for made in every if is_signed(made.operation)]
+        others = [made for made in every if not is_signed(made.operation)]
         self._proved = [made for made in others if self._demands_proof(made.operation)]
         self._drafts = [made for made in others if not self._demands_proof(made.operation)]
 
     def read(self) -> Ask | None:
         """A request that a reader may make and that changes nothing."""
-        return self._first("reader", lambda each: not each.changes_state and not _scopes(each))
+        return self._first("reader", lambda each: not each.changes_state and not is_scoped(each))
 
     def write(self) -> Ask | None:
         """A state-changing request with a JSON body, by a caller who may make it."""
@@ -75,7 +77,7 @@ class DescribedSamples:
         """A request that needs a role the reader lacks, made by `who`; a harmless one where there is a choice."""
         for made in sorted(self._drafts, key=lambda each: each.operation.changes_state):
             operation = made.operation
-            closed = not self._policy.is_public(operation) and not _scopes(operation)
+            closed = not self._policy.is_public(operation) and not is_scoped(operation)
             if closed and not self._cast.may("reader", operation) and self._cast.may("admin", operation):
                 return self._as_own(made).ask(who)
         return None
@@ -83,14 +85,14 @@ class DescribedSamples:
     def protected(self) -> Ask | None:
         """A request, made with a reader's credential, to an operation that asks for one."""
         return self._first(
-            "reader", lambda each: not each.changes_state and not _scopes(each) and not self._policy.is_public(each)
+            "reader", lambda each: not each.changes_state and not is_scoped(each) and not self._policy.is_public(each)
         )
 
     def scoped(self, *, has_scope: bool) -> Ask | None:
         """A request to an operation that demands a scope, with or without it, by a caller whose role would do."""
         token = self._tokens.token("admin", scopes=has_scope)
         for made in self._drafts:
-            if token and _scopes(made.operation) and self._cast.may("admin", made.operation):
+            if token and is_scoped(made.operation) and self._cast.may("admin", made.operation):
                 return self._as_own(made).ask("anonymous").with_header("Authorization", f"Bearer {token}")
         return None
 
@@ -110,7 +112,7 @@ class DescribedSamples:
         for who in callers:
             for made in self._allowed(who):
                 for place, value in self._cast.places(made.operation):
-                    if not _scopes(made.operation):
+                    if not is_scoped(made.operation):
                         return (made if own else made.naming(place, str(another(value)))).ask(who)
         return None
 
@@ -127,18 +129,40 @@ class DescribedSamples:
 
     def text(self, value: str) -> Ask | None:
         """A valid request that carries `value` in a free text field of its body or, failing that, a parameter."""
-        for made in self._json_drafts("writer"):
-            for name, schema in self._members(made):
-                if is_free_text(schema, value):
-                    return replace(made, body={**made.body, name: value}).ask("writer")
-        return self.query_text(value)
+        return self._saying(value, "")
 
     def query_text(self, value: str) -> Ask | None:
         """A valid request that carries `value` in a free text query parameter."""
+        return self._asking(value, "")
+
+    def containing(self, kind: str, value: str) -> Ask | None:
+        """A valid request that carries `value` in a member, or query parameter, said to hold that kind."""
+        return self._saying(value, kind)
+
+    def echoed(self, kind: str, value: str) -> Ask | None:
+        """A valid request that carries `value` in a member which the answer declares too, where the kind is masked."""
+        if kind not in self._policy.minimise.mask:
+            return None
+        for made in self._json_drafts("writer"):
+            answered = set(answered_texts(made.operation, self._description, value))
+            for name, schema in self._members(made):
+                if name in answered and holds_text(schema, value):
+                    return replace(made, body={**made.body, name: value}).ask("writer")
+        return None
+
+    def _saying(self, value: str, kind: str) -> Ask | None:
+        for made in self._json_drafts("writer"):
+            for name, schema in self._members(made):
+                if holds_text(schema, value, kind):
+                    return replace(made, body={**made.body, name: value}).ask("writer")
+        return self._asking(value, kind)
+
+    def _asking(self, value: str, kind: str) -> Ask | None:
         for made in self._allowed("reader"):
             for parameter in made.operation.parameters:
                 schema = self._description.resolve(parameter.schema)
-                if parameter.location == "query" and is_free_text(schema, value) and not made.operation.changes_state:
+                is_meant = parameter.location == "query" and holds_text(schema, value, kind)
+                if is_meant and not made.operation.changes_state:
                     return replace(made, query={**made.query, parameter.name: value}).ask("reader")
         return None
 
@@ -181,7 +205,7 @@ class DescribedSamples:
     def body_of(self, media_type: str) -> Ask | None:
         """A valid request whose body is of this type."""
         for made in self._allowed("writer"):
-            if made.media_type.partition(";")[0] == media_type and not _scopes(made.operation):
+            if made.media_type.partition(";")[0] == media_type and not is_scoped(made.operation):
                 return made.ask("writer")
         return None
 
@@ -192,7 +216,7 @@ class DescribedSamples:
         for made in self._allowed("writer"):
             body = made.operation.request_body
             media = body.content.get("multipart/form-data") if body else None
-            if media is None or not self._looks_into(made.operation, looked_into) or _scopes(made.operation):
+            if media is None or not self._looks_into(made.operation, looked_into) or is_scoped(made.operation):
                 continue
             try:
                 content_type = f"multipart/form-data; boundary={BOUNDARY}"
@@ -207,7 +231,7 @@ class DescribedSamples:
         for made in self._allowed("writer"):
             body = made.operation.request_body
             media = body.content.get("multipart/form-data") if body else None
-            if media is None or _scopes(made.operation):
+            if media is None or is_scoped(made.operation):
                 continue
             sizes = FileSizes(media, self._policy.validate_of(made.operation), self._description)
             room = self._policy.limits_of(made.operation).body_bytes - _ROOM_BYTES
@@ -272,7 +296,7 @@ class DescribedSamples:
             return None
         for made in self._proved if proving.is_demanded else (*self._drafts, *self._proved):
             operation = made.operation
-            takes_it = takes_tokens(operation) and not self._policy.is_public(operation) and not _scopes(operation)
+            takes_it = takes_tokens(operation) and not self._policy.is_public(operation) and not is_scoped(operation)
             if takes_it and not operation.changes_state and self._cast.may("reader", operation):
                 return self._prover.proved(self._as_own(made).ask("anonymous"), proving)
         return None
@@ -285,7 +309,7 @@ class DescribedSamples:
     def signed(self, signing: Signing, *, has_body: bool) -> Ask | None:
         """A request to an operation that takes nothing but signatures (RFC 9421), signed like that."""
         for made in self._signed:
-            is_meant = bool(made.media_type) == has_body and _schemes(made.operation) == {"rfc9421"}
+            is_meant = bool(made.media_type) == has_body and signature_schemes(made.operation) == {"rfc9421"}
             if self._signers is not None and is_meant and self._may_sign(made.operation):
                 return self._signers.request.signed(self._as_own(made).ask("anonymous"), signing)
         return None
@@ -295,7 +319,7 @@ class DescribedSamples:
         for made in self._signed:
             names = {scheme.name for one in made.operation.security for scheme in one}
             forms = [self._policy.authenticate.hmac_of(name) for name in names]
-            is_meant = _schemes(made.operation) == {"hmac"} and all(
+            is_meant = signature_schemes(made.operation) == {"hmac"} and all(
                 form.form == "doorward" and not form.caller for form in forms
             )
             if self._signers is not None and is_meant and made.media_type and self._may_sign(made.operation):
@@ -308,13 +332,13 @@ class DescribedSamples:
             return None
         for made in self._sealed:
             operation = made.operation
-            takes_it = takes_tokens(operation) and not self._demands_proof(operation) and not _scopes(operation)
+            takes_it = takes_tokens(operation) and not self._demands_proof(operation) and not is_scoped(operation)
             if made.media_type and takes_it and self._cast.may("writer", operation):
                 return self._sealer.sealed(self._as_own(made).ask("writer"), sealing)
         return None
 
     def _may_sign(self, operation: Operation) -> bool:
-        return not _scopes(operation) and any(self._cast.may(who, operation) for who in SIGNERS_ARE)
+        return not is_scoped(operation) and any(self._cast.may(who, operation) for who in SIGNERS_ARE)
 
     def lab(self, behaviour: str) -> Ask | None:
         """A request to the laboratory's misbehaving upstream; None outside the laboratory."""
@@ -343,7 +367,7 @@ class DescribedSamples:
     def _json_drafts(self, who: Who) -> Iterator[Draft]:
         for made in self._allowed(who):
             is_object = is_json(made.media_type) and isinstance(made.body, dict)
-            if is_object and made.operation.changes_state and not _scopes(made.operation):
+            if is_object and made.operation.changes_state and not is_scoped(made.operation):
                 yield made
 
     def _write_draft(self, fits: Callable[[Schema], bool]) -> Draft | None:
@@ -374,22 +398,3 @@ def _drafted(operation: Operation, description: ApiDescription) -> Draft | None:
         return draft(operation, description)
     except NoSampleError:
         return None
-
-
-def _is_signed(operation: Operation) -> bool:
-    """Whether there is no way in but a signature."""
-    return bool(operation.security) and all(any(scheme.signature for scheme in one) for one in operation.security)
-
-
-def _schemes(operation: Operation) -> set[str]:
-    """How its requests can be signed; with the empty text among them where something else is needed too."""
-    return {scheme.signature for one in operation.security for scheme in one}
-
-
-def _scopes(operation: Operation) -> bool:
-    """Whether every way in demands a scope."""
-    return bool(operation.security) and all(any(_names(one)) for one in operation.security)
-
-
-def _names(requirement: Mapping[Any, tuple[str, ...]]) -> list[str]:
-    return [scope for scopes in requirement.values() for scope in scopes]

@@ -78,6 +78,7 @@ _POLICY: Final[dict[str, Any]] = {
             "POST /documents",
             "POST /orders",
             "POST /transfers",
+            "POST /articles",
             "POST /graphql",
             "GET /signed/notes",
             "POST /signed/notes",
@@ -117,7 +118,10 @@ _POLICY: Final[dict[str, Any]] = {
         "quota": {"metered": f"{_QUOTA}/day"},
         "rules": [{"name": "crowd", "by": ["caller"], "roles": ["crowd"], "concurrency": 1}],
     },
-    "minimise": {"cors": {"origins": ["https://app.example"]}},
+    "minimise": {
+        "cors": {"origins": ["https://app.example"]},
+        "mask": {"iban": "partial", "national_id": "whole", "email": "partial", "phone": "hash"},
+    },
     "forward": {"connections": _CONNECTIONS, "waiting": 0, "response_s": 1.5},
 }
 
@@ -171,6 +175,7 @@ class Laboratory:
                 upstream=f"https://127.0.0.1:{self._tls_upstream.port}",
                 forward={"ca_file": str(certificates.ca_file)},
                 authenticate={"stale_after_s": 5},
+                minimise={"values": "refuse"},
             )
             self.samples = self._make_samples(main)
             # One issuer for all three: a token minted for one is good at the others.
@@ -214,9 +219,11 @@ class Laboratory:
                     "certificate_two": self._certificates.two_clients,
                 }[name]
                 yield replace(self._main.target, tls=shown.trusting(self._main.ca_file))
-            case "tls_right_name" | "tls_wrong_name":
-                right = name == "tls_right_name"
-                self._tls_upstream.tls = self._certificates.right if right else self._certificates.wrong
+            case "tls_wrong_name":
+                self._tls_upstream.tls = self._certificates.wrong
+                yield self._secure.target
+            case "tls_right_name" | "unfit_value" | "fit_value":
+                self._tls_upstream.tls = self._certificates.right
                 yield self._secure.target
             case _:
                 yield self._broken.target if name in _BROKEN else self._main.target

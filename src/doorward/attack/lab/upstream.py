@@ -1,6 +1,7 @@
 """An upstream that misbehaves on demand: raw TCP, so that it can break every rule of HTTP. Loopback only."""
 
 import contextlib
+import json
 import socket
 import ssl
 import threading
@@ -19,6 +20,15 @@ Behaviour = Callable[[socket.socket], None]
 
 def _answer(body: bytes = _NOTE, status: bytes = b"200 OK", fields: bytes = _JSON) -> bytes:
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, fields, len(body), body)
+
+
+def _noted(sent: bytes) -> bytes:
+    """The note that was sent; a note, when none was."""
+    try:
+        title = json.loads(sent)["title"]
+    except (ValueError, TypeError, KeyError):
+        return _NOTE
+    return json.dumps({"id": 1, "title": title}).encode() if isinstance(title, str) else _NOTE
 
 
 def _saying(data: bytes) -> Behaviour:
@@ -50,6 +60,7 @@ _SAYS: Final[Mapping[str, Behaviour]] = {
     "broken_json": _saying(_answer(b'{"id":1,"title":"a no')),
     "duplicate_json_member": _saying(_answer(b'{"id":1,"title":"a note","id":2}')),
     "object_instead_of_text": _saying(_answer(b'{"id":1,"title":{"password":"secret"}}')),
+    "unfit_value": _saying(_answer(b'{"id":"one","title":"a note"}')),
     "undeclared_member": _saying(_answer(b'{"id":1,"title":"a note","password_hash":"$argon2id$v=19$x"}')),
     "card_number": _saying(_answer(b'{"id":1,"title":"paid with 4111 1111 1111 1111"}')),
     "stack_trace": _saying(_answer(b'{"id":1,"title":"Traceback (most recent call last):\\n File \\"/srv/app.py\\""}')),
@@ -126,11 +137,11 @@ class LabUpstream:
 
     def _answer_one(self, connection: socket.socket) -> bool:
         """Whether the connection may be used again. Errors: OSError."""
-        target = _read_request(connection)
+        target, sent = _read_request(connection)
         if not target:
             return False
         if not target.startswith("/lab/") or target == "/lab/ok":
-            connection.sendall(_answer())
+            connection.sendall(_answer(_noted(sent)))
             # With TLS one connection serves one request, so that each one sees the certificate of the moment.
             return self.tls is None
         behaviour = target.removeprefix("/lab/").partition("?")[0]
@@ -153,13 +164,13 @@ class LabUpstream:
             self._changed.notify_all()
 
 
-def _read_request(connection: socket.socket) -> str:
-    """The target of the next request, its body read and dropped; empty at the end of the connection."""
+def _read_request(connection: socket.socket) -> tuple[str, bytes]:
+    """The target of the next request and its body as it came; both empty at the end of the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)
         if not piece:
-            return ""
+            return "", b""
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -169,5 +180,7 @@ def _read_request(connection: socket.socket) -> str:
             body += connection.recv(65536)
     missing = int(fields.get("content-length", "0")) - len(body)
     while missing > 0:
-        missing -= len(connection.recv(65536)) or missing
-    return lines[0].split(" ")[1]
+        piece = connection.recv(65536)
+        body += piece
+        missing -= len(piece) or missing
+    return lines[0].split(" ")[1], body
