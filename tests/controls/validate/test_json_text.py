@@ -59,7 +59,7 @@ def test_b1_json_that_two_readers_read_differently_or_that_costs_too_much_is_ref
     ],
 )
 def test_what_merely_looks_like_it_passes(body: bytes) -> None:
-    READER.read(body)
+    assert READER.read(body) == json.loads(body)
 
 
 @pytest.mark.parametrize(
