@@ -7,8 +7,10 @@ import pytest
 
 from doorward.policy.loading import load_policy
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "identity.md"
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("identity.md", "account-takeover.md")]
+EXAMPLES = [
+    example for page in DOCUMENTS for example in re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

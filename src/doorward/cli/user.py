@@ -1,5 +1,6 @@
 """`doorward user`: people who may call."""
 
+import asyncio
 import sys
 import time
 from dataclasses import asdict
@@ -9,12 +10,18 @@ import typer
 
 from doorward.cli import callers
 from doorward.cli.callers import POLICY, ClaimOption, JsonOption, PolicyOption, RoleOption
+from doorward.identity import events
+from doorward.identity.breaches import NotLookedUp, require_unbreached
 from doorward.identity.changing import UserChange, change_user
 from doorward.identity.credentials import Verifier
 from doorward.identity.enrolling import make_reset, remove_all_factors
+from doorward.identity.names import require_name
+from doorward.identity.passwords import require_strong
 from doorward.identity.profiles import profile_of
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
 from doorward.identity.users import User, add_user, disable_user, enable_user, get_user, list_users
+from doorward.policy.breaches import BreachedPasswordsPolicy
+from doorward.store import Store
 
 _COMMANDS: Final = typer.Typer(help="people who may call", no_args_is_help=True)
 
@@ -44,6 +51,12 @@ def add(
 ) -> None:
     """Add a user."""
     with callers.opened(policy) as (settings, store):
+        letters_and_digits = profile_of(settings.issuer.profiles).letters_and_digits
+        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+        if password is not None and settings.issuer.breached_passwords is not None:
+            require_name(name, "user")
+            require_strong(password, [name], letters_and_digits=letters_and_digits)
+            _look_up(settings.issuer.breached_passwords, store, name, password)
         user = add_user(
             store,
             name,
@@ -52,8 +65,8 @@ def add(
             claims=callers.parse_claims(claim),
             email=email,
             phone=phone,
-            password=sys.stdin.readline().rstrip("\r\n") if password_stdin else None,
-            letters_and_digits=profile_of(settings.issuer.profiles).letters_and_digits,
+            password=password,
+            letters_and_digits=letters_and_digits,
         )
         if as_json:
             callers.show_json(asdict(user))
@@ -175,6 +188,19 @@ def remove_factors(
         callers.show_json({"user": name, "removed": count})
     else:
         callers.say(f"{name} has no second factor any more ({count} removed)")
+
+
+def _look_up(policy: BreachedPasswordsPolicy, store: Store, name: str, password: str) -> None:
+    """Nothing, for a password that may be set as far as breaches go. Errors: WeakPassword."""
+    try:
+        asyncio.run(require_unbreached(policy, password))
+    except NotLookedUp as error:
+        with store.begin() as connection:
+            about = {"reason": error.reason, "outcome": policy.unanswered}
+            events.record(connection, "password.unchecked", name, now=time.time(), **about)
+        if policy.unanswered == "refuse":
+            raise
+        callers.say(f"the password was judged by the built-in list alone: {policy.url}: {error.reason}")
 
 
 def _row(user: User) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Connection, Row, Table, func, select, update
 
 from doorward.identity import events
 from doorward.identity.blocklist import is_common
@@ -350,6 +350,17 @@ class Verifier:
         """What second factors a user has."""
         with self._store.begin() as connection:
             return self._factors(connection, user)
+
+    def has_factors_since(self, user: str) -> float | None:
+        """When the oldest of the second factors was added that the user has now; None for none."""
+        with self._store.begin() as connection:
+            oldest = [
+                connection.execute(select(func.min(table.c.created_at)).where(table.c.user == user)).scalar()
+                for table in (totp_factors, passkeys)
+            ]
+            if not any(oldest) and "sms" in self._factors(connection, user):
+                oldest = [connection.execute(select(users.c.phone_verified_at).where(users.c.name == user)).scalar()]
+        return min((at for at in oldest if at is not None), default=None)
 
     def _factors(self, connection: Connection, user: str) -> tuple[FactorKind, ...]:
         found = _factors(connection, user)

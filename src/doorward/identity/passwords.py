@@ -43,13 +43,21 @@ def hash_password(
     pepper: ServerSecret | None = None,
     letters_and_digits: bool = False,
 ) -> str:
-    """The hash under which a new password is kept.
+    """The hash under which a new password is kept. `pepper`: the server's secret, where it is at hand.
 
-    `context`: words an attacker would try first. `pepper`: the server's secret, where it is at hand.
-    `letters_and_digits`: it has to hold both (PCI DSS 8.3.6).
+    Errors: WeakPassword, as `require_strong`.
+    """
+    require_strong(password, context, letters_and_digits=letters_and_digits)
+    return _hashed(normal_form(password), pepper)
+
+
+def require_strong(password: str, context: Iterable[str] = (), *, letters_and_digits: bool = False) -> None:
+    """Nothing, for a password that may be chosen.
+
+    `context`: words an attacker would try first. `letters_and_digits`: it has to hold both (PCI DSS 8.3.6).
     Errors: WeakPassword for one too short, too long or easy to guess.
     """
-    normal = _normal(password)
+    normal = normal_form(password)
     if not LENGTH_LEAST <= len(normal) <= LENGTH_MOST:
         raise WeakPassword(
             f"a password has {LENGTH_LEAST} to {LENGTH_MOST} characters, this one {len(normal)}",
@@ -65,12 +73,11 @@ def hash_password(
         raise WeakPassword(
             f"this password is easy to guess: {reason}", key="password", hint="four or five words nobody said before"
         )
-    return _hashed(normal, pepper)
 
 
 def is_password(password: str, password_hash: str | None, pepper: ServerSecret | None = None) -> bool:
     """Whether the hash is the password's. None, for a user who is unknown or has none, costs the same and is False."""
-    normal = _normal(password)[: LENGTH_MOST + 1]
+    normal = normal_form(password)[: LENGTH_MOST + 1]
     # made for every hash, so that the time says nothing about which kind it is
     keyed = _keyed(normal, pepper)
     kept = password_hash if password_hash is not None else _NOBODYS
@@ -85,7 +92,7 @@ def rehashed(password: str, password_hash: str, pepper: ServerSecret | None = No
     """The hash to keep instead, when cost or pepper have changed since; None when not. For a password just proved."""
     stale = _HASHER.check_needs_rehash(password_hash.removeprefix(_PEPPERED))
     stale = stale or (pepper is not None and not password_hash.startswith(_PEPPERED))
-    return _hashed(_normal(password), pepper) if stale else None
+    return _hashed(normal_form(password), pepper) if stale else None
 
 
 def _hashed(normal: str, pepper: ServerSecret | None) -> str:
@@ -99,5 +106,6 @@ def _keyed(normal: str, pepper: ServerSecret | None) -> str:
     return normal if pepper is None else pepper.mac("password", normal.encode()).hex()
 
 
-def _normal(password: str) -> str:
+def normal_form(password: str) -> str:
+    """The one way of writing a password that counts, whichever a keyboard chose (NFKC)."""
     return unicodedata.normalize("NFKC", password.encode("utf-8", "replace").decode("utf-8"))

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+import structlog
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
@@ -14,16 +15,20 @@ from doorward.controls.authenticate import LOCAL_AUDIENCE
 from doorward.controls.transport import TrustedProxies
 from doorward.denial import Denied
 from doorward.exchange import Headers
+from doorward.identity.breaches import NotLookedUp, require_unbreached
 from doorward.identity.credentials import Verifier
 from doorward.identity.factors.passkeys import Passkeys, RelyingParty
 from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.key_ring import KeyRing
+from doorward.identity.passwords import require_strong
 from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.proofs import ProofMemory
+from doorward.identity.risk.signals import FAILING_COUNT, Signals
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
 from doorward.jose import PrivateKey, PublicKey, UnverifiedToken
 from doorward.outbound import OutboundClient
+from doorward.policy.breaches import BreachedPasswordsPolicy
 from doorward.policy.sms import SmsPolicy
 from doorward.store import Store
 
@@ -32,6 +37,7 @@ HASHING_PARALLEL: Final = 2
 HASHING_WAITING: Final = 32
 """Logins that wait for one of them; more are asked to come back (503)."""
 _Result = TypeVar("_Result")
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,10 @@ class IdentitySettings:
     """Whether the policy names a server for mail; what needs mail is not offered otherwise."""
     sms: Callable[[], SmsPolicy | None] = lambda: None
     """The hook that sends text messages, as the policy stands now; None: none are sent."""
+    flood_accounts: Callable[[], int] = lambda: FAILING_COUNT
+    """Accounts that fail at once before every unknown browser is asked for more, as the policy stands now."""
+    breached_passwords: Callable[[], BreachedPasswordsPolicy | None] = lambda: None
+    """The service that new passwords are looked up at, as the policy stands now; None: they are not."""
     proxies: Callable[[], TrustedProxies | None] = lambda: None
     """The listed proxies in front, as they are now (`transport.trusted_proxies`)."""
     outbound: Callable[[], OutboundClient] = OutboundClient
@@ -107,7 +117,7 @@ class IdentitySettings:
 
 
 class Busy(Exception):
-    """More logins wait than can be served soon."""
+    """More wait than can be served soon: logins, or one user's new passwords."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +137,7 @@ class Provider:
         return Verifier(
             self.store,
             self.secret,
+            Signals(self.settings.flood_accounts),
             step_up_count=self.settings.profile.step_up_count,
             totp_steps_back=self.settings.profile.totp_steps_back,
             sms_counts=lambda: (sms := self.settings.sms()) is not None and sms.second_factor,
@@ -163,6 +174,11 @@ class Provider:
     def _hashing(self) -> CapacityLimiter:
         return CapacityLimiter(HASHING_PARALLEL)
 
+    @cached_property
+    def _looking_up(self) -> set[str]:
+        """Users of whose new passwords one is being looked up."""
+        return set()
+
     def address_of(self, request: Request) -> str:
         """Where a request came from: the peer, or the client that a listed proxy speaks for.
 
@@ -183,6 +199,36 @@ class Provider:
         if self._hashing.statistics().tasks_waiting >= HASHING_WAITING:
             raise Busy
         return await to_thread.run_sync(lambda: work(*given), limiter=self._hashing)
+
+    async def look_up(self, user: str, password: str, *, address: str) -> None:
+        """Nothing, for a password that the user may set as far as breaches go; without a policy for it, for any.
+
+        One at a time for each user, and before a thread that hashes is taken: a service that is slow, or silent, keeps
+        nobody else waiting. Errors: WeakPassword; Busy.
+        """
+        policy = self.settings.breached_passwords()
+        if policy is None:
+            return
+        # what is refused here anyway concerns nobody else
+        has_both = self.settings.profile.letters_and_digits
+        require_strong(password, [user, self.settings.host], letters_and_digits=has_both)
+        if user in self._looking_up:
+            raise Busy
+        self._looking_up.add(user)
+        try:
+            await require_unbreached(policy, password)
+        except NotLookedUp as error:
+            _log.warning("new passwords cannot be looked up", reason=error.reason)
+            await to_thread.run_sync(partial(self._note_unchecked, user, address, error.reason, policy.unanswered))
+            if policy.unanswered == "refuse":
+                raise
+        finally:
+            self._looking_up.discard(user)
+
+    def _note_unchecked(self, user: str, address: str, reason: str, outcome: str) -> None:
+        self.verifier.floods.note(
+            self.store, "password.unchecked", user, now=self.clock(), address=address, reason=reason, outcome=outcome
+        )
 
 
 def is_address(host: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from doorward.identity import events, logout_notices
-from doorward.identity.acr import acr_of
+from doorward.identity.acr import ACR_TWO, acr_of
 from doorward.store import Store, sessions, users
 
 IDLE_S: Final = 3_600.0
@@ -38,6 +38,8 @@ class Session:
     auth_time: float
     created_at: float
     last_seen_at: float
+    proved_at: float
+    """When its user last proved themselves in it, wholly or by a second factor alone."""
     address: str
     agent: str
 
@@ -49,6 +51,10 @@ class Session:
     def is_fresh(self, now: float) -> bool:
         """Whether its user signed in a moment ago."""
         return now - self.auth_time <= FRESH_S
+
+    def shows_two_since(self, at: float) -> bool:
+        """Whether its user proved themselves by two factors, then or later."""
+        return self.acr == ACR_TWO and self.proved_at >= at
 
 
 def start_session(
@@ -200,6 +206,7 @@ def _session(row: Row[Any]) -> Session:
         auth_time=row.auth_time,
         created_at=row.created_at,
         last_seen_at=row.last_seen_at,
+        proved_at=row.created_at if row.renewed_at is None else row.renewed_at,
         address=row.address,
         agent=row.agent,
     )

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.profiles import ProfileName
+from doorward.identity.risk.signals import FAILING_COUNT
+from doorward.policy.breaches import BreachedPasswordsPolicy
 from doorward.policy.mail import MailPolicy
 from doorward.policy.sms import SmsPolicy
 from doorward.policy.values import Address, HttpUrl, Network, beside_the_policy
@@ -60,6 +62,13 @@ class IssuerSettings(BaseModel):
     """The server that takes mail to users: notices, forgotten passwords, codes. None: no mail is sent."""
     sms: SmsPolicy | None = None
     """A program of yours that sends text messages, for codes. None: none are sent."""
+    flood_accounts: int = Field(default=FAILING_COUNT, ge=10, le=4_000)
+    """At how many accounts logins from unknown browsers must fail within ten minutes for all such browsers to be asked
+    for more than a password until it is over. Many people type wrong ones at once in a large place: raise it where
+    `risk.raised` (many accounts fail) comes without an attack. 10 at least, or a handful of guesses would trouble
+    everybody; 4,000 at most, as no more accounts are remembered."""
+    breached_passwords: BreachedPasswordsPolicy | None = None
+    """A service that is asked whether a new password is known from data breaches. None: the built-in list alone."""
     federation: tuple[FederationPolicy, ...] = Field(default=(), max_length=32, strict=False)
     """Other OpenID providers that people may sign in with."""
     insecure_development_tokens: bool = False

@@ -12,8 +12,8 @@ def test_every_sentence_is_about_something_that_can_happen() -> None:
     assert set(_SAID) <= KINDS
 
 
-OF_PROGRAMS = {"admin", "certificate", "client", "key", "registration", "signature_key"}
-OF_NOBODY = {"login.many_refused", "revocation.added", "sms.stopped"}
+OF_PROGRAMS = {"admin", "certificate", "client", "encryption_key", "key", "registration", "signature_key"}
+OF_NOBODY = {"login.many_refused", "revocation.added", "sms.released", "sms.stopped"}
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS - OF_NOBODY))

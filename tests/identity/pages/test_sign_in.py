@@ -1,8 +1,11 @@
 """Signing in and out: statements ID-72 to ID-75 and ID-78 of the reference, and forged forms."""
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from starlette.routing import Route
 from tests.identity.lab import ISSUER, PASSWORD, Lab, Visitor, every_page
 
@@ -12,6 +15,7 @@ from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.sessions import find_session
 from doorward.identity.users import disable_user
+from doorward.policy.issuer import IssuerSettings
 from doorward.store import Store
 
 SESSION, DEVICE = "__Host-doorward-session", "__Host-doorward-device"
@@ -173,6 +177,21 @@ def test_guessing_makes_wait_and_says_how_long(lab: Lab) -> None:
     assert answers[-1].headers["retry-after"] == "5"
     lab.now += 5
     assert visitor.sign_in().status_code == 303
+
+
+def test_how_many_must_fail_before_unknown_browsers_are_challenged_is_the_policys(lab: Lab) -> None:
+    lab.settings = replace(lab.settings, flood_accounts=lambda: 10)
+    lab.app = lab.made_app()
+    for number in range(10):
+        assert lab.visitor().sign_in().status_code == 303
+        lab.visitor(address=f"198.51.100.{number}").sign_in(f"guess number {number}", f"user{number}")
+    assert lab.visitor().sign_in().status_code == 403
+
+
+@pytest.mark.parametrize("count", [9, 4_001, 60.5, None])
+def test_a_bound_that_would_trouble_or_forget_everybody_does_not_load(count: Any) -> None:
+    with pytest.raises(ValidationError):
+        IssuerSettings(flood_accounts=count)
 
 
 def test_while_many_fail_an_unknown_browser_needs_both_factors_at_once_and_a_known_one_does_not(lab: Lab) -> None:

@@ -2,9 +2,12 @@
 
 import pytest
 from tests.identity.authenticator import Authenticator
-from tests.identity.lab import ISSUER, KEY, PASSWORD, Lab, Visitor, sent_back
+from tests.identity.lab import ISSUER, KEY, NOW, PASSWORD, Lab, Visitor, sent_back
 
+from doorward.identity.enrolling import remove_all_factors
+from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
+from doorward.identity.sessions import list_sessions, start_session
 from doorward.identity.users import add_user
 from doorward.jose import Expected, split_unverified, verify_jwt
 from doorward.store import Store
@@ -155,3 +158,87 @@ def test_a_pushed_request_asks_for_it_too(lab: Lab) -> None:
     pushed = lab.post("/oauth/par", **lab.authenticated("web"), **fields).json()["request_uri"]
     answer = visitor.get("/oauth/authorize", client_id="web", request_uri=pushed)
     assert answer.headers["location"] == "/auth/factor"
+
+
+CHANGES: dict[str, dict[str, str]] = {
+    "/account/factors/start": {},
+    "/account/factors/finish": {"ticket": "t", "code": "000000"},
+    "/account/factors/remove": {"factor": "f"},
+    "/account/recovery": {},
+    "/account/password": {"current": PASSWORD, "password": "another sentence nobody said"},
+    "/account/email": {"email": "thief@mail.example"},
+    "/account/email/held": {"answer": "use"},
+    "/account/passkeys/add": {"answer": "{}"},
+    "/account/passkeys/rename": {"factor": "f", "label": "l"},
+    "/account/phone": {"number": "+4915123456789"},
+    "/account/phone/prove": {"code": "00000000"},
+    "/account/phone/remove": {},
+    "/account/external": {"issuer": "https://login.example.org", "subject": "s"},
+    "/account/external/corporate": {},
+}
+"""All forms of the account page that need a login of the last ten minutes."""
+
+
+def form_token(visitor: Visitor) -> str:
+    visitor.get("/account")
+    return visitor.hidden("/auth/logout")["csrf"]
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_a_session_of_before_the_first_factor_shows_it_before_it_changes_anything(lab: Lab, path: str) -> None:
+    """A thief's session must not outlive what its user did against thieves, not for ten minutes either."""
+    visitor, seed = weak_session(lab)
+    events_before = len(events_of(lab.store, "alice"))
+    token = form_token(visitor)
+    assert visitor.post(path, csrf=token, **CHANGES[path]).headers["location"] == "/auth/factor"
+    assert len(events_of(lab.store, "alice")) == events_before
+    visitor.get("/auth/factor")
+    assert visitor.send("/auth/factor", code=hotp(seed, step_at(lab.now))).headers["location"] == "/account"
+    answer = visitor.post(path, csrf=form_token(visitor), **CHANGES[path])
+    assert answer.headers.get("location") not in {"/auth/factor", "/auth/login"}
+
+
+def test_its_page_of_passkeys_asks_too(lab: Lab) -> None:
+    visitor, _ = weak_session(lab)
+    assert visitor.get("/account/passkeys/add").headers["location"] == "/auth/factor"
+
+
+def test_the_session_that_the_factor_was_added_in_goes_on(lab: Lab) -> None:
+    visitor = lab.visitor().signed_in()
+    before = visitor.cookies["__Host-doorward-session"]
+    visitor.add_totp()
+    assert visitor.cookies["__Host-doorward-session"] != before
+    assert visitor.add_passkey(Authenticator()).headers["location"] == "/account"
+    assert visitor.post("/account/recovery", csrf=form_token(visitor)).status_code == 200
+    (session,) = list_sessions(lab.store, "alice", now=lab.now)
+    assert session.amr == ("pwd", "otp", "mfa", "pop", "user")
+    assert session.auth_time == NOW
+
+
+def test_ten_minutes_after_the_login_it_goes_on_no_longer(lab: Lab) -> None:
+    visitor = lab.visitor().signed_in()
+    visitor.add_totp()
+    lab.now = NOW + 601
+    visitor.get("/account")
+    assert visitor.send("/account/recovery").headers["location"] == "/auth/login"
+
+
+def test_a_session_that_showed_a_factor_that_is_gone_shows_the_new_one(lab: Lab) -> None:
+    owner = lab.visitor().signed_in()
+    owner.add_totp()
+    remove_all_factors(lab.store, "alice", now=lab.now)
+    lab.visitor().signed_in().add_totp()
+    assert owner.post("/account/recovery", csrf=form_token(owner)).headers["location"] == "/auth/factor"
+
+
+def test_a_login_that_was_under_way_when_the_factor_came_shows_it(lab: Lab) -> None:
+    """Its password was checked before, its session begins after."""
+    visitor = lab.visitor().signed_in()
+    lab.visitor().signed_in().add_totp()
+    with lab.store.begin() as connection:
+        cookie = start_session(connection, "alice", amr=["pwd"], now=lab.now, address="192.0.2.1", agent="")
+    late = lab.visitor()
+    late.get("/auth/login")
+    late.cookies.set("__Host-doorward-session", cookie)
+    assert late.post("/account/recovery", csrf=form_token(late)).headers["location"] == "/auth/factor"
+    assert visitor.get("/account").status_code == 200

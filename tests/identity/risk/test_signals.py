@@ -115,3 +115,15 @@ def test_no_password_is_kept() -> None:
     signals = Signals()
     failed(signals, "a", "hunter2-hunter2")
     assert b"hunter2" not in b"".join(signals._guesses)
+
+
+def test_how_many_accounts_must_fail_is_what_the_policy_says_now() -> None:
+    most = 10
+    signals = Signals(lambda: most)
+    for number in range(20):
+        assert signals.many_fail(NOW) == (number >= 10)
+        signals.failed(
+            f"a{number}", f"x{number}", address=f"198.51.100.{number}", known_device=False, weight=1, now=NOW
+        )
+    most = 200
+    assert not signals.many_fail(NOW)

@@ -122,6 +122,23 @@ def _own_form(site: ProviderSite) -> str:
     return "a sign-out that is refused" if is_account(browser.get("/account")) else ""
 
 
+def _older_session(site: ProviderSite) -> str:
+    thief, owner = site.signed_in("frank"), site.signed_in("frank")
+    site.adds_app(owner)
+    return "new recovery codes" if _makes_codes(thief) else ""
+
+
+def _session_of_the_factor(site: ProviderSite) -> str:
+    owner = site.signed_in("grace")
+    site.adds_app(owner)
+    return "" if _makes_codes(owner) else "no recovery codes"
+
+
+def _makes_codes(browser: Browser) -> bool:
+    browser.get("/account")
+    return browser.send("/account/recovery").status == 200
+
+
 def _link_twice(site: ProviderSite) -> str:
     ticket = site.reset_ticket("guessed")
     _reset(site, ticket, "seven purple kettles hum")
@@ -198,6 +215,14 @@ LOGINS: Final = (
         source="MITRE ATT&CK T1539",
         attack=_in_another_browser,
         twin=_on_another_network,
+    ),
+    LoginAttack(
+        id="login.older_session",
+        name="change factors in a session of before the first one was added",
+        earns="step-up",
+        source="OWASP ASVS 5.0 7.5.1; NIST SP 800-63B-4 4.1.2",
+        attack=_older_session,
+        twin=_session_of_the_factor,
     ),
     LoginAttack(
         id="login.planted_session",

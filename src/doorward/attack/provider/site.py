@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import itertools
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ VERIFIER: Final = "v" * 43
 CHALLENGE: Final = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 SPRAYED: Final = "harbour-sunrise-2026-again"
 """The password somebody tries everywhere, and one person has."""
-PEOPLE: Final = ("guessed", "honest", "sprayed", "stuffed", "carol", "dave", "erin")
+PEOPLE: Final = ("guessed", "honest", "sprayed", "stuffed", "carol", "dave", "erin", "frank", "grace")
 _DESCRIPTION: Final = Path(__file__).parents[1] / "lab" / "openapi.yaml"
 _POLICY: Final[dict[str, Any]] = {
     "api": "openapi.yaml",
@@ -41,6 +42,7 @@ _POLICY: Final[dict[str, Any]] = {
     "upstream": "http://127.0.0.1:1",
 }
 _PATIENCE_S: Final = 10.0
+_SEED: Final = re.compile(r"<p><code>([A-Z2-7 ]{16,64})</code></p>")
 
 
 class ProviderSite:
@@ -137,6 +139,18 @@ class ProviderSite:
                 return False
             time.sleep(0.05)
         return True
+
+    def adds_app(self, browser: Browser) -> None:
+        """Nothing; whoever is signed in there has an authenticator app from now on."""
+        browser.get("/account")
+        page = browser.send("/account/factors/start")
+        shown = _SEED.search(page.text)
+        if shown is None:
+            raise RuntimeError(f"no app can be added: {page.status}")
+        seed = base64.b32decode(shown[1].replace(" ", ""))
+        done = browser.send("/account/factors/finish", code=hotp(seed, step_at(time.time())), label="phone")
+        if done.status != 200:
+            raise RuntimeError(f"the app is not taken: {done.status}")
 
     def one_time_code(self, *, steps_ago: int = 0) -> str:
         """A code of Carol's authenticator app."""

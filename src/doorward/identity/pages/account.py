@@ -5,6 +5,7 @@ Whatever changes how the account is protected needs a login of the last ten minu
 
 import base64
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import segno
@@ -33,9 +34,11 @@ from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
 from doorward.identity.pages.activity import said
 from doorward.identity.pages.browser import DEVICE, Browser
-from doorward.identity.pages.own_forms import act
+from doorward.identity.pages.entering import proved_too
+from doorward.identity.pages.own_forms import act, act_on, fresh_session, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.sign_in import code_of
+from doorward.identity.pages.stepping import FACTOR_AMR
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session, end_session, end_sessions, list_sessions
@@ -85,7 +88,14 @@ class Account:
 
     async def change_password(self, request: Request) -> Response:
         """`POST /account/password`."""
-        return await act(self._provider, request, self._change_password, hashes=True)
+        browser, form = await own_form(self._provider, request)
+        session = await run_in_threadpool(fresh_session, self._provider, browser, self._provider.clock())
+        if session is not None:
+            try:
+                await self._provider.look_up(session.user, form.get("password", ""), address=browser.address)
+            except WeakPassword as error:
+                return await run_in_threadpool(partial(self._show, browser, error=error.problem))
+        return await act_on(self._provider, browser, form, self._change_password, hashes=True)
 
     async def withdraw(self, request: Request) -> Response:
         """`POST /account/consents`."""
@@ -157,7 +167,8 @@ class Account:
         codes = finish_totp(store, secret, session.user, enrolment, code_of(form), form.get("label", ""), now=now)
         if codes is None:
             return self._enrol_page(browser, session, enrolment, error="The app shows another code. Try the next one.")
-        return self._codes_page(browser, codes)
+        answered = self._codes_page(browser, codes)
+        return proved_too(self._provider, browser, session, FACTOR_AMR["totp"], answered, now)
 
     def _remove_factor(self, browser: Browser, session: Session, form: Mapping[str, str], now: float) -> Response:
         if not remove_factor(self._provider.store, session.user, form.get("factor", ""), now=now):

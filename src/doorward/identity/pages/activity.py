@@ -30,6 +30,7 @@ _SAID: Final[Mapping[str, str]] = {
     "risk.cleared": "The failed attempts were forgotten.",
     "risk.raised": "The account was reported, and locked up.",
     "password.reset_asked": "Whoever runs this service had a link sent to you, with which a new password can be set.",
+    "password.unchecked": "It could not be looked up whether a new password is known from data breaches.",
     "mail.undelivered": "A mail or text message to you could not be delivered.",
     "user.added": "The account was made.",
     "user.changed": "The account was changed by whoever runs this service.",

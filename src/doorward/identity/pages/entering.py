@@ -11,7 +11,7 @@ from doorward.identity.oauth.families import end_families
 from doorward.identity.pages.browser import DEVICE, SESSION, STEP, Browser, drop_cookie, set_cookie
 from doorward.identity.pages.returning import after_sign_in
 from doorward.identity.provider import Provider
-from doorward.identity.sessions import end_session, renew_session, start_session
+from doorward.identity.sessions import Session, end_session, renew_session, start_session
 from doorward.store import token_families
 
 
@@ -71,3 +71,16 @@ def enter(
         set_cookie(response, DEVICE, device, life_s=DEVICE_S)
     drop_cookie(response, STEP)
     return response
+
+
+def proved_too(
+    provider: Provider, browser: Browser, session: Session, amr: Sequence[str], answered: Response, now: float
+) -> Response:
+    """The answer to whoever added a second factor in a session: with it they proved it there, under a new cookie."""
+    absolute_s = provider.settings.profile.session_s
+    both = tuple(dict.fromkeys([*session.amr, *amr]))
+    with provider.store.begin() as connection:
+        cookie = renew_session(connection, session, amr=both, now=now, address=browser.address, is_whole_login=False)
+    if cookie is not None:
+        set_cookie(answered, SESSION, cookie, life_s=absolute_s)
+    return answered

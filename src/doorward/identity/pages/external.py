@@ -21,7 +21,7 @@ from doorward.identity.forms import parse_fields, unique
 from doorward.identity.oauth.codes import frozen
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.entering import enter
-from doorward.identity.pages.own_forms import act, fresh_session, own_form
+from doorward.identity.pages.own_forms import act, entitled, fresh_session, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
 from doorward.identity.pages.stepping import begin_step
@@ -64,9 +64,9 @@ class External:
         """`POST /account/external/{name}`: shows the way there, for an account that is to be linked."""
         browser, _ = await own_form(self._provider, request)
         now, asking = self._provider.clock(), self._asking(request)
-        session = await run_in_threadpool(fresh_session, browser, now)
-        if session is None:
-            return RedirectResponse(f"{self._provider.settings.base}/auth/login", 303)
+        session = await run_in_threadpool(entitled, self._provider, browser, now)
+        if isinstance(session, Response):
+            return session
         if asking is None:
             return self._message("There is no such provider", status=404)
         url = await self._started(browser, asking, {"tx": "", "links": session.id})
@@ -164,7 +164,7 @@ class External:
         now: float,
     ) -> Response:
         if "links" in begun:
-            return self._linked(fresh_session(browser, now), policy, claims, str(begun["links"]), now)
+            return self._linked(fresh_session(self._provider, browser, now), policy, claims, str(begun["links"]), now)
         try:
             with self._provider.store.begin() as connection:
                 user = linked_user(connection, policy.issuer, claims["sub"], now=now)

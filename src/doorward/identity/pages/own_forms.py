@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.forms import read_form
 from doorward.identity.pages.browser import Browser
+from doorward.identity.pages.stepping import begin_step
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
 
@@ -29,22 +30,56 @@ async def act(
 ) -> Response:
     """What the handler answers; the way to the sign-in page where nobody is signed in.
 
-    `fresh`: only within ten minutes of signing in (OWASP ASVS 5.0 7.5.1). `hashes`: it checks or sets a password.
+    `fresh`: only for whom `entitled` lets pass. `hashes`: it checks or sets a password.
     Errors: Forged, OAuthError, Busy.
     """
     browser, form = await own_form(provider, request)
+    return await act_on(provider, browser, form, handler, fresh=fresh, hashes=hashes)
+
+
+async def act_on(
+    provider: Provider,
+    browser: Browser,
+    form: Mapping[str, str],
+    handler: Handler,
+    *,
+    fresh: bool = True,
+    hashes: bool = False,
+) -> Response:
+    """As `act`, for a form that was read already. Errors: Busy."""
 
     def acted() -> Response:
         now = provider.clock()
-        session = fresh_session(browser, now) if fresh else browser.session(now)
-        if session is None:
-            return RedirectResponse(f"{provider.settings.base}/auth/login", 303)
+        session = entitled(provider, browser, now) if fresh else browser.session(now) or _to_sign_in(provider)
+        if isinstance(session, Response):
+            return session
         return handler(browser, session, form, now)
 
     return await (provider.hashing(acted) if hashes else run_in_threadpool(acted))
 
 
-def fresh_session(browser: Browser, now: float) -> Session | None:
-    """The session of whoever signed in here a moment ago."""
+def entitled(provider: Provider, browser: Browser, now: float) -> Session | Response:
+    """The session of whoever may change how the account is protected; else the way to what they have to show.
+
+    They signed in within ten minutes (OWASP ASVS 5.0 7.5.1) and, where their user has a second factor, showed one of
+    those there are: a session of before the first was added is whose the password is, and no more.
+    """
     session = browser.session(now)
-    return session if session is not None and session.is_fresh(now) else None
+    if session is None or not session.is_fresh(now):
+        return _to_sign_in(provider)
+    since = provider.verifier.has_factors_since(session.user)
+    if since is None or session.shows_two_since(since):
+        return session
+    return begin_step(
+        provider, browser, session.user, provider.verifier.factors_of(session.user), "", raised=session, now=now
+    )
+
+
+def fresh_session(provider: Provider, browser: Browser, now: float) -> Session | None:
+    """As `entitled`; None for whoever has to show something first."""
+    session = entitled(provider, browser, now)
+    return None if isinstance(session, Response) else session
+
+
+def _to_sign_in(provider: Provider) -> Response:
+    return RedirectResponse(f"{provider.settings.base}/auth/login", 303)

@@ -18,18 +18,15 @@ from doorward.identity.factors.passkeys import AnswerRefused, Asked, read_answer
 from doorward.identity.forms import parse_fields, unique
 from doorward.identity.oauth.codes import frozen
 from doorward.identity.pages.browser import DEVICE, Browser
-from doorward.identity.pages.entering import enter
-from doorward.identity.pages.own_forms import act, fresh_session, own_form
+from doorward.identity.pages.entering import enter, proved_too
+from doorward.identity.pages.own_forms import act, entitled, own_form
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.sign_in import said
-from doorward.identity.pages.stepping import end_step, login_step
+from doorward.identity.pages.stepping import ALONE_AMR, end_step, login_step
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
 from doorward.store.single_use import Purpose, consume, issue, peek
 
-ALONE_AMR: Final = ("pop", "user", "mfa")
-"""A key was proved and its user was there and known to the authenticator. `pop` (RFC 8176), not `hwk`: nothing proves
-hardware."""
 PROVED_S: Final = 600.0
 """How long a passkey that was shown for a new password counts, in seconds."""
 _REFUSED: Final = "This did not work. Try again, or use another way."
@@ -183,9 +180,11 @@ class PasskeyPages:
 
     def _show_add(self, browser: Browser, error: str = "") -> Response:
         passkeys, now = self._provider.passkeys, self._provider.clock()
-        session = fresh_session(browser, now)
-        if passkeys is None or session is None:
+        if passkeys is None:
             return self._redirect("/auth/login")
+        session = entitled(self._provider, browser, now)
+        if isinstance(session, Response):
+            return session
         with self._provider.store.begin() as connection:
             known = [kept_of(row) for row in passkeys_of(connection, session.user)]
         options = passkeys.registration_options(self._registering(browser, session), known, now=now)
@@ -204,9 +203,8 @@ class PasskeyPages:
             return self._show_add(browser, _REFUSED)
         except PasskeyTaken:
             return self._show_add(browser, "This passkey is registered already, or you have as many as you may have.")
-        if codes:
-            return page("codes", {**browser.values(), "codes": codes})
-        return self._redirect("/account")
+        answered = page("codes", {**browser.values(), "codes": codes}) if codes else self._redirect("/account")
+        return proved_too(self._provider, browser, session, ALONE_AMR, answered, now)
 
     def _rename(self, _browser: Browser, session: Session, form: Mapping[str, str], _now: float) -> Response:
         with self._provider.store.begin() as connection:

@@ -11,9 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from doorward.identity.credentials import Refused
 from doorward.identity.mail.asking import Asking
 from doorward.identity.pages.browser import DEVICE, STEP, Browser
+from doorward.identity.pages.entering import proved_too
 from doorward.identity.pages.own_forms import act, own_form
 from doorward.identity.pages.rendering import page
-from doorward.identity.pages.stepping import login_step
+from doorward.identity.pages.stepping import FACTOR_AMR, login_step
 from doorward.identity.provider import Provider
 from doorward.identity.sessions import Session
 from doorward.identity.sms.numbers import parse_number, proved_number, remove_number
@@ -81,7 +82,10 @@ class PhonePages:
         )
         if isinstance(found, Refused):
             return self._prove_page(browser, error="This did not work. Check what you typed.")
-        return RedirectResponse(f"{self._provider.settings.base}/account", 303)
+        answered = RedirectResponse(f"{self._provider.settings.base}/account", 303)
+        if "sms" not in self._provider.verifier.factors_of(session.user):
+            return answered
+        return proved_too(self._provider, browser, session, FACTOR_AMR["sms"], answered, now)
 
     def _remove(self, _browser: Browser, session: Session, _form: Mapping[str, str], now: float) -> Response:
         with self._provider.store.begin() as connection:

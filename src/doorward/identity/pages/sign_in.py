@@ -25,7 +25,7 @@ from doorward.identity.pages.own_forms import own_form
 from doorward.identity.pages.phone import step_binding
 from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
-from doorward.identity.pages.stepping import PASSWORD_AMR, LoginStep, begin_step, end_step, login_step
+from doorward.identity.pages.stepping import FACTOR_AMR, PASSWORD_AMR, LoginStep, begin_step, end_step, login_step
 from doorward.identity.passwords import WeakPassword
 from doorward.identity.provider import Busy, Provider
 from doorward.identity.sessions import end_session, end_sessions
@@ -41,13 +41,6 @@ _CHALLENGED: Final = (
     "There are many failed attempts at the moment. From a browser you have not used before, "
     "a code of your authenticator app or a recovery code is needed together with the password."
 )
-FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
-    "totp": ("otp", "mfa"),
-    "recovery_code": ("mfa",),
-    "sms": ("sms", "mfa"),
-    # reading mail proves nothing beyond the password (ID-70)
-    "mail_code": (),
-}
 
 
 class SignIn:
@@ -94,6 +87,13 @@ class SignIn:
     async def reset(self, request: Request) -> Response:
         """`POST /auth/reset`."""
         browser, form = await own_form(self._provider, request)
+        ticket = form.get("ticket", "")
+        user = await run_in_threadpool(self._ticket_user, ticket, self._provider.clock())
+        if user is not None:
+            try:
+                await self._provider.look_up(user, form.get("password", ""), address=browser.address)
+            except WeakPassword as error:
+                return await run_in_threadpool(self._reset_page, browser, ticket, error.problem)
         return await self._provider.hashing(self._reset, browser, form)
 
     def _check(self, browser: Browser, form: Mapping[str, str]) -> Response:

@@ -1,12 +1,13 @@
 """Between what was proved and the second factor: after a right password, or when a client wants more than was shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.acr import ACR_TWO
-from doorward.identity.credentials import FactorKind
+from doorward.identity.credentials import CodeKind, FactorKind
 from doorward.identity.pages.browser import STEP, Browser, set_cookie
 from doorward.identity.pages.rendering import page
 from doorward.identity.provider import Provider
@@ -14,6 +15,16 @@ from doorward.identity.sessions import Session
 from doorward.store.single_use import LONGEST_LIFE_S, Purpose, consume, issue, peek
 
 PASSWORD_AMR = ("pwd",)
+FACTOR_AMR: Final[Mapping[CodeKind, tuple[str, ...]]] = {
+    "totp": ("otp", "mfa"),
+    "recovery_code": ("mfa",),
+    "sms": ("sms", "mfa"),
+    # reading mail proves nothing beyond the password (ID-70)
+    "mail_code": (),
+}
+ALONE_AMR: Final = ("pop", "user", "mfa")
+"""A key was proved and its user was there and known to the authenticator. `pop` (RFC 8176), not `hwk`: nothing proves
+hardware."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

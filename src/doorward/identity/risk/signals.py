@@ -14,13 +14,15 @@ import secrets
 import threading
 from array import array
 from collections import OrderedDict
+from collections.abc import Callable
 from ipaddress import IPv6Network
 from typing import Any, Final
 
 SPRAYED_ACCOUNTS: Final = 5
 """Accounts at which one password failed before it counts as sprayed."""
 FAILING_COUNT: Final = 60
-"""Accounts at which unknown devices failed within `FAILING_S` that turn the switch on: all of them are challenged."""
+"""Accounts at which unknown devices failed within `FAILING_S` that turn the switch on: all of them are challenged. The
+default of the policy's `issuer.flood_accounts`."""
 FAILING_S: Final = 600.0
 HALF_LIFE_S: Final = 12 * 3_600.0
 WRONG_PASSWORD: Final = 1.0
@@ -37,9 +39,21 @@ _FAILING_ACCOUNTS: Final = 4_096
 class Signals:
     """All of it, for one process. Thread-safe; times are Unix seconds, handed in."""
 
-    __slots__ = ("_addresses", "_challenged", "_failing", "_guesses", "_key", "_key_since", "_lock", "_sketch")
+    __slots__ = (
+        "_addresses",
+        "_challenged",
+        "_failing",
+        "_failing_count",
+        "_guesses",
+        "_key",
+        "_key_since",
+        "_lock",
+        "_sketch",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, failing_count: Callable[[], int] = lambda: FAILING_COUNT) -> None:
+        """`failing_count`: accounts that turn the switch on, as the policy stands now."""
+        self._failing_count = failing_count
         self._lock = threading.Lock()
         self._guesses: OrderedDict[bytes, None] = OrderedDict()
         self._sketch = CountMin()
@@ -120,7 +134,7 @@ class Signals:
     def _many_fail(self, now: float) -> bool:
         while self._failing and now - next(iter(self._failing.values())) >= FAILING_S:
             self._failing.popitem(last=False)
-        return len(self._failing) >= FAILING_COUNT
+        return len(self._failing) >= self._failing_count()
 
     def _note_failing(self, account: str, now: float) -> None:
         self._failing.pop(account, None)
