@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from doorward.cli import admin, certificate, client, key, token, user
+from doorward.cli import admin, certificate, client, key, sms, token, user
 from doorward.errors import PolicyError
 from doorward.identity.credentials import Attempt, Proved, Verifier
 from doorward.identity.sealing import ServerSecret
@@ -44,7 +44,7 @@ class Place:
 
         app = typer.Typer()
         app.callback()(lambda: None)
-        for module in (admin, user, client, key, certificate, token):
+        for module in (admin, user, client, key, certificate, sms, token):
             module.register(app)
         result = CliRunner().invoke(app, [*words, "--policy", str(self.policy)], input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -12,6 +12,7 @@ import pytest
 import typer
 from sqlalchemy import update
 from tests.cli.test_callers import POLICY, Place
+from tests.identity.range_service import RangeService, send
 from typer.testing import CliRunner
 
 from doorward.cli import audit
@@ -63,6 +64,34 @@ def test_a_reset_prints_a_link_below_the_policys_url_with_which_a_password_is_se
 def test_a_weak_password_is_refused_at_the_command_line_too(place: Place) -> None:
     with pytest.raises(PolicyError, match="easy to guess"):
         place.run("user", "add", "bob", "--password-stdin", stdin="passwordpassword1\n")
+
+
+def test_a_breached_password_is_refused_at_the_command_line_too(place: Place, tmp_path: Path) -> None:
+    def add(name: str, password: str) -> str:
+        return place.run("user", "add", name, "--password-stdin", stdin=f"{password}\n").stderr
+
+    def unchecked(name: str) -> list[str]:
+        store = store_of(place)
+        found = [each.detail["outcome"] for each in events_of(store, name) if each.kind == "password.unchecked"]
+        store.close()
+        return found
+
+    with RangeService(tmp_path).serving() as service:
+        service.seen = {PASSWORD: 1}
+        policy = (
+            f"issuer: {{breached_passwords: {{url: 'https://127.0.0.1:{service.port}/range', "
+            f"insecure_networks: [127.0.0.0/8], ca_file: '{service.ca_file}'"
+        )
+        place.write(f"{POLICY}{policy}}}}}\n")
+        with pytest.raises(PolicyError, match="data breaches"):
+            add("bob", PASSWORD)
+        assert "added user bob" in add("bob", "a sentence that never leaked yet")
+        service.hostile = lambda handler: send(handler, b"")
+        assert "judged by the built-in list alone" in add("carol", PASSWORD)
+        place.write(f"{POLICY}{policy}, unanswered: refuse}}}}\n")
+        with pytest.raises(PolicyError, match="cannot be looked up"):
+            add("dave", PASSWORD)
+    assert [unchecked(name) for name in ("bob", "carol", "dave")] == [[], ["judge"], ["refuse"]]
 
 
 def test_unlocking_forgets_the_failures_at_an_account(place: Place) -> None:
@@ -120,6 +149,23 @@ def test_a_client_is_told_for_whom_it_may_exchange_tokens(place: Place) -> None:
     assert place.json("client", "add", "orders", "--exchange-audience", "b", "--exchange-audience", "a")[
         "exchange_audiences"
     ] == ["a", "b"]
+
+
+def test_what_a_client_may_beside_tokens_is_changed_and_emptied(place: Place) -> None:
+    place.run("client", "add", "web", "--redirect", "https://app.example/cb")
+    bye, ended = "https://app.example/bye", "https://app.example/ended"
+    changed = place.json(
+        *("client", "change", "web", "--post-logout-redirect", bye, "--backchannel-logout", ended),
+        *("--exchange-audience", "orders", "--device"),
+    )
+    names = ("post_logout_redirect_uris", "backchannel_logout_uri", "exchange_audiences", "uses_devices")
+    assert [changed[name] for name in names] == [[bye], ended, ["orders"], True]
+    assert changed["redirect_uris"] == ["https://app.example/cb"]
+    emptied = place.json(
+        *("client", "change", "web", "--post-logout-redirect", "", "--backchannel-logout", ""),
+        *("--exchange-audience", "", "--no-device"),
+    )
+    assert [emptied[name] for name in names] == [[], "", [], False]
 
 
 def test_a_registration_token_is_shown_once_where_the_policy_lets_programs_register(place: Place) -> None:

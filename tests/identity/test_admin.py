@@ -11,20 +11,22 @@ import httpx
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
-from sqlalchemy import select, update
-from tests.identity.lab import NOW, PASSWORD, SECRET, Lab
+from sqlalchemy import insert, select, update
+from tests.identity.lab import ISSUER, NOW, PASSWORD, SECRET, Lab
 
 from doorward.identity.admin.access import BURST, RATE, SESSION_S, TICKET_S, make_ticket
 from doorward.identity.admin.app import BODY_BYTES, ENDPOINTS, create_admin_app
 from doorward.identity.admin.document import BASE, openapi
 from doorward.identity.admin.endpoint import Desk
 from doorward.identity.admin.problems import PROBLEMS
+from doorward.identity.ca import list_url
 from doorward.identity.clients import check_secret
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
+from doorward.identity.sms.prefixes import JUDGED_LEAST, UNDER_WAY_S
 from doorward.identity.standing import WINDOW_S
 from doorward.identity.users import get_user
 from doorward.sealing import sealer_for
-from doorward.store import Store, mails, revocations, users
+from doorward.store import Store, mails, revocations, sms_sends, users
 from doorward.store import events as events_table
 
 HOST = "127.0.0.1:8445"
@@ -45,6 +47,7 @@ class Admin:
             roles=lambda: ["reader", "admin"],
             clock=lambda: self.now,
             sends_mail=lambda: self.sends_mail,
+            list_url=lambda: list_url(ISSUER),
         )
         self.app = create_admin_app(desk, [HOST, "localhost:8445"])
 
@@ -455,3 +458,17 @@ def test_how_somebody_signed_in_is_not_the_administrators_word(admin: Admin, cla
     for path, name in (("/users", "bob"), ("/clients", "batch2"), ("/api-keys", "partner2")):
         answer = admin.ask("POST", path, {"name": name, "claims": {claim: "urn:doorward:acr:2"}})
         assert (answer.status_code, "may be set" in answer.json()["detail"]) == (400, True)
+
+
+def test_a_stopped_prefix_of_numbers_is_listed_and_let_again(admin: Admin) -> None:
+    rows = [{"id": f"{each:032}", "prefix": "+49151", "sent_at": NOW - UNDER_WAY_S} for each in range(JUDGED_LEAST)]
+    with admin.store.begin() as connection:
+        connection.execute(insert(sms_sends).values(rows))
+    admin.entered("alice")
+    assert [each["prefix"] for each in admin.ask("GET", "/sms-prefixes").json()] == ["+49151"]
+    assert admin.ask("POST", "/sms-prefixes/+4915/release").status_code == 404
+    assert admin.ask("POST", "/sms-prefixes/+49151/release").json()["judged"] == JUDGED_LEAST
+    assert admin.ask("GET", "/sms-prefixes").json() == []
+    assert admin.ask("POST", "/sms-prefixes/+49151/release").status_code == 404
+    (event,) = admin.events("sms.")
+    assert (event.kind, event.actor) == ("sms.released", "admin:alice")

@@ -26,6 +26,7 @@ from doorward.cli import (
     observe_report,
     run,
     schema,
+    sms,
     token,
     user,
 )
@@ -86,6 +87,7 @@ for module in (
     observe_report,
     run,
     schema,
+    sms,
     token,
     user,
 ):

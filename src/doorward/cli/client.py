@@ -144,10 +144,23 @@ def change(
     ] = None,
     title: Annotated[str | None, typer.Option("--title", help="what people are shown")] = None,
     trusted: Annotated[bool | None, typer.Option("--trusted/--untrusted", help="whether consent is asked for")] = None,
+    post_logout_redirect: Annotated[
+        list[str] | None,
+        typer.Option("--post-logout-redirect", help="where people may be sent back to after signing out; '' for none"),
+    ] = None,
+    backchannel_logout: Annotated[
+        str | None, typer.Option("--backchannel-logout", help="where it is told of ended sessions; '' for nowhere")
+    ] = None,
+    exchange_audience: Annotated[
+        list[str] | None, typer.Option("--exchange-audience", help="for whom it may exchange tokens; '' for nobody")
+    ] = None,
+    device: Annotated[
+        bool | None, typer.Option("--device/--no-device", help="whether it runs on devices without a browser")
+    ] = None,
     policy: PolicyOption = POLICY,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a client other rights or redirect URIs: those named here instead of all it had."""
+    """Give a client other rights or addresses: those named here instead of all it had."""
     with callers.opened(policy) as (settings, store):
         wanted = ClientChange(
             roles=None if role is None else callers.known_roles(settings, role),
@@ -156,6 +169,10 @@ def change(
             redirect_uris=redirect,
             title=title,
             is_trusted=trusted,
+            post_logout_redirect_uris=_given(post_logout_redirect),
+            backchannel_logout_uri=backchannel_logout,
+            exchange_audiences=_given(exchange_audience),
+            uses_devices=device,
         )
         client = change_client(store, name, wanted, now=time.time())
     if as_json:
@@ -204,6 +221,15 @@ def revoke(
         callers.show_json(asdict(client))
     else:
         callers.say(f"client {name} is disabled")
+
+
+def _given(texts: list[str] | None) -> list[str] | None:
+    """What an option was given; an empty text stands for none.
+
+    >>> _given(None), _given([""]), _given(["a"])
+    (None, [], ['a'])
+    """
+    return None if texts is None else [text for text in texts if text]
 
 
 def _tell(client: Client, secret: str, settings: Policy) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 SECTIONS: Final = (
     ("Guard an API", ("init", "check", "run", "schema")),
-    ("Who may call", ("user", "client", "key", "certificate", "admin", "token")),
+    ("Who may call", ("user", "client", "key", "certificate", "sms", "admin", "token")),
     ("What happened", ("audit", "explain", "observe-report", "drift", "learn")),
     ("Whether it holds", ("attack", "demo", "inspect")),
 )

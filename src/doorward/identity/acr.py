@@ -7,6 +7,8 @@ ACR_ONE: Final = "urn:doorward:acr:1"
 """One factor."""
 ACR_TWO: Final = "urn:doorward:acr:2"
 """Two."""
+SECOND_AMR: Final = frozenset({"mfa", "otp", "pop", "sms"})
+"""Ways to prove oneself that are a second factor's."""
 
 
 def acr_of(amr: Iterable[str]) -> str:

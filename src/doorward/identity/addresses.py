@@ -1,15 +1,19 @@
 """Mail addresses of users: written down by an operator or the user, used once its user has opened a link sent there."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from doorward.identity import address_holds
+from doorward.identity.mail.bounds import Asker, share_of
 from doorward.identity.mail.outbox import Kind, ask
 from doorward.identity.names import is_name
 from doorward.identity.sealing import ServerSecret
 from doorward.store import Store, users
 from doorward.store.single_use import Purpose, consume
+
+_SOMEBODY: Final = Asker()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +68,21 @@ def confirm(store: Store, ticket: str, *, now: float) -> Confirmed | None:
     return Confirmed(user=spent.subject, held_until=None if held is None else held.until)
 
 
-def ask_recovery(store: Store, secret: ServerSecret, name: str, *, now: float) -> None:
+def ask_recovery(store: Store, secret: ServerSecret, name: str, *, now: float, asker: Asker = _SOMEBODY) -> None:
     """Nothing; a link to set a password is sent to that user's proved address, if there is such a user and address."""
-    _ask_at_name(store, secret, "recover", name, now=now)
+    _ask_at_name(store, secret, "recover", name, asker, now=now)
 
 
-def ask_code(store: Store, secret: ServerSecret, name: str, visit: str, *, now: float) -> None:
+def ask_code(
+    store: Store, secret: ServerSecret, name: str, visit: str, *, now: float, asker: Asker = _SOMEBODY
+) -> None:
     """Nothing; a code is sent likewise, good in the browser that asked alone."""
-    _ask_at_name(store, secret, "code", name, now=now, visit=visit)
+    _ask_at_name(store, secret, "code", name, asker, now=now, visit=visit)
 
 
-def _ask_at_name(store: Store, secret: ServerSecret, kind: Kind, name: str, *, now: float, **detail: str) -> None:
+def _ask_at_name(
+    store: Store, secret: ServerSecret, kind: Kind, name: str, asker: Asker, *, now: float, **detail: str
+) -> None:
     # what cannot be a name is no user's, and some of it PostgreSQL does not even take
     looked_up = name if is_name(name) else ""
     with store.begin() as connection:
@@ -82,7 +90,8 @@ def _ask_at_name(store: Store, secret: ServerSecret, kind: Kind, name: str, *, n
         reachable = row is not None and row.email_verified_at is not None and row.disabled_at is None
         to = str(row.email) if row is not None and reachable else ""
         user = looked_up if reachable else ""
-        ask(connection, kind, user, _account(secret, name), to, now=now, **detail)
+        share = share_of(connection, asker, user, now=now)
+        ask(connection, kind, user, _account(secret, name), to, now=now, share=share, **detail)
 
 
 def _account(secret: ServerSecret, name: str) -> str:

@@ -1,9 +1,9 @@
 """Users and clients changed: each change under the lock of its row, so that nobody's change undoes another's unseen."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Row, Table, select, update
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, Table, select, update
 from doorward.errors import Missing, PolicyError
 from doorward.identity import events
 from doorward.identity.clients import Client, client_of, hash_secret, new_secret, require_title
-from doorward.identity.names import require_claims, require_words
-from doorward.identity.redirects import require_redirect_uri
+from doorward.identity.names import require_audience, require_claims, require_words
+from doorward.identity.redirects import require_backchannel_uri, require_redirect_uri
 from doorward.identity.users import User, user_of
 from doorward.store import Store, clients, users
 
@@ -40,6 +40,27 @@ class ClientChange:
     redirect_uris: Iterable[str] | None = None
     is_trusted: bool | None = None
     pushes_only: bool | None = None
+    post_logout_redirect_uris: Iterable[str] | None = None
+    backchannel_logout_uri: str | None = None
+    """Empty: it is not told of ended sessions any more."""
+    uses_devices: bool | None = None
+    exchange_audiences: Iterable[str] | None = None
+
+
+_OF_CLIENTS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "roles": ("roles", lambda roles: require_words(roles, "role")),
+    "scopes": ("scopes", lambda scopes: require_words(scopes, "scope")),
+    "claims": ("claims", require_claims),
+    "title": ("title", require_title),
+    "redirect_uris": ("redirect_uris", lambda uris: list(map(require_redirect_uri, uris))),
+    "is_trusted": ("trusted", bool),
+    "pushes_only": ("pushed_only", bool),
+    "post_logout_redirect_uris": ("post_logout_redirect_uris", lambda uris: list(map(require_redirect_uri, uris))),
+    "backchannel_logout_uri": ("backchannel_logout_uri", lambda uri: uri and require_backchannel_uri(uri)),
+    "uses_devices": ("device", bool),
+    "exchange_audiences": ("exchange_audiences", lambda names: sorted(set(map(require_audience, names)))),
+}
+"""Of each field of a change: its column, and what a new value must be."""
 
 
 def version_of(kept: object) -> str:
@@ -65,30 +86,34 @@ def change_user(store: Store, name: str, change: UserChange, *, now: float, expe
 
 
 def change_client(store: Store, name: str, change: ClientChange, *, now: float, expected: str | None = None) -> Client:
-    """The client as it is now. Errors: Missing; Stale; PolicyError as `clients.add_client`."""
-    values: dict[str, Any] = {}
-    if change.roles is not None:
-        values["roles"] = require_words(change.roles, "role")
-    if change.scopes is not None:
-        values["scopes"] = require_words(change.scopes, "scope")
-    if change.claims is not None:
-        values["claims"] = require_claims(change.claims)
-    if change.title is not None:
-        values["title"] = require_title(change.title or name)
-    if change.redirect_uris is not None:
-        values["redirect_uris"] = [require_redirect_uri(uri) for uri in change.redirect_uris]
-    if change.is_trusted is not None:
-        values["trusted"] = change.is_trusted
-    if change.pushes_only is not None:
-        values["pushed_only"] = change.pushes_only
+    """The client as it is now.
+
+    Errors: Missing; Stale; PolicyError as `clients.add_client`, and for exchange by a client that registered itself.
+    """
+    values = {
+        column: rule(given)
+        for field, (column, rule) in _OF_CLIENTS.items()
+        if (given := getattr(change, field)) is not None
+    }
+    if values.get("title") == "":
+        values["title"] = name
     with store.begin() as connection:
         row = _locked(connection, clients, name, "client")
-        before = client_of(row)
-        _require_version(before, expected)
-        if before.is_public and not before.uses_devices and values.get("redirect_uris") == []:
-            raise PolicyError("a public client needs a redirect URI", key="redirect")
+        _require_version(client_of(row), expected)
         _write(connection, clients, row, values, now)
-        return client_of(connection.execute(select(clients).where(clients.c.name == name)).one())
+        after = client_of(connection.execute(select(clients).where(clients.c.name == name)).one())
+        _require_whole(after)
+        return after
+
+
+def _require_whole(client: Client) -> None:
+    """Nothing, for a client that could be added so. Errors: PolicyError; then nothing was changed."""
+    if client.is_public and not client.redirect_uris and not client.uses_devices:
+        raise PolicyError("a public client needs a redirect URI", key="redirect")
+    if client.exchange_audiences and (client.is_public or client.is_registered):
+        raise PolicyError(
+            "a client that is public, or registered itself, cannot exchange tokens", key="exchange-audience"
+        )
 
 
 def replace_secret(store: Store, name: str, *, now: float, expected: str | None = None) -> tuple[Client, str]:

@@ -14,7 +14,8 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from doorward.controls.authenticate import sealed_encryption_name
-from doorward.errors import PolicyError
+from doorward.errors import Missing, PolicyError, Taken
+from doorward.identity import events
 from doorward.identity.api_keys import LIFETIME_S, require_lifetime
 from doorward.identity.names import new_id, require_name
 from doorward.jose import EncryptionKey, JoseError, encryption_key_from_jwk, encryption_key_from_pem
@@ -23,6 +24,8 @@ from doorward.store import Store, encryption_keys
 
 SECRET_BYTES: Final = 32
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_SHOWN: Final = ("issuer", "algorithm", "expires_at")
+"""What an event may say of a key."""
 _SUBJECT: Final = re.compile(r"[!-~]{1,256}")
 
 
@@ -85,7 +88,16 @@ def list_encryption_keys(store: Store) -> list[EncryptionKeyRecord]:
     """All keys, by name and age."""
     order = (encryption_keys.c.name, encryption_keys.c.created_at, encryption_keys.c.id)
     with store.begin() as connection:
-        return [_record(row) for row in connection.execute(select(encryption_keys).order_by(*order))]
+        return [encryption_key_of(row) for row in connection.execute(select(encryption_keys).order_by(*order))]
+
+
+def get_encryption_key(store: Store, key_id: str) -> EncryptionKeyRecord:
+    """The key of that id. Errors: Missing."""
+    with store.begin() as connection:
+        row = connection.execute(select(encryption_keys).where(encryption_keys.c.id == key_id)).one_or_none()
+    if row is None:
+        raise Missing(f"there is no key {key_id!r}", key="id", hint="doorward key list-encryption")
+    return encryption_key_of(row)
 
 
 def published_encryption_keys(store: Store, *, now: float) -> list[dict[str, Any]]:
@@ -113,11 +125,16 @@ def revoke_encryption_key(store: Store, name_or_id: str, *, now: float) -> list[
     """
     chosen = (encryption_keys.c.id == name_or_id) | (encryption_keys.c.name == name_or_id)
     with store.begin() as connection:
-        connection.execute(
-            update(encryption_keys).where(chosen, encryption_keys.c.revoked_at.is_(None)).values(revoked_at=now)
-        )
+        ended = connection.execute(
+            update(encryption_keys)
+            .where(chosen, encryption_keys.c.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(encryption_keys.c.id, encryption_keys.c.name)
+        ).all()
+        for row in ended:
+            events.record(connection, "encryption_key.revoked", row.name, now=now, key=row.id)
         found = connection.execute(select(encryption_keys).where(chosen).order_by(encryption_keys.c.id))
-        return [_record(row) for row in found]
+        return [encryption_key_of(row) for row in found]
 
 
 def _public_key(data: bytes, key_id: str) -> EncryptionKey:
@@ -143,15 +160,15 @@ def _add(
     try:
         with store.begin() as connection:
             connection.execute(insert(encryption_keys).values(values))
+            shown = {field: values[field] for field in _SHOWN}
+            events.record(connection, "encryption_key.added", name, now=now, key=key_id, **shown)
     except IntegrityError as error:
-        raise PolicyError(
-            f"there is a key {key_id!r} already", key="id", hint="doorward key list-encryption"
-        ) from error
-    with store.begin() as connection:
-        return _record(connection.execute(select(encryption_keys).where(encryption_keys.c.id == key_id)).one())
+        raise Taken(f"there is a key {key_id!r} already", key="id", hint="doorward key list-encryption") from error
+    return get_encryption_key(store, key_id)
 
 
-def _record(row: Row[Any]) -> EncryptionKeyRecord:
+def encryption_key_of(row: Row[Any]) -> EncryptionKeyRecord:
+    """The record of a row."""
     return EncryptionKeyRecord(
         id=row.id,
         name=row.name,

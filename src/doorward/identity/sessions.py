@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from doorward.identity import events, logout_notices
-from doorward.identity.acr import ACR_TWO, acr_of
+from doorward.identity.acr import SECOND_AMR, acr_of
 from doorward.store import Store, sessions, users
 
 IDLE_S: Final = 3_600.0
@@ -52,9 +52,9 @@ class Session:
         """Whether its user signed in a moment ago."""
         return now - self.auth_time <= FRESH_S
 
-    def shows_two_since(self, at: float) -> bool:
-        """Whether its user proved themselves by two factors, then or later."""
-        return self.acr == ACR_TWO and self.proved_at >= at
+    def shows_second_since(self, at: float) -> bool:
+        """Whether its user showed a second factor in it, then or later: at a login, or by adding it."""
+        return self.proved_at >= at and not SECOND_AMR.isdisjoint(self.amr)
 
 
 def start_session(

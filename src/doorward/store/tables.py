@@ -229,6 +229,7 @@ mails: Final = Table(
     Column("kind", String(16), nullable=False),
     Column("user", String(64), nullable=False, index=True),
     Column("account", String(64), nullable=False, index=True),
+    Column("share", String(64), nullable=False, server_default=""),
     Column("address", String(254), nullable=False),
     Column("detail", JSON, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -246,8 +247,10 @@ sms_sends: Final = Table(
     Column("prefix", String(16), nullable=False, index=True),
     Column("sent_at", Float, nullable=False, index=True),
     Column("verified_at", Float),
+    Column("released_at", Float),
 )
-"""Codes sent by text message within a day, by the beginning of the number; only `identity.sms` reads and writes it."""
+"""Codes sent by text message within a day, by the beginning of the number; those from before an operator released it
+count no longer against it. Only `identity.sms` reads and writes it."""
 
 devices: Final = Table(
     "devices",

@@ -10,7 +10,7 @@ from tests.identity.lab import ISSUER, NOW, PASSWORD, SECRET, Lab
 from doorward.identity import events
 from doorward.identity.addresses import ask_code, ask_recovery, confirm
 from doorward.identity.federation.links import add_link
-from doorward.identity.mail import outbox
+from doorward.identity.mail import bounds, outbox
 from doorward.identity.mail.asking import ASKED_MOST as NETWORK_MOST
 from doorward.identity.mail.asking import Asking
 from doorward.identity.mail.notices import NOTICES_MOST, mail_row
@@ -47,7 +47,7 @@ def test_asking_takes_the_same_statements_whether_there_is_anybody_or_not(lab: L
             statements.append(str(given[2]))
 
         event.listen(lab.store._engine, "before_cursor_execute", note)
-        for _ in range(outbox.ASKED_MOST + 1):
+        for _ in range(bounds.ASKED_MOST + 1):
             if kind == "recovery":
                 ask_recovery(lab.store, SECRET, name, now=lab.now)
             else:
@@ -83,7 +83,7 @@ def test_a_sender_that_died_leaves_its_mail_to_the_next(lab: Lab) -> None:
 def test_an_account_is_asked_for_three_mails_an_hour_and_nobody_hears_the_difference(lab: Lab) -> None:
     for _ in range(10):
         ask_recovery(lab.store, SECRET, "alice", now=lab.now)
-    assert len(lab.post_office()) == outbox.ASKED_MOST
+    assert len(lab.post_office()) == bounds.ASKED_MOST
     lab.now += 3_601
     ask_recovery(lab.store, SECRET, "alice", now=lab.now)
     assert len(lab.post_office()) == 1
@@ -109,7 +109,7 @@ def test_of_many_who_ask_at_once_no_more_are_heard(lab: Lab) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(ask, range(16)))
-    assert waiting(lab.store) == before + outbox.ASKED_MOST
+    assert waiting(lab.store) == before + bounds.ASKED_MOST
 
 
 def test_a_full_outbox_takes_notices_still(lab: Lab) -> None:
@@ -188,7 +188,7 @@ def test_a_disabled_user_gets_no_mail(lab: Lab) -> None:
 def test_eight_openings_of_a_link_have_one_winner(lab: Lab) -> None:
     writer = Writer(lab.store, SECRET, ISSUER)
     lab.now += 3_601
-    for number in range(outbox.ASKED_MOST):
+    for number in range(bounds.ASKED_MOST):
         from doorward.identity.addresses import ask_verification
 
         with lab.store.begin() as connection:

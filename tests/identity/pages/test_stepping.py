@@ -211,7 +211,7 @@ def test_the_session_that_the_factor_was_added_in_goes_on(lab: Lab) -> None:
     assert visitor.add_passkey(Authenticator()).headers["location"] == "/account"
     assert visitor.post("/account/recovery", csrf=form_token(visitor)).status_code == 200
     (session,) = list_sessions(lab.store, "alice", now=lab.now)
-    assert session.amr == ("pwd", "otp", "mfa", "pop", "user")
+    assert (session.amr, session.acr) == (("pwd", "otp", "pop", "user"), ONE)
     assert session.auth_time == NOW
 
 

@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 from tests.identity.lab import ISSUER, KEY, PASSWORD, SECRET, Lab, Visitor
 from tests.identity.sms.hook import Hook
 
-from doorward.errors import PolicyError
+from doorward.errors import Missing, PolicyError
 from doorward.identity.enrolling import remove_all_factors
-from doorward.identity.events import events_of
-from doorward.identity.mail import outbox
+from doorward.identity.events import acting, events_of
+from doorward.identity.mail import bounds, outbox
 from doorward.identity.mail.asking import ASKED_MOST as NETWORK_MOST
-from doorward.identity.sms import sending
+from doorward.identity.sms import prefixes
 from doorward.identity.sms.numbers import number_of, prefix_of
 from doorward.identity.sms.sending import Binding, ask_code, spend_code
 from doorward.identity.tidying import tidy
@@ -175,18 +175,18 @@ def test_guesses_are_counted_like_all_others(lab: Lab, hook: Hook) -> None:
 def test_three_codes_an_hour_for_one_user(lab: Lab, hook: Hook) -> None:
     with_number(lab, hook)
     answers = []
-    for number_ in range(outbox.ASKED_MOST + 1):
+    for number_ in range(bounds.ASKED_MOST + 1):
         visitor = at_the_factor(lab)
         visitor.address = f"198.51.{number_}.1"
         answers.append(visitor.send("/auth/factor/sms").status_code)
-    assert answers == [303] * outbox.ASKED_MOST + [429]
+    assert answers == [303] * bounds.ASKED_MOST + [429]
 
 
 def test_a_network_that_asks_too_often_is_told_so(lab: Lab) -> None:
     visitor = lab.visitor().signed_in()
     csrf = visitor.hidden("/account/phone")
     answers = [visitor.post("/account/phone", **csrf, number=NUMBER).status_code for _ in range(NETWORK_MOST + 1)]
-    assert answers == [200] * outbox.ASKED_MOST + [429] * (NETWORK_MOST + 1 - outbox.ASKED_MOST)
+    assert answers == [200] * bounds.ASKED_MOST + [429] * (NETWORK_MOST + 1 - bounds.ASKED_MOST)
 
 
 def asked(lab: Lab, user: str, to: str) -> bool:
@@ -196,10 +196,10 @@ def asked(lab: Lab, user: str, to: str) -> bool:
 
 def test_a_prefix_whose_codes_never_come_back_gets_no_more_for_a_day(lab: Lab) -> None:
     """Pumping."""
-    sent = [asked(lab, f"user{each}", f"+8835110{each:05}") for each in range(sending.JUDGED_LEAST)]
+    sent = [asked(lab, f"user{each}", f"+8835110{each:05}") for each in range(prefixes.JUDGED_LEAST)]
     assert all(sent)
     assert asked(lab, "early", "+883511099998")
-    lab.now += sending.UNDER_WAY_S
+    lab.now += prefixes.UNDER_WAY_S
     assert not asked(lab, "late", "+883511099999")
     assert not asked(lab, "late", "+883511099999")
     assert asked(lab, "other", NUMBER)
@@ -209,6 +209,78 @@ def test_a_prefix_whose_codes_never_come_back_gets_no_more_for_a_day(lab: Lab) -
     lab.now += 86_400
     tidy(lab.store, now=lab.now)
     assert asked(lab, "late", "+883511099999")
+
+
+def stopped(lab: Lab, number: str) -> str:
+    """The prefix of that number, at which too few codes came back just now."""
+    prefix = prefix_of(number)
+    rows = [{"id": f"{each:032}", "prefix": prefix, "sent_at": lab.now} for each in range(prefixes.JUDGED_LEAST)]
+    with lab.store.begin() as connection:
+        connection.execute(insert(sms_sends).values(rows))
+    lab.now += prefixes.UNDER_WAY_S
+    assert not asked(lab, "alice", number)
+    return prefix
+
+
+def released(lab: Lab, prefix: str) -> prefixes.StoppedPrefix:
+    with lab.store.begin() as connection, acting("cli:root"):
+        return prefixes.release(connection, prefix, now=lab.now)
+
+
+def all_stopped(lab: Lab) -> list[str]:
+    with lab.store.begin() as connection:
+        return [each.prefix for each in prefixes.stopped_prefixes(connection, now=lab.now)]
+
+
+def test_a_stopped_prefix_is_listed_and_released_by_name(lab: Lab) -> None:
+    prefix, other = stopped(lab, NUMBER), prefix_of("+883511099999")
+    assert all_stopped(lab) == [prefix]
+    with pytest.raises(Missing):
+        released(lab, other)
+    before = released(lab, prefix)
+    assert (before.judged, before.returned, before.until) == (20, 0, lab.now - prefixes.UNDER_WAY_S + 86_400)
+    assert all_stopped(lab) == []
+    assert asked(lab, "alice", NUMBER)
+    told = [event for event in events_of(lab.store, "") if event.kind.startswith("sms.")]
+    assert [(event.kind, event.actor, event.detail["prefix"]) for event in told] == [
+        ("sms.released", "cli:root", prefix),
+        ("sms.stopped", "", prefix),
+    ]
+    with pytest.raises(Missing):
+        released(lab, prefix)
+
+
+def test_a_released_prefix_is_judged_anew_and_stopped_again(lab: Lab) -> None:
+    prefix = stopped(lab, NUMBER)
+    released(lab, prefix)
+    assert all(asked(lab, f"user{each}", NUMBER) for each in range(prefixes.JUDGED_LEAST))
+    lab.now += prefixes.UNDER_WAY_S
+    assert not asked(lab, "late", NUMBER)
+    assert all_stopped(lab) == [prefix]
+    told = [event.kind for event in events_of(lab.store, "") if event.kind.startswith("sms.")]
+    assert told == ["sms.stopped", "sms.released", "sms.stopped"]
+
+
+def test_a_release_gives_no_more_an_hour(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = stopped(lab, NUMBER)
+    monkeypatch.setattr(prefixes, "PREFIX_MOST", prefixes.JUDGED_LEAST + 1)
+    released(lab, prefix)
+    assert [asked(lab, f"user{each}", NUMBER) for each in range(2)] == [True, False]
+
+
+def test_of_eight_who_release_one_does(lab: Lab) -> None:
+    prefix, gate = stopped(lab, NUMBER), threading.Barrier(8)
+
+    def once(_each: int) -> bool:
+        gate.wait()
+        try:
+            released(lab, prefix)
+        except Missing:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(once, range(8))) == 1
 
 
 @pytest.mark.parametrize(("returned", "goes_on"), [(3, False), (4, True)])
@@ -221,17 +293,17 @@ def test_a_fifth_of_the_codes_must_come_back(lab: Lab, returned: int, goes_on: b
         connection.execute(insert(sms_sends).values(rows))
         chosen = [f"{each:032}" for each in range(returned)]
         connection.execute(update(sms_sends).where(sms_sends.c.id.in_(chosen)).values(verified_at=lab.now))
-    lab.now += sending.UNDER_WAY_S
+    lab.now += prefixes.UNDER_WAY_S
     assert asked(lab, "alice", NUMBER) == goes_on
 
 
 def test_a_prefix_has_a_bound_an_hour(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "PREFIX_MOST", 5)
+    monkeypatch.setattr(prefixes, "PREFIX_MOST", 5)
     assert [asked(lab, f"user{each}", NUMBER) for each in range(6)] == [True] * 5 + [False]
 
 
 def test_of_many_who_ask_at_once_a_prefix_gets_no_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "PREFIX_MOST", 5)
+    monkeypatch.setattr(prefixes, "PREFIX_MOST", 5)
     gate = threading.Barrier(16)
 
     def ask(each: int) -> bool:

@@ -21,6 +21,7 @@ from doorward.gateway.tls import server_context
 from doorward.identity.admin.app import create_admin_app
 from doorward.identity.admin.endpoint import Desk
 from doorward.identity.app import IdentitySettings, create_app
+from doorward.identity.ca import list_url
 from doorward.identity.credentials import Verifier
 from doorward.identity.profiles import profile_of
 from doorward.identity.provider import Registration
@@ -113,6 +114,8 @@ def _issuer(state: State, in_force: InForce) -> Starlette:
         resource=lambda: in_force.policy.authenticate.resource_url,
         sends_mail=lambda: in_force.policy.issuer.mail is not None,
         sms=lambda: in_force.policy.issuer.sms,
+        flood_accounts=lambda: in_force.policy.issuer.flood_accounts,
+        breached_passwords=lambda: in_force.policy.issuer.breached_passwords,
         mtls=mtls_address(issuer),
         profile=profile,
         token_lifetime_s=profile.access_s,
@@ -132,6 +135,7 @@ def _admin(state: State, in_force: InForce, listener: socket.socket) -> Starlett
         roles=lambda: in_force.policy.roles,
         clock=time.time,
         sends_mail=lambda: in_force.policy.issuer.mail is not None,
+        list_url=lambda: list_url(in_force.policy.issuer.url),
     )
     return create_admin_app(desk, _names_of(listener))
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from doorward.errors import Missing, PolicyError, Taken
 from doorward.identity import events
-from doorward.identity.admin import people, programs
+from doorward.identity.admin import certificates, encryption_keys, people, programs, sms
 from doorward.identity.admin.access import SESSION_S, Allowance, actor_of, begin_session, end_session
 from doorward.identity.admin.document import BASE, openapi
 from doorward.identity.admin.endpoint import Body, Call, Desk, Endpoint
@@ -71,6 +71,9 @@ ENDPOINTS: Final = (
     ),
     *people.ENDPOINTS,
     *programs.ENDPOINTS,
+    *certificates.ENDPOINTS,
+    *encryption_keys.ENDPOINTS,
+    *sms.ENDPOINTS,
 )
 
 

@@ -44,6 +44,8 @@ class Desk:
     clock: Callable[[], float]
     sends_mail: Callable[[], bool] = lambda: False
     """Whether the policy in force has mail sent."""
+    list_url: Callable[[], str] = str
+    """Where certificates say that their revocation list stands; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

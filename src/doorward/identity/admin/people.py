@@ -12,6 +12,7 @@ from doorward.identity.admin.endpoint import Body, Call, Endpoint, Page, listing
 from doorward.identity.admin.problems import Refused
 from doorward.identity.changing import UserChange, change_user
 from doorward.identity.enrolling import Factor, list_factors, remove_all_factors
+from doorward.identity.mail.bounds import Asker
 from doorward.identity.oauth.codes import list_consents, withdraw_consent
 from doorward.identity.oauth.families import end_families
 from doorward.identity.sessions import Session, end_session, end_sessions, list_sessions
@@ -74,7 +75,7 @@ def _reset(call: Call) -> None:
     if not (call.desk.sends_mail() and can_be_reached):
         raise Refused("unreachable", "no mail is sent, or they have no address they proved: doorward user reset")
     # the link goes to the user alone: who asks for it never learns it, nor the password (OWASP ASVS 5.0 6.4.6)
-    ask_recovery(call.store, call.desk.secret, call.name, now=call.now)
+    ask_recovery(call.store, call.desk.secret, call.name, now=call.now, asker=Asker(is_operator=True))
     with call.store.begin() as connection:
         events.record(connection, "password.reset_asked", call.name, now=call.now)
 

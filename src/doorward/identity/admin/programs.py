@@ -40,6 +40,10 @@ class NewClient(Body, frozen=True, forbid_unknown_fields=True):
     redirect_uris: tuple[str, ...] = ()
     is_trusted: bool = False
     pushes_only: bool = False
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str = ""
+    uses_devices: bool = False
+    exchange_audiences: tuple[str, ...] = ()
     jwks: dict[str, Any] | None = None
     """Its public keys, when it proves itself by them."""
     jwks_uri: str = ""
@@ -55,6 +59,10 @@ class ChangedClient(Body, frozen=True, forbid_unknown_fields=True):
     redirect_uris: list[str] | None = None
     is_trusted: bool | None = None
     pushes_only: bool | None = None
+    post_logout_redirect_uris: list[str] | None = None
+    backchannel_logout_uri: str | None = None
+    uses_devices: bool | None = None
+    exchange_audiences: list[str] | None = None
 
 
 class ClientKeys(Body, frozen=True, forbid_unknown_fields=True):
@@ -257,7 +265,7 @@ ENDPOINTS = (
         method="PATCH",
         path="/clients/{name}",
         id="changeClient",
-        summary="other roles, scopes, redirect URIs",
+        summary="other roles, scopes, addresses; devices, exchange of tokens",
         answer=_change_client,
         gives=Client,
         takes=ChangedClient,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
-from doorward.errors import PolicyError
+from doorward.errors import Missing, PolicyError
 from doorward.identity.ca.authority import Issuing, issuing_now
 from doorward.identity.ca.building import Kind, LeafKey, general_name, key_id, make_leaf, serial_text
 from doorward.identity.ca.disabled import require_enabled
@@ -182,7 +182,16 @@ def list_certificates(store: Store) -> list[CertificateRecord]:
     """All certificates, by name and age."""
     order = (certificates.c.name, certificates.c.created_at, certificates.c.serial)
     with store.begin() as connection:
-        return [_record(row) for row in connection.execute(select(certificates).order_by(*order))]
+        return [certificate_of(row) for row in connection.execute(select(certificates).order_by(*order))]
+
+
+def get_certificate(store: Store, serial: str) -> CertificateRecord:
+    """The certificate of that serial. Errors: Missing."""
+    with store.begin() as connection:
+        row = connection.execute(select(certificates).where(certificates.c.serial == serial)).one_or_none()
+    if row is None:
+        raise _missing(serial)
+    return certificate_of(row)
 
 
 def revoke_certificates(
@@ -190,7 +199,7 @@ def revoke_certificates(
 ) -> list[CertificateRecord]:
     """The certificates revoked by it: all of a name, or one by its serial with all it was renewed from and to.
 
-    Revoking twice keeps the first time. Errors: PolicyError when there is none such.
+    Revoking twice keeps the first time. Errors: Missing; PolicyError for what is no reason.
     """
     if reason not in get_args(Reason):
         raise PolicyError(f"{reason!r} is no reason", key="reason", hint=", ".join(get_args(Reason)))
@@ -204,18 +213,20 @@ def revoke_certificates(
             pass
         rows = connection.execute(select(certificates).where(chosen).order_by(certificates.c.created_at)).all()
         if not rows:
-            raise PolicyError(
-                f"there is no certificate {name_or_serial!r}", key="certificate", hint="doorward certificate list"
-            )
+            raise _missing(name_or_serial)
         for row in rows:
             if row.revoked_at == now:
                 record(connection, "certificate.revoked", row.name, now=now, serial=row.serial, reason=reason)
-    return [_record(row) for row in rows]
+    return [certificate_of(row) for row in rows]
 
 
 def purge(connection: Connection, *, now: float) -> int:
     """How many certificates went because they ended longer ago than is kept."""
     return connection.execute(delete(certificates).where(certificates.c.expires_at <= now - KEPT_S)).rowcount
+
+
+def _missing(name_or_serial: str) -> Missing:
+    return Missing(f"there is no certificate {name_or_serial!r}", key="certificate", hint="doorward certificate list")
 
 
 def _new(
@@ -256,7 +267,7 @@ def _successor(connection: Connection, serial: str, fingerprint: str, request: b
             )
             chain = connection.execute(above.order_by(authorities.c.kind)).scalars()
             return Issued(
-                record=_record(row),
+                record=certificate_of(row),
                 certificate=certificate,
                 chain=tuple(x509.load_pem_x509_certificate(pem.encode()) for pem in chain),
             )
@@ -337,7 +348,7 @@ def _signed(
     }
     connection.execute(insert(certificates).values(row))
     stored = connection.execute(select(certificates).where(certificates.c.serial == serial)).one()
-    return Issued(record=_record(stored), certificate=certificate, chain=(authority.certificate, authority.root))
+    return Issued(record=certificate_of(stored), certificate=certificate, chain=(authority.certificate, authority.root))
 
 
 def _require_permitted(authority: Issuing, names: Sequence[str]) -> None:
@@ -367,7 +378,8 @@ def _require_another_key(old: Row[Any], public: LeafKey) -> None:
         raise PolicyError("the request has the old key", key="request", hint="make a new key for the successor")
 
 
-def _record(row: Row[Any]) -> CertificateRecord:
+def certificate_of(row: Row[Any]) -> CertificateRecord:
+    """The record of a row."""
     return CertificateRecord(
         serial=row.serial,
         name=row.name,

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from doorward.identity import events
+from doorward.identity.mail.bounds import may_ask
 from doorward.identity.mail.notices import mail_row
 from doorward.store import Store, mails
 from doorward.store.turns import take_turn
@@ -30,12 +31,9 @@ LIFE_S: Final[dict[str, float]] = {
 WAITING_MOST: Final = 5_000
 """Mails that wait at a time beyond which none can be asked for. Notices still go in, bounded for each user alone
 (`notices`): asking for mail must not keep them out."""
-ASKED_MOST: Final = 3
-"""Mails of one kind that may be asked for at one account within an hour, whoever asks."""
 TAKEN_COUNT: Final = 32
 LEASE_S: Final = 120.0
 """How long a taken mail is its sender's, in seconds: longer than sending takes."""
-_HOUR_S: Final = 3_600.0
 _KEPT_S: Final = 86_400.0
 
 
@@ -53,19 +51,28 @@ class Mail:
     created_at: float
 
 
-def ask(connection: Connection, kind: Kind, user: str, account: str, to: str, *, now: float, **detail: Any) -> bool:
+def ask(
+    connection: Connection,
+    kind: Kind,
+    user: str,
+    account: str,
+    to: str,
+    *,
+    now: float,
+    share: str = "",
+    **detail: Any,
+) -> bool:
     """Whether the mail will be sent. `account`: under which asking is counted, the same for names nobody has.
 
+    `share`: whose share of what may be asked for there it is (`bounds`); empty where its user alone can ask.
     The statements are the same whether there is anybody to send it to or not (ID-72).
     """
     # of many who ask at once, each counts those before
     take_turn(connection, f"{kind} {account}")
     waiting = int(connection.execute(select(func.count()).where(mails.c.done_at.is_(None))).scalar_one())
-    lately = (mails.c.account == account) & (mails.c.kind == kind) & (mails.c.created_at > now - _HOUR_S)
-    asked = int(connection.execute(select(func.count()).where(lately)).scalar_one())
-    if waiting >= WAITING_MOST or asked >= ASKED_MOST:
+    if not may_ask(connection, kind, account, share, now=now) or waiting >= WAITING_MOST:
         return False
-    connection.execute(insert(mails).values(mail_row(kind, user, account, to, now, **detail)))
+    connection.execute(insert(mails).values(share=share, **mail_row(kind, user, account, to, now, **detail)))
     return True
 
 

@@ -76,11 +76,14 @@ def enter(
 def proved_too(
     provider: Provider, browser: Browser, session: Session, amr: Sequence[str], answered: Response, now: float
 ) -> Response:
-    """The answer to whoever added a second factor in a session: with it they proved it there, under a new cookie."""
+    """The answer to whoever added a second factor in a session: it was shown there, which gives it a new cookie.
+
+    Not `mfa`: adding a factor raises no `acr`. For that it is asked for, as by `acr_values`.
+    """
     absolute_s = provider.settings.profile.session_s
-    both = tuple(dict.fromkeys([*session.amr, *amr]))
+    shown = tuple(dict.fromkeys([*session.amr, *(way for way in amr if way != "mfa")]))
     with provider.store.begin() as connection:
-        cookie = renew_session(connection, session, amr=both, now=now, address=browser.address, is_whole_login=False)
+        cookie = renew_session(connection, session, amr=shown, now=now, address=browser.address, is_whole_login=False)
     if cookie is not None:
         set_cookie(answered, SESSION, cookie, life_s=absolute_s)
     return answered

@@ -14,10 +14,13 @@ from starlette.responses import RedirectResponse, Response
 
 from doorward.identity.address_holds import drop, held_of, is_new_browser, use
 from doorward.identity.addresses import ask_code, ask_recovery, ask_verification, confirm
+from doorward.identity.devices import is_known_device
 from doorward.identity.email_form import is_email
 from doorward.identity.enrolling import was_not_me
 from doorward.identity.forms import parse_fields, unique
 from doorward.identity.mail.asking import Asking
+from doorward.identity.mail.bounds import Asker
+from doorward.identity.names import is_name
 from doorward.identity.pages.browser import DEVICE, Browser
 from doorward.identity.pages.own_forms import act, own_form
 from doorward.identity.pages.rendering import page
@@ -139,21 +142,32 @@ class MailPages:
         now = self._provider.clock()
         if not self._provider.settings.sends_mail():
             return self._asking_page(browser, what)
-        if not self._asking.may(browser.address, now):
+        name, asker = form.get("name", ""), Asker(address=browser.address, device=browser.cookie(DEVICE))
+        if not await run_in_threadpool(self._may_ask, name, asker, now):
             return self._message("Too much mail", "Try again in an hour.", status=429)
 
         def asked() -> None:
-            store, secret, name = self._provider.store, self._provider.secret, form.get("name", "")
+            store, secret = self._provider.store, self._provider.secret
             if what == "recovery":
-                ask_recovery(store, secret, name, now=now)
+                ask_recovery(store, secret, name, now=now, asker=asker)
             else:
-                ask_code(store, secret, name, browser.visit_hash, now=now)
+                ask_code(store, secret, name, browser.visit_hash, now=now, asker=asker)
 
         await run_in_threadpool(asked)
         link, text = "/auth/login", "Sign in"
         if what == "code":
             link, text = f"/auth/login?code=1&tx={quote(form.get('tx', ''), safe='')}", "Type the code"
         return self._message("Look at your mail", _SENT, link=link, link_text=text)
+
+    def _may_ask(self, name: str, asker: Asker, now: float) -> bool:
+        """Whether the network has asked seldom enough; a browser that the account knows has a share of its own there.
+
+        Else whoever is in the same network could keep an account's owner from mail by asking for others.
+        """
+        with self._provider.store.begin() as connection:
+            if is_known_device(connection, name if is_name(name) else "", asker.device, now=now):
+                return True
+        return self._asking.may(asker.address, now)
 
     async def _show_link(self, request: Request, purpose: Purpose) -> Response:
         browser = Browser(self._provider, request)

@@ -68,7 +68,7 @@ def entitled(provider: Provider, browser: Browser, now: float) -> Session | Resp
     if session is None or not session.is_fresh(now):
         return _to_sign_in(provider)
     since = provider.verifier.has_factors_since(session.user)
-    if since is None or session.shows_two_since(since):
+    if since is None or session.shows_second_since(since):
         return session
     return begin_step(
         provider, browser, session.user, provider.verifier.factors_of(session.user), "", raised=session, now=now
