@@ -236,7 +236,9 @@ def test_a_login_that_was_under_way_when_the_factor_came_shows_it(lab: Lab) -> N
     visitor = lab.visitor().signed_in()
     lab.visitor().signed_in().add_totp()
     with lab.store.begin() as connection:
-        cookie = start_session(connection, "alice", amr=["pwd"], now=lab.now, address="192.0.2.1", agent="")
+        cookie = start_session(
+            connection, "alice", amr=["pwd"], now=lab.now, address="192.0.2.1", agent="python-httpx/1"
+        )
     late = lab.visitor()
     late.get("/auth/login")
     late.cookies.set("__Host-doorward-session", cookie)
