@@ -9,10 +9,10 @@ demo: .venv/.runtime
 	@$(BIN)/doorward demo
 
 test: .venv/.dev .venv/.npm
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 quick: .venv/.dev .venv/.npm
-	$(BIN)/pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 # The hot modules by mypyc (needs a C compiler), beside the source: `PYTHONPATH=.compiled .venv/bin/doorward run`.
 compiled: .venv/.dev

@@ -39,6 +39,7 @@ class Postgres:
             with (Path(tempfile.gettempdir()) / "doorward-postgres.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._server = get_server(directory / "data")
+        self._connection = psycopg.connect(self._server.get_uri(), autocommit=True)
         self._do("ALTER SYSTEM SET fsync = off")  # a test's data need not survive the machine
         self._do("ALTER SYSTEM SET synchronous_commit = off")
         self._do("SELECT pg_reload_conf()")
@@ -61,14 +62,14 @@ class Postgres:
         self._do(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
     def stop(self) -> None:
+        self._connection.close()
         self._server.cleanup()
 
     def _url(self, name: str) -> str:
         return str(self._server.get_uri(database=name, driver="psycopg"))
 
     def _do(self, statement: str) -> None:
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
-            connection.execute(statement.encode())
+        self._connection.execute(statement.encode())
 
 
 @pytest.fixture(scope="session")

@@ -74,24 +74,23 @@ def test_a_bad_policy_is_refused_with_its_place_and_the_old_one_serves_on(
 
 def test_a_change_that_needs_a_restart_is_said_and_the_rest_is_taken_up(start: Start) -> None:
     with start() as running:
-        running.policy.write_text(running.policy.read_text() + "workers: 2\n")
-        write(running.policy, reader="GET /items/*")
+        assert running.ask()[0] == 200
+        text = running.policy.read_text().replace('admin: ["*"]', "admin: [PUT *]")
+        running.policy.write_text(text + "workers: 2\n")
         before = running.position
         running.reload()
         running.wait_for(lambda event: event.get("key") == "workers", after=before)
         running.wait_for(policy_in_force, after=before)
-
-
-def roles_of(running: Running) -> int:
-    return running.ask()[0]
+        assert running.ask()[0] == 403
+        assert not [event for event in running.events if event.get("child") == "worker-1"]
 
 
 def test_what_a_reload_takes_away_is_refused_from_then_on(start: Start) -> None:
     with start() as running:
-        assert roles_of(running) == 200
+        assert running.ask()[0] == 200
         text = running.policy.read_text().replace('admin: ["*"]', "admin: [PUT *]")
         running.policy.write_text(text)
         before = running.position
         running.reload()
         running.wait_for(policy_in_force, after=before)
-        assert roles_of(running) == 403
+        assert running.ask()[0] == 403

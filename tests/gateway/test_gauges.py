@@ -1,6 +1,6 @@
 """What the gauges read, and that a worker short of something turns the right requests away."""
 
-import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,20 +43,36 @@ def test_this_process_can_be_read() -> None:
     assert 0 < Memory(64 << 30).part() < 1
 
 
-def test_a_loop_that_is_late_and_a_trail_that_is_full_are_noticed() -> None:
-    async def run() -> list[int]:
-        pressure, full = Pressure(), [0.0]
-        loop = asyncio.get_running_loop()
-        gauges = Gauges(pressure, Memory(None), lambda: full[0], loop)
-        levels = []
-        for part in (0.0, 0.8, 0.0, 0.0):
-            full[0] = part
-            await asyncio.sleep(STEP_S * 1.2)
-            levels.append(pressure.level)
-        gauges.stop()
-        return levels
+class Loop:
+    """Has a time, and timers that go as the test says."""
 
-    assert asyncio.run(run())[:2] == [0, 2]
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timers: list[tuple[float, Callable[[], object]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> None:
+        self.timers.append((when, callback))
+
+    def fire(self, *, late_s: float) -> None:
+        """What is due next, and how late it is."""
+        when, callback = self.timers.pop(0)
+        self.now = when + late_s
+        callback()
+
+
+def test_a_loop_that_is_late_and_a_trail_that_is_full_are_noticed() -> None:
+    pressure, full, loop = Pressure(), [0.0], Loop()
+    Gauges(pressure, Memory(None), lambda: full[0], loop)  # type: ignore[arg-type]
+    levels = []
+    for part, late_s in ((0.0, 0.0), (0.8, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.3), (0.0, 0.05)):
+        full[0] = part
+        loop.fire(late_s=late_s)
+        levels.append(pressure.level)
+    assert levels == [0, 2, 1, 0, 2, 1]
+    assert [when - loop.now for when, _ in loop.timers] == [STEP_S]
 
 
 def test_under_pressure_a_connection_ends_with_its_answer(lab: Lab) -> None:

@@ -15,6 +15,12 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(autouse=True)
+def short_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS the end of an HTTP/2 connection shows when the gateway waits for the client's no longer."""
+    monkeypatch.setattr("doorward.gateway.http2.connection.LINGER_S", 0.2)
+
+
+@pytest.fixture(autouse=True)
 def clean_logs() -> Iterator[None]:
     """Nothing in the log of a test holds a secret or a raw control character, in whatever field."""
     with capture_logs() as events:

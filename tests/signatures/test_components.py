@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.signatures.messages import request, response
 
@@ -171,7 +171,6 @@ def test_a_line_break_in_a_value_cannot_begin_a_new_line_of_the_base() -> None:
         signature_base((component("x"),), {}, smuggled)
 
 
-@settings(deadline=None)
 @given(
     st.text(st.characters(max_codepoint=0x10FFFF, exclude_categories=["Cs"])),
     st.text(st.characters(exclude_categories=["Cs"])),

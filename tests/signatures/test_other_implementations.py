@@ -78,7 +78,7 @@ _requests = st.builds(
 
 
 @pytest.mark.parametrize("algorithm", THEIRS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(request=_requests)
 def test_what_we_sign_they_verify(algorithm: str, request: httpx.Request) -> None:
     signer = MessageSigner(key_id="k", key=PAIRS[algorithm][0], components=COMPONENTS, tag="t", clock=time.time)
@@ -93,7 +93,7 @@ def test_what_we_sign_they_verify(algorithm: str, request: httpx.Request) -> Non
 
 
 @pytest.mark.parametrize("algorithm", THEIRS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(request=_requests)
 def test_what_they_sign_we_verify(algorithm: str, request: httpx.Request) -> None:
     signer = HTTPMessageSigner(signature_algorithm=THEIRS[algorithm], key_resolver=Keys(PEMS[algorithm]))
@@ -149,7 +149,6 @@ def _refuses_on_purpose(text: str) -> bool:
     return False
 
 
-@settings(deadline=None)
 @given(_texts)
 def test_both_read_the_same_structured_fields(text: str) -> None:
     for kind, parse in (("dictionary", parse_dictionary), ("list", parse_list)):

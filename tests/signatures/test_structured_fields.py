@@ -2,7 +2,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.signatures.structured_fields import (
@@ -154,7 +154,6 @@ _items = st.builds(Item, _bare, _parameters)
 _members = st.one_of(_items, st.builds(InnerList, st.lists(_items, max_size=3).map(tuple), _parameters))
 
 
-@settings(deadline=None)
 @given(st.dictionaries(_keys, _members, max_size=5))
 def test_a_dictionary_written_is_read_back(members: dict[str, Any]) -> None:
     text = serialize_dictionary(members)
@@ -162,13 +161,11 @@ def test_a_dictionary_written_is_read_back(members: dict[str, Any]) -> None:
     assert serialize_dictionary(parse_dictionary(text)) == text
 
 
-@settings(deadline=None)
 @given(st.lists(_members, max_size=5))
 def test_a_list_written_is_read_back(members: list[Any]) -> None:
     assert parse_list(serialize_list(members)) == members
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.text('()"\\;=,:?%@*aB19.- \t'), st.binary().map(lambda data: data.decode("latin-1"))))
 def test_any_text_is_read_or_refused_and_what_was_read_is_stable(text: str) -> None:
     pairs: list[tuple[Any, Any]] = [(parse_dictionary, serialize_dictionary), (parse_list, serialize_list)]

@@ -65,7 +65,7 @@ def read_yaml(text: str, file: str, *, aliases: bool = False, values: int = 100_
         raise PolicyError(f"not YAML: {error}", file=file) from None
     finally:
         loader.dispose()
-    builder = _Builder(file, aliases=aliases, values=values)
+    builder = _Builder(file, aliases=aliases, values=values, last_line=max(1, len(text.splitlines())))
     data = None if node is None else builder.value(node, ())
     return Text(data, builder.lines)
 
@@ -89,13 +89,14 @@ def _syntax_hint(text: str, line: int) -> str:
 class _Builder:
     """Node tree to data; counts what it makes, so that aliases cannot blow a short text up."""
 
-    def __init__(self, file: str, *, aliases: bool, values: int) -> None:
-        self.file, self.aliases, self.left = file, aliases, values
+    def __init__(self, file: str, *, aliases: bool, values: int, last_line: int) -> None:
+        self.file, self.aliases, self.left, self.last_line = file, aliases, values, last_line
         self.lines: dict[Place, int] = {}
         self.seen: set[int] = set()
 
     def value(self, node: yaml.Node, place: Place) -> Any:
-        line = node.start_mark.line + 1
+        # a document that holds nothing stands behind the last line, as libyaml counts
+        line = min(node.start_mark.line + 1, self.last_line)
         self.lines.setdefault(place, line)
         self.left -= 1
         if self.left < 0:

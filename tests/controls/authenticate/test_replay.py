@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.controls.authenticate.partner import exchange_of
 
@@ -72,7 +72,6 @@ def test_nobody_takes_the_room_of_all() -> None:
     assert [shown("one", name, 200.0) for name in (b"g", b"h", b"i")] == ["first", "first", "unknown"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=60))
 def test_no_proof_passes_twice_while_it_could_be_accepted(steps: list[tuple[int, int]]) -> None:
     seen = ReplaySet(born_at=0.0, most=4)
