@@ -35,12 +35,12 @@ class Published:
         self.snapshot = directory / ".doorward" / "snapshot.json"
         self.publish(1)
 
-    def publish(self, number: int, *signature_keys: dict[str, Any]) -> None:
+    def publish(self, number: int, *signature_keys: dict[str, Any], **described: Any) -> None:
         Snapshot(
             number=number,
             policy_file=str(self.policy),
             policy=policy_data(load_policy(self.policy)),
-            description={**DOCUMENT, "x-number": number},
+            description={**DOCUMENT, **described, "x-number": number},
             credentials=credentials_data(issuers={}, signature_keys=signature_keys),
         ).write(self.snapshot)
 

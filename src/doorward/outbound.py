@@ -67,6 +67,9 @@ class OutboundClient:
     """Time for everything together, name resolution included, in seconds."""
     tls: ssl.SSLContext | None = None
     """Trust other than the public certificate authorities; must verify names."""
+    kept: httpx.AsyncBaseTransport | None = None
+    """Connections that outlive a request (`outbound_kept`), with trust of their own; None: each request has its own.
+    The name is resolved and judged for each request all the same."""
     resolve: Resolve = field(default=resolve_by_system)
 
     async def get(self, url: str, *, accept: str = "application/json") -> bytes:
@@ -143,9 +146,8 @@ class OutboundClient:
         pinned = self.checked_address(await self.resolve(target.host, port), target.host)
         if target.scheme == "http" and not pinned.is_loopback:
             raise OutboundRefused(f"{url} is not https")
-        verify = self.tls or ssl.create_default_context()
         async with (
-            httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=self.total_s) as client,
+            self._client() as client,
             client.stream(
                 method,
                 target.copy_with(host=str(pinned)),
@@ -155,6 +157,13 @@ class OutboundClient:
             ) as response,
         ):
             yield response
+
+    def _client(self) -> httpx.AsyncClient:
+        # to make trust takes milliseconds, so only where a connection will need it
+        verify = True if self.kept else self.tls or ssl.create_default_context()
+        return httpx.AsyncClient(
+            verify=verify, transport=self.kept, trust_env=False, follow_redirects=False, timeout=self.total_s
+        )
 
     async def _read(self, url: str, response: httpx.Response) -> bytes:
         if response.status_code != 200:

@@ -1,5 +1,6 @@
 """What a worker serves by, made from its snapshot: replaced by a new good one, kept when a bad one comes."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from doorward.encryption_key import load_encryption_keys
 from doorward.errors import Fault, PolicyError
 from doorward.file_stamp import Stamp, stamp
 from doorward.freshness import Freshness
+from doorward.introspection_client import IntrospectionClient, introspection_client
 from doorward.jose import JoseError, load_private_keys
 from doorward.operation import ApiDescription
 from doorward.pipeline import Pipeline, compile_pipeline
@@ -69,12 +71,25 @@ class Serving:
         self._warn_of_unusable_keys()
         self.counters = Counters(self.policy.workers, link=limit_link if self.policy.counts_together else None)
         self.pipeline = self._compiled(self._snapshot, self.policy)
+        self._asking: IntrospectionClient | None = None
+        self._asks_on: asyncio.AbstractEventLoop | None = None
         inspect.warm()
 
     @property
     def acme_thumbprint(self) -> str:
         """Of the account at the ACME server; empty where the policy names none."""
         return self._snapshot.acme_thumbprint
+
+    def ask_issuers(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Ask issuers about opaque tokens on that loop, those of new policies too; None: no more.
+
+        Errors: PolicyError.
+        """
+        if self._asking is not None:
+            self._asking.close()
+        self._asks_on = loop
+        self._asking = None if loop is None else introspection_client(self.policy, loop)
+        self.credentials.introspector = self._asking
 
     def refresh(self) -> bool:
         """Whether a new policy came into force. New credentials take effect in place, without new plans.
@@ -108,8 +123,21 @@ class Serving:
             self._try_again_at = self._clock() + RETRY_S
             return False
         self._snapshot, self.policy, self.pipeline = snapshot, policy, pipeline
+        self._renew_asking(policy)
         _log.info("policy in force", version=snapshot.version, number=snapshot.number)
         return True
+
+    def _renew_asking(self, policy: Policy) -> None:
+        if self._asks_on is None:
+            return
+        try:
+            client = introspection_client(policy, self._asks_on)
+        except PolicyError as error:
+            # issuers that are new are not known to the client in force: their tokens get 503
+            _log.error("questions about tokens go on as before", reason=str(error))
+        else:
+            # what the one before was asked is still answered
+            self._asking = self.credentials.introspector = client
 
     def _parsed_policy(self, snapshot: Snapshot) -> Policy:
         policy = snapshot.parsed_policy()

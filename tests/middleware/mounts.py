@@ -173,6 +173,9 @@ class FixedServing:
     def refresh(self) -> bool:
         return False
 
+    def ask_issuers(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        pass
+
 
 class AsgiAudit(MemoryAudit):
     """Remembers records; made when the middleware asks for it."""

@@ -26,6 +26,9 @@ class _Serving:
     def refresh(self) -> bool:
         return False
 
+    def ask_issuers(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        pass
+
 
 async def _orders(request: Request) -> Response:
     said = await request.json()

@@ -13,8 +13,8 @@ from doorward.controls.authenticate import AnswerSigner, Credentials, credential
 from doorward.controls.forward import IdentitySigner
 from doorward.controls.limits import Counters
 from doorward.errors import PolicyError
-from doorward.gateway.introspection_client import introspection_client
 from doorward.gateway.server_tls import ServerTls
+from doorward.introspection_client import introspection_client
 from doorward.jose import generate_key
 from doorward.operation import ApiDescription
 from doorward.pipeline import compile_pipeline

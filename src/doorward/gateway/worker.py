@@ -29,7 +29,6 @@ from doorward.gateway.acceptor import Acceptor
 from doorward.gateway.deadlines import Deadlines
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.gauges import Gauges, Memory
-from doorward.gateway.introspection_client import introspection_client
 from doorward.gateway.key_use_link import KeyUseLink
 from doorward.gateway.key_use_messages import SOCKET_NAME as KEY_USE_SOCKET_NAME
 from doorward.gateway.limit_link import SOCKET_NAME, LimitLink
@@ -41,7 +40,6 @@ from doorward.gateway.replay_link import ReplayLink
 from doorward.gateway.replay_messages import SOCKET_NAME as REPLAY_SOCKET_NAME
 from doorward.gateway.server_tls import ServerTls, overlook_undecodable_names
 from doorward.gateway.upstream import UpstreamPool
-from doorward.policy.document import Policy
 from doorward.serving import Serving
 
 POLL_S: Final = 0.2
@@ -73,8 +71,7 @@ class Worker:
         if policy.counts_together:
             self._link.start()
         self._key_uses = KeyUseLink(snapshot.parent / KEY_USE_SOCKET_NAME, self._serving.credentials.used_keys)
-        self._introspection = introspection_client(policy, loop)
-        self._serving.credentials.introspector = self._introspection
+        self._serving.ask_issuers(loop)
         self._upstream_stamps = _upstream_stamps(policy.forward)
         self._shown, self._proxied = ShownCertificate(snapshot.parent), ProxiedCertificates()
         self._tls = None
@@ -126,8 +123,7 @@ class Worker:
         self._gauges.stop()
         self._link.close()
         self._replays.close()
-        if self._introspection is not None:
-            self._introspection.close()
+        self._serving.ask_issuers(None)
         await self._key_uses.close()
         self._audit.close()
         heartbeat.stop()
@@ -161,7 +157,6 @@ class Worker:
         if not has_new_policy:
             return
         policy = self._serving.policy
-        self._renew_introspection(policy)
         if policy.forward != forward_before:
             try:
                 upstream = UpstreamPool(policy.forward, self._deadlines, self._loop)
@@ -179,15 +174,6 @@ class Worker:
                 proxies=policy.transport.proxies(),
             )
         _settle()
-
-    def _renew_introspection(self, policy: Policy) -> None:
-        try:
-            client = introspection_client(policy, self._loop)
-        except PolicyError as error:
-            # issuers that are new are not known to the client in force: their tokens get 503
-            _log.error("questions about tokens go on as before", reason=str(error))
-        else:
-            self._introspection = self._serving.credentials.introspector = client
 
     def _renew(self) -> None:
         settings = self._serving.policy.tls

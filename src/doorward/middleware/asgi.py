@@ -14,7 +14,7 @@ from doorward.controls.limits import Load, Pressure, check_head_size
 from doorward.controls.minimise import LONG_BYTES
 from doorward.controls.validate.antivirus import total_bytes
 from doorward.denial import Denied
-from doorward.errors import Fault
+from doorward.errors import Fault, PolicyError
 from doorward.exchange import Response
 from doorward.middleware.scope import BODILESS, answer_headers, exchange_from, head_bytes, scope_for_app
 from doorward.middleware.waiting import passed
@@ -41,6 +41,9 @@ class Serves(Protocol):
     def refresh(self) -> bool:
         """Whether a new policy came into force."""
 
+    def ask_issuers(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Ask issuers about opaque tokens on that loop; None: no more. Errors: PolicyError."""
+
 
 class Audit(Protocol):
     """Where records are made durable."""
@@ -55,8 +58,9 @@ class Audit(Protocol):
 class DoorwardMiddleware:
     """Guards `app` by what `serving` says is in force.
 
-    `open_audit` makes the audit writer, given the event loop, when the first request comes; it is closed when the
-    server's lifespan ends. WebSockets are refused: no control reads them yet.
+    `open_audit` makes the audit writer, given the event loop, when the first request comes; from then on issuers are
+    asked about opaque tokens, too. Both end with the server's lifespan. WebSockets are refused: no control reads them
+    yet.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class DoorwardMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection scope, as ASGI has it."""
         if scope["type"] == "http":
+            self._open()
             await _Run(self, scope, receive, send).serve()
         elif scope["type"] == "lifespan":
             try:
@@ -86,13 +91,23 @@ class DoorwardMiddleware:
     @property
     def audit(self) -> Audit:
         """The audit writer, opened on first use."""
+        return self._open()
+
+    def _open(self) -> Audit:
         if self._audit is None:
-            self._audit = self._open_audit(asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
+            self._audit = self._open_audit(loop)
+            try:
+                self.serving.ask_issuers(loop)
+            except PolicyError as error:
+                # costs those who come with such tokens (503), and nobody else
+                _log.error("issuers are not asked about tokens", reason=str(error))
         return self._audit
 
     def close(self) -> None:
-        """Write the records that are left."""
+        """Ask nobody any more, and write the records that are left."""
         if self._audit is not None:
+            self.serving.ask_issuers(None)
             self._audit.close()
             self._audit = None
 

@@ -22,6 +22,7 @@ from doorward.controls.authenticate.policy import AuthenticatePolicy, Introspect
 from doorward.errors import PolicyError
 from doorward.jose import JoseError, load_private_keys, sign_jwt
 from doorward.outbound import Network, OutboundClient, OutboundRefused
+from doorward.outbound_kept import KeptConnections
 from doorward.policy.document import Policy
 
 ANSWER_BYTES: Final = 16 * 1024
@@ -55,6 +56,7 @@ class IntrospectionClient:
         """Without a `loop` it is a trial of the settings. Errors: PolicyError for a file that cannot be used."""
         self._loop, self._clock = loop, clock
         self._clients: dict[str, OutboundClient] = {}
+        self._kept: list[KeptConnections] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost: set[str] = set()
         """Issuers that could not be asked the last time: said once, for every stranger can make us ask."""
@@ -66,11 +68,10 @@ class IntrospectionClient:
                 _credentials(issuer, settings, clock())
             except _Unusable as error:
                 raise PolicyError(str(error), key="issuers", hint="a file that the gateway may read") from error
+            kept = KeptConnections(_trust(settings), answer_bytes=ANSWER_BYTES, clock=time.monotonic)
+            self._kept.append(kept)
             self._clients[issuer.issuer] = OutboundClient(
-                allowed_networks=allowed_networks,
-                document_bytes=ANSWER_BYTES,
-                total_s=settings.timeout_s,
-                tls=_trust(settings),
+                allowed_networks=allowed_networks, document_bytes=ANSWER_BYTES, total_s=settings.timeout_s, kept=kept
             )
 
     def ask(self, issuer: IssuerPolicy, token: str, done: Callable[[Answer], None]) -> None:
@@ -90,6 +91,8 @@ class IntrospectionClient:
         """Ask no more; whoever waits is waiting at a worker that has ended."""
         for task in self._tasks:
             task.cancel()
+        for kept in self._kept:
+            kept.close()
 
     async def _answer(
         self,

@@ -22,7 +22,7 @@ from doorward.controls.authenticate import IssuerPolicy
 from doorward.controls.authenticate.introspection import Answer
 from doorward.controls.authenticate.policy import AuthenticatePolicy, IntrospectionPolicy
 from doorward.errors import PolicyError
-from doorward.gateway.introspection_client import ANSWER_BYTES, UNDER_WAY_MOST, IntrospectionClient
+from doorward.introspection_client import ANSWER_BYTES, UNDER_WAY_MOST, IntrospectionClient
 from doorward.jose import generate_key, save_private_keys, split_unverified, verify_signature
 
 Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
