@@ -1,6 +1,8 @@
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from doorward.policy.document import Policy
 from doorward.policy.openapi import description_from_document
@@ -52,6 +54,52 @@ def test_every_relaxation_is_named() -> None:
         'operations."GET /health".modes.limits',
         'operations."GET /health".validate.allow_unknown_parameters',
     }
+
+
+def test_a_relaxation_that_is_a_list_is_named_once_and_an_empty_one_is_none() -> None:
+    policy = policy_of(
+        insecure_issuer_networks=["10.0.0.0/8", "127.0.0.0/8"],
+        issuer={
+            "insecure_client_networks": [],
+            "sms": {"hook": "https://sms.example/", "secret_file": "s", "insecure_networks": ["127.0.0.0/8"]},
+        },
+        inspect={"insecure_classes_off": ["sql"]},
+    )
+    assert sorted(finding.key for finding in relaxations(policy)) == [
+        "insecure_issuer_networks",
+        "inspect.insecure_classes_off",
+        "issuer.sms.insecure_networks",
+    ]
+
+
+def test_a_secret_whose_file_is_not_there_is_pointed_out(tmp_path: Path) -> None:
+    file = tmp_path / "sms.secret"
+    issuer = {"sms": {"hook": "https://sms.example/", "secret_file": str(file)}}
+    assert "is not there" in found("issuer.sms.secret_file", issuer=issuer).problem
+    file.write_text("c2VjcmV0")
+    assert "issuer.sms.secret_file" not in [finding.key for finding in findings(issuer=issuer)]
+
+
+def test_a_relaxation_that_the_description_brings_is_named_too() -> None:
+    extension = {"modes": {"inspect": "off"}, "validate": {"allow_unknown_parameters": True}}
+    paths = {"/a": {"get": {"x-doorward": extension, "responses": {}}}}
+    found = review(policy_of(), description_from_document({**DOCUMENT, "paths": paths}))
+    assert {"GET /a x-doorward.modes.inspect", "GET /a x-doorward.validate.allow_unknown_parameters"} <= {
+        finding.key for finding in found if finding.level == "warning"
+    }
+
+
+@pytest.mark.parametrize(("tls", "is_told"), [({}, True), ({"local_ca": True}, False)])
+def test_an_operation_for_certificates_that_nobody_is_asked_for_is_pointed_out(tls: Any, is_told: bool) -> None:
+    document = {
+        **DOCUMENT,
+        "components": {"securitySchemes": {"c": {"type": "mutualTLS"}}},
+        "security": [{"c": []}],
+        "paths": {"/a": {"get": {"responses": {}}}},
+    }
+    policy = policy_of(tls={"certificate": "a", "key": "b", **tls})
+    told = [finding.problem for finding in review(policy, description_from_document(document))]
+    assert any("asks nobody for one" in problem for problem in told) is is_told
 
 
 def test_rules_for_operations_that_do_not_exist_are_errors() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -15,11 +16,13 @@ from doorward.identity.profiles import DEVIATIONS
 from doorward.operation import ApiDescription, Operation, Schema
 from doorward.policy.document import Policy
 from doorward.policy.messages import did_you_mean
-from doorward.policy.operation_policy import operation_key
+from doorward.policy.operation_policy import described_policy, operation_key
 from doorward.policy.yaml_text import Place, dotted
 
 _WIDEST_PROXIES: Final = {4: 8, 6: 29}
 """Shortest prefix of a network of proxies by IP version; 10.0.0.0/8 and the /29 of a large provider are the widest."""
+
+_RELAXES: Final = "is set: this relaxes a protection"
 
 
 class Finding(NamedTuple):
@@ -54,8 +57,10 @@ def review(policy: Policy, description: ApiDescription) -> list[Finding]:
     found = [
         *_rules_without_operation(policy, description),
         *relaxations(policy),
+        *_described_relaxations(description),
         *_edge(policy),
         *_profile(policy),
+        *_absent_secrets(policy),
         *_scanners(policy),
         *_open_doors(policy, description),
         *_free_form_bodies(policy, description),
@@ -69,11 +74,7 @@ def _at(place: Place, problem: str, hint: str = "", *, level: Literal["error", "
 
 def relaxations(policy: Policy) -> list[Finding]:
     """Every setting that makes the gateway laxer than it is by itself: named so, or a mode below `enforce`."""
-    found = [
-        _at(place, "is set: this relaxes a protection")
-        for place, value in _settings(policy, ())
-        if value not in (False, None, (), "") and str(place[-1]).startswith(("insecure_", "allow_"))
-    ]
+    found = [_at(place, _RELAXES) for place in _relaxing(policy, ())]
     for control, mode in policy.modes.items():
         if mode != "enforce":
             found.append(_mode_finding(("modes", control), mode))
@@ -82,6 +83,18 @@ def relaxations(policy: Policy) -> list[Finding]:
             if mode != "enforce":
                 found.append(_mode_finding(("operations", key, "modes", control), mode))
     return found
+
+
+def _described_relaxations(description: ApiDescription) -> Iterator[Finding]:
+    """The same of what the API description says under `x-doorward`; whoever writes it may be somebody else."""
+    for operation in description.operations:
+        described = described_policy(operation)
+        for place in _relaxing(described, ()):
+            yield Finding("warning", f"{operation_key(operation)} x-doorward.{dotted(place)}", _RELAXES)
+        for control, mode in described.modes.items():
+            if mode != "enforce":
+                problem = _mode_finding((), mode).problem
+                yield Finding("warning", f"{operation_key(operation)} x-doorward.modes.{control}", problem)
 
 
 def _edge(policy: Policy) -> Iterator[Finding]:
@@ -112,6 +125,21 @@ def _profile(policy: Policy) -> Iterator[Finding]:
         )
     if named and policy.issuer.rotate_keys_days is None:
         yield _at(("issuer", "rotate_keys_days"), f"{', '.join(named)}: the signing key is never replaced by itself")
+
+
+def _absent_secrets(policy: Policy) -> Iterator[Finding]:
+    """Files that are read when somebody needs them, so that nothing else would tell before."""
+    files: list[tuple[Place, str | Path | None]] = [
+        (("issuer", "federation", index, "client_secret_file"), provider.client_secret_file)
+        for index, provider in enumerate(policy.issuer.federation)
+    ]
+    if policy.issuer.sms is not None:
+        files.append((("issuer", "sms", "secret_file"), policy.issuer.sms.secret_file))
+    for place, file in files:
+        if file is not None and not Path(file).is_file():
+            yield _at(
+                place, f"{file} is not there, and what needs it does not work until it is", "create it, mode 0600"
+            )
 
 
 def _scanners(policy: Policy) -> Iterator[Finding]:
@@ -179,6 +207,20 @@ def _open_doors(policy: Policy, description: ApiDescription) -> Iterator[Finding
             yield Finding("warning", key, "the description asks for no credential, and the policy does", hint)
         if not roles_granting(operation, policy.authorize):
             yield Finding("warning", key, "nobody may call it: no role grants it", "grant it, or leave it closed")
+        if _wants_a_certificate(operation) and not _asks_for_certificates(policy):
+            problem = "nobody may call it: it takes a certificate, and the gateway asks nobody for one"
+            yield Finding("warning", key, problem, "tls: {local_ca: true}, or client_ca: partners-ca.pem")
+
+
+def _wants_a_certificate(operation: Operation) -> bool:
+    """Whether there is no way in without one."""
+    return bool(operation.security) and all(
+        any(scheme.kind == "mutualTLS" for scheme in alternative) for alternative in operation.security
+    )
+
+
+def _asks_for_certificates(policy: Policy) -> bool:
+    return (policy.tls is not None and policy.tls.asks_clients) or policy.transport.client_certificate
 
 
 def _free_form_bodies(policy: Policy, description: ApiDescription) -> Iterator[Finding]:
@@ -224,15 +266,17 @@ def _mode_finding(place: Place, mode: str) -> Finding:
     return _at(place, f"{mode}: {problem}")
 
 
-def _settings(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if isinstance(value, BaseModel):
+def _relaxing(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Where in the settings one stands that is named as a relaxation and is not empty, a list as a whole."""
+    if place and str(place[-1]).startswith(("insecure_", "allow_")):
+        if value not in (False, None, (), ""):
+            yield place
+    elif isinstance(value, BaseModel):
         for name, field in type(value).model_fields.items():
-            yield from _settings(getattr(value, name), (*place, field.alias or name))
+            yield from _relaxing(getattr(value, name), (*place, field.alias or name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _settings(item, (*place, key))
+            yield from _relaxing(item, (*place, key))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _settings(item, (*place, index))
-    elif place:
-        yield place, value
+            yield from _relaxing(item, (*place, index))
