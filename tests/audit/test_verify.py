@@ -262,3 +262,53 @@ def test_an_empty_directory_is_an_intact_trail_of_nothing(tmp_path: Path) -> Non
 
 def test_the_checksum_is_the_one_the_documentation_names() -> None:
     assert zlib.crc32(b"123456789") == 0xCBF43926
+
+
+@pytest.fixture
+def kept(kit: TrailKit, segments: list[Path], tmp_path: Path) -> Path:
+    """A copy of the signed head, taken elsewhere."""
+    directory = tmp_path / "kept"
+    directory.mkdir()
+    shutil.copy(segments[0].parent / "checkpoint", directory / "monday")
+    return directory
+
+
+def test_a_trail_goes_on_from_a_head_that_was_kept(kit: TrailKit, kept: Path) -> None:
+    shard = kit.open()
+    shard.write([kit.item(kit.outcome(1))])
+    shard.close()
+    verdict = verify_trail(kit.directory, kit.public_key, kept)
+    assert verdict.intact, verdict.problems
+    assert verdict.kept_heads == 1
+
+
+def test_a_shard_that_is_gone_with_all_its_files_is_told_by_a_head_that_was_kept(
+    kit: TrailKit, segments: list[Path], kept: Path
+) -> None:
+    shutil.rmtree(segments[0].parent)
+    assert verify_trail(kit.directory, kit.public_key).intact
+    verdict = verify_trail(kit.directory, kit.public_key, kept)
+    assert [problem.kind for problem in verdict.problems] == ["segment"]
+    assert verdict.state is State.TAMPERED
+
+
+def test_an_older_trail_that_was_put_back_is_told_by_a_head_that_was_kept(kit: TrailKit, tmp_path: Path) -> None:
+    segments = kit.three_segments()
+    older = tmp_path / "older"
+    shutil.copytree(kit.directory, older)
+    shard = kit.open()
+    shard.write([kit.item(kit.outcome(1))])
+    shard.close()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    shutil.copy(segments[0].parent / "checkpoint", kept / "checkpoint")
+    assert verify_trail(older, kit.public_key).intact
+    assert [problem.kind for problem in verify_trail(older, kit.public_key, kept).problems] == ["truncated"]
+
+
+def test_a_head_that_was_kept_and_is_signed_by_nobody_known_says_so(kit: TrailKit, kept: Path) -> None:
+    (kept / "notes.txt").write_text("bring milk")
+    verdict = verify_trail(kit.directory, kit.public_key, kept)
+    assert [problem.kind for problem in verdict.problems] == ["signature"]
+    with pytest.raises(ValueError, match="public key"):
+        verify_trail(kit.directory, None, kept)

@@ -121,7 +121,7 @@ def test_without_a_key_the_limit_of_the_verdict_is_said(trail: Path) -> None:
     (trail.parent / "keys" / "audit.pub").unlink()
     result = on(trail, "audit", "verify")
     assert result.exit_code == 0
-    assert "hint: without --public-key" in result.stderr
+    assert "with --public-key a trail that was cut" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@
 2. Each shard: its segments follow one another, by number, by `seq` and by chain.
 3. The signed head: its signature, and that the chain had that value behind that record.
 4. All shards together: every intent has an outcome, a refusal or a `recovered`.
+5. Signed heads that were kept elsewhere, where there are any: each shard is there, and goes on from there.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -28,7 +29,7 @@ KINDS: Final = {
     "header": "the head of a segment file is not as it was written",
     "missing": "records were taken out",
     "order": "records stand in another order, or twice",
-    "segment": "a whole segment file was taken out, exchanged or renamed",
+    "segment": "a whole segment file or shard was taken out, exchanged or renamed",
     "signature": "the signed head is missing, or not signed by the expected key",
     "tail": "bytes were added behind the last record",
     "truncated": "the end was cut off",
@@ -76,6 +77,8 @@ class Verdict:
     segments: int = 0
     signed_shards: int = 0
     """Shards whose end is proved by a signature."""
+    kept_heads: int = 0
+    """Heads kept elsewhere that the trail goes on from."""
     open_intents: int = 0
     """Requests of the current run that have an intent and no outcome yet: under way, or lost if nothing runs."""
     problems: list[Problem] = field(default_factory=list)
@@ -97,21 +100,30 @@ class Verdict:
         return next((problem for problem in self.problems if problem.state is self.state), None)
 
 
-def verify_trail(directory: Path, public_key: Path | None = None) -> Verdict:
+def verify_trail(directory: Path, public_key: Path | None = None, kept: Path | None = None) -> Verdict:
     """What is true of the trail in `directory`; without `public_key` a cut end cannot be told from an early one.
 
-    Errors: OSError when a file cannot be read; ValueError when the key is not one.
+    `kept`: a directory with copies of signed heads that were taken elsewhere before, under whatever names. Only they
+    tell that a shard, or the whole trail, is gone, or that an older one was put back.
+
+    Errors: OSError when a file cannot be read; ValueError when the key is not one, or there is none for `kept`.
     """
     key = None if public_key is None else load_public_key(public_key)
     verdict, exchanges = Verdict(), _Exchanges()
     shards = shard_directories(directory)
     verdict.problems += _missing_shards(shards)
     links_before: dict[str, set[bytes]] = {}
+    links_of: dict[str, dict[int, bytes]] = {}
     for position, shard in enumerate(shards):
         base = _base(shard)
         goes_on = position + 1 < len(shards) and _base(shards[position + 1]) == base
         trusted = links_before.setdefault(base, {NO_HASH})
-        trusted |= _verify_shard(shard, key, verdict, exchanges, trusted, goes_on=goes_on)
+        links = links_of[shard.name] = _verify_shard(shard, key, verdict, exchanges, trusted, goes_on=goes_on)
+        trusted |= set(links.values())
+    if kept is not None:
+        if key is None:
+            raise ValueError("heads that were kept elsewhere say something only with the public key")
+        _verify_kept(kept, key, verdict, links_of)
     verdict.problems += exchanges.open_problems()
     verdict.open_intents = len(exchanges.under_way())
     return verdict
@@ -143,8 +155,11 @@ def _verify_shard(
     trusted: set[bytes],
     *,
     goes_on: bool,
-) -> set[bytes]:
-    """The values of the chain in this shard. `trusted` are those of the shards before; `goes_on`: one comes after."""
+) -> dict[int, bytes]:
+    """The values of the chain in this shard, by record.
+
+    `trusted` are those of the shards before; `goes_on`: one comes after.
+    """
     verdict.shards += 1
     # Read before the segments: a writer at work must not seem to have signed more than is there.
     head = None if key is None else _signed_head(shard, key)
@@ -170,7 +185,28 @@ def _verify_shard(
             verdict.problems += [problem._replace(kind="unsigned")] if links and not goes_on else []
         else:
             verdict.problems.append(problem)
-    return set(links.values())
+    return links
+
+
+def _verify_kept(
+    kept: Path, key: Ed25519PublicKey, verdict: Verdict, links_of: Mapping[str, Mapping[int, bytes]]
+) -> None:
+    for path in sorted(each for each in kept.rglob("*") if each.is_file()):
+        try:
+            head = read_checkpoint(path, key)
+        except BadCheckpoint as bad:
+            verdict.problems.append(Problem("", path.name, 1, "signature", f"{path}: {bad}"))
+            continue
+        links = links_of.get(head.shard)
+        if links is None:
+            detail = f"records up to {head.seq} were signed, and the shard is not there"
+            problem: Problem | None = Problem(head.shard, path.name, 1, "segment", detail)
+        else:
+            problem = _covers(head.shard, head, links)
+        if problem is None:
+            verdict.kept_heads += 1
+        else:
+            verdict.problems.append(problem._replace(segment=path.name))
 
 
 def _is_being_written(scan: SegmentScan) -> bool:
@@ -213,7 +249,7 @@ def _signed_head(shard: Path, key: Ed25519PublicKey) -> Checkpoint | Problem:
     return head
 
 
-def _covers(shard: str, head: Checkpoint, links: dict[int, bytes]) -> Problem | None:
+def _covers(shard: str, head: Checkpoint, links: Mapping[int, bytes]) -> Problem | None:
     last = max(links, default=0)
     if head.seq > last:
         detail = f"records up to {head.seq} were signed, {last} is the last that is there"

@@ -70,18 +70,25 @@ def verify(
     directory: Directory = None,
     policy: PolicyFile = Path("doorward.yaml"),
     public_key: Annotated[Path | None, typer.Option(help="PEM file with the key that signs the heads")] = None,
+    kept: Annotated[
+        Path | None, typer.Option(help="directory with copies of signed heads (`checkpoint`) that were kept elsewhere")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every record, every link and every signed head; exit 0 intact, 1 tampered, 3 incomplete."""
     trail = find_trail(directory, policy)
     key = public_key or trail.public_key
+    if kept is not None and not kept.is_dir():
+        raise PolicyError(f"{kept} is not a directory", key="--kept", hint="name the directory with the copies")
     try:
-        verdict = verify_trail(trail.directory, key)
+        verdict = verify_trail(trail.directory, key, kept)
     except (OSError, ValueError) as error:
         raise PolicyError(f"the trail cannot be verified: {error}", key="audit verify") from None
     print(json.dumps(_verdict_as_data(verdict)) if as_json else "\n".join(_verdict_lines(verdict, trail.directory)))
     if key is None:
-        print("hint: without --public-key a trail that was cut at its end cannot be told from one", file=sys.stderr)
+        print("hint:  with --public-key a trail that was cut at its end shows, too", file=sys.stderr)
+    if not verdict.records and kept is None:
+        print("hint:  nothing is recorded here; --kept tells an emptied trail from a new one", file=sys.stderr)
     raise typer.Exit(int(verdict.state))
 
 
@@ -211,6 +218,7 @@ def _verdict_as_data(verdict: Verdict) -> dict[str, Any]:
         "shards": verdict.shards,
         "segments": verdict.segments,
         "signed_shards": verdict.signed_shards,
+        "kept_heads": verdict.kept_heads,
         "open_intents": verdict.open_intents,
         "problems": [problem._asdict() for problem in verdict.problems],
     }
@@ -222,6 +230,8 @@ def _verdict_lines(verdict: Verdict, directory: Path) -> list[str]:
         f"{verdict.signed_shards} with a valid signed head"
     )
     lines = [f"{verdict.state.name.lower()}: {counted} ({directory})"]
+    if verdict.kept_heads:
+        lines.append(f"  it goes on from {verdict.kept_heads} heads that were kept elsewhere")
     worst_first = sorted(verdict.problems, key=lambda problem: problem.state is not State.TAMPERED)
     for problem in worst_first[:_SHOWN_PROBLEMS]:
         place = f"{problem.shard}/{problem.segment}" if problem.segment else problem.shard
