@@ -1,12 +1,15 @@
 import hashlib
 import json
+import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner, Result
 
-from doorward.cli import admin, certificate, client, key, sms, token, user
+from doorward.cli import admin, callers, certificate, client, key, sms, token, user
 from doorward.errors import PolicyError
 from doorward.identity.credentials import Attempt, Proved, Verifier
 from doorward.identity.sealing import ServerSecret
@@ -234,3 +237,44 @@ def test_a_key_file_others_can_read_signs_nothing(place: Place) -> None:
     (place.state / "keys" / "issuer.json").chmod(0o644)
     with pytest.raises(PolicyError, match="read by others"):
         place.run("token", "--user", "alice")
+
+
+def test_a_store_that_cannot_be_written_is_told_with_a_hint(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: Any, **__: Any) -> None:
+        raise OperationalError("INSERT ...", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(user, "add_user", locked)
+    with pytest.raises(PolicyError, match="database is locked; nothing was changed") as raised:
+        place.run("user", "add", "alice")
+    assert "try again" in raised.value.hint
+
+
+def test_a_network_with_an_address_in_it_gets_the_network_as_a_hint(place: Place) -> None:
+    with pytest.raises(PolicyError) as raised:
+        place.run("key", "add", "partner", "--from", "10.1.2.3/8")
+    assert raised.value.hint == "10.0.0.0/8, or that address alone"
+
+
+def test_columns_that_say_nothing_are_left_out_and_a_narrow_terminal_gets_blocks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"name": "a" * 30, "roles": "-", "used": "x" * 60}, {"name": "b", "roles": "-", "used": "-"}]
+    callers.show_table(rows, "")
+    assert capsys.readouterr().out.splitlines()[0].split() == ["name", "used"]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    callers.show_table(rows, "")
+    assert capsys.readouterr().out == f"name  {'a' * 30}\nused  {'x' * 60}\n\nname  b\n"
+
+
+def test_what_prints_keys_prints_them_for_machines_too(place: Place, tmp_path: Path) -> None:
+    assert "BEGIN PUBLIC KEY" in place.json("key", "answers")["public_key"]
+    assert place.json("key", "encryption")["keys"]
+    place.json("certificate", "init", "--root-key", str(tmp_path / "root.key"))
+    written = place.json("certificate", "revocations", "--out", str(tmp_path / "list.crl"))
+    assert written["bytes"] == (tmp_path / "list.crl").stat().st_size
+
+
+def test_no_key_that_ends_soon_is_not_no_key(place: Place) -> None:
+    place.run("key", "add", "partner")
+    assert "no key ends within 14d" in place.run("key", "list", "--ending", "14d").stderr

@@ -98,6 +98,15 @@ def test_a_store_that_cannot_be_opened_is_the_operators_mistake(url: str) -> Non
         open_store(url)
 
 
+def test_a_store_of_a_newer_version_is_left_as_it_is_and_the_operator_told(store: Store, store_url: str) -> None:
+    with store.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(PolicyError, match="newer Doorward"):
+        open_store(store_url)
+    with store.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+
+
 def test_a_change_by_another_connection_shows_in_the_version(store: Store, store_url: str) -> None:
     before = store.data_version()
     assert store.data_version() == before

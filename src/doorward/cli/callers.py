@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from doorward.errors import PolicyError
 from doorward.identity.events import acting
@@ -44,6 +46,9 @@ def opened(policy_path: Path) -> Iterator[tuple[Policy, Store]]:
     try:
         with acting(f"cli:{operator()}"):
             yield policy, store
+    except OperationalError as error:
+        problem = f"the store cannot be used: {error.orig}; nothing was changed"
+        raise PolicyError(problem, key="state", hint="something holds it, or its disk is full: try again") from error
     finally:
         store.close()
 
@@ -105,6 +110,14 @@ def read_file(path: Path) -> bytes:
         raise PolicyError(f"{path} cannot be read: {error.strerror}", key="file") from error
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Nothing; the file holds the content. Errors: PolicyError."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise PolicyError(f"{path} cannot be written: {error.strerror}", key="file") from error
+
+
 def say(text: str) -> None:
     """Nothing; the text goes to the person, beside the data."""
     print(text, file=sys.stderr)
@@ -116,14 +129,32 @@ def show_json(value: object) -> None:
 
 
 def show_table(rows: Sequence[Mapping[str, str]], empty: str) -> None:
-    """Nothing; the rows go to standard output in columns, or `empty` to the person."""
+    """Nothing; the rows go to standard output in columns, or `empty` to the person.
+
+    Columns in which no row says anything are left out. On a terminal that is too narrow for the rest, each row is a
+    block of lines; in a pipe it is one line.
+    """
     if not rows:
         say(empty)
         return
-    names = list(rows[0])
+    names = [name for index, name in enumerate(rows[0]) if index == 0 or any(row[name] != "-" for row in rows)]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+    if sys.stdout.isatty() and sum(widths.values()) + 2 * len(names) > shutil.get_terminal_size().columns:
+        _show_blocks(names, rows)
+        return
     for row in ({name: name for name in names}, *rows):
         print("  ".join(row[name].ljust(widths[name]) for name in names).rstrip())
+
+
+def _show_blocks(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """One block a row: side by side its cells would be cut into pieces too small to read."""
+    width = max(map(len, names))
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        for name in names:
+            if row[name] != "-":
+                print(f"{name.ljust(width)}  {row[name]}")
 
 
 def words(values: Iterable[str]) -> str:

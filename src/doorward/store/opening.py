@@ -130,8 +130,15 @@ def _migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             # two processes that open the store at once must not both migrate; SQLite's one writer sees to it there
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        if _revision(connection) == _newest():
+        found, newest = _revision(connection), _newest()
+        if found == newest:
             return
+        if found is not None and found > newest:
+            raise PolicyError(
+                f"the store was made or migrated by a newer Doorward (its form is {found}, this one knows {newest})",
+                key="state",
+                hint="run that version, or put back the backup of before it",
+            )
         # half the time of opening, which only a store that is not of the newest form takes
         from doorward.store.migrating import migrate  # noqa: PLC0415
 
