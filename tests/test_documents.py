@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from doorward.policy.document import OperationPolicy, Policy
+from doorward.policy.issuer import IssuerSettings
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
@@ -32,3 +35,10 @@ def test_the_architecture_page_names_every_package() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     packages = {path.parent.name for path in (ROOT / "src/doorward").glob("*/__init__.py")}
     assert [name for name in sorted(packages) if f"`{name}/`" not in text] == []
+
+
+@pytest.mark.parametrize("model", [Policy, IssuerSettings, OperationPolicy], ids=lambda model: model.__name__)
+def test_the_policys_page_names_every_key(model: type[Policy | IssuerSettings | OperationPolicy]) -> None:
+    keys = (ROOT / "docs/policy.md").read_text("utf-8").partition("\n## Keys\n")[2].partition("\n## ")[0]
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    assert [name for name in names if f"`{name}`" not in keys] == []
