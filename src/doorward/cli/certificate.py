@@ -194,15 +194,24 @@ def authorities(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> N
 
 
 @_COMMANDS.command("authority")
-def authority(file: Annotated[Path, typer.Argument(help="the certificates of other authorities (PEM)")]) -> None:
+def authority(
+    file: Annotated[Path, typer.Argument(help="the certificates of other authorities (PEM)")],
+    as_json: JsonOption = False,
+) -> None:
     """Print what other authorities are known by (`authenticate.client_certificates.authority`): their public keys."""
-    for key, subject in ca.keys_in(callers.read_file(file)):
+    found = ca.keys_in(callers.read_file(file))
+    if as_json:
+        callers.show_json([{"authority": key, "subject": subject} for key, subject in found])
+        return
+    for key, subject in found:
         print(f"{key}  {subject}")
 
 
 @_COMMANDS.command("revocations")
 def revocations(
-    out: Annotated[Path, typer.Option(help="the file to write the list to (DER)")], policy: PolicyOption = POLICY
+    out: Annotated[Path, typer.Option(help="the file to write the list to (DER)")],
+    policy: PolicyOption = POLICY,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the newest authority's revocation list; the issuer serves it too, at /ca/crl."""
     with _opened(policy) as (_, store, secret):
@@ -210,7 +219,11 @@ def revocations(
     if found is None:
         hint = "doorward certificate init --root-key FILE"
         raise PolicyError("there is no certificate authority", key="certificate", hint=hint)
-    out.write_bytes(found)
+    callers.write_file(out, found)
+    if as_json:
+        callers.show_json({"file": str(out), "bytes": len(found)})
+    else:
+        callers.say(f"wrote {out}")
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def check(
 
 
 def _located(finding: Finding, policy: Path, api: Path, lines: Text) -> PolicyError:
-    file, line = (policy, lines.line(finding.place)) if finding.place else (api, 0)
+    file, line = (policy, lines.line(finding.place)) if finding.place else (_from_here(api), 0)
     return PolicyError(finding.problem, key=finding.key, file=str(file), line=line, hint=finding.hint)
 
 
@@ -89,13 +89,36 @@ def _print_table(operations: list[OperationSummary]) -> None:
         "operation": [f"{each.method} {each.path}" for each in operations],
         "who may call": [each.callers for each in operations],
         "owner": [each.owner for each in operations],
-        "body up to": [f"{each.body_bytes} bytes" if each.body_bytes else "" for each in operations],
+        "body up to": [_size(each.body_bytes) if each.body_bytes else "" for each in operations],
         "not enforced": [", ".join(f"{name}: {mode}" for name, mode in each.modes.items()) for each in operations],
     }
     told = {heading: cells for heading, cells in columns.items() if any(cells)}
-    for heading, cells in told.items():
-        table.add_column(heading, overflow="fold", min_width=min(max(map(len, cells)), 40))
+    narrowest = min(max(map(len, told["operation"]), default=0), 40)
+    for heading in told:
+        table.add_column(
+            heading,
+            overflow="fold",
+            no_wrap=heading == "body up to",
+            min_width=narrowest if heading == "operation" else None,
+        )
     for row in zip(*told.values(), strict=True):
         table.add_row(*row)
     # Paths hold brackets at times; they are no markup.
     Console(markup=False, highlight=False, soft_wrap=False).print(table)
+
+
+def _size(count: int) -> str:
+    """Bytes for people.
+
+    >>> _size(1_048_576), _size(65_536), _size(1_000)
+    ('1 MiB', '64 KiB', '1000 bytes')
+    """
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count % unit == 0:
+            return f"{count // unit} {name}"
+    return f"{count} bytes"
+
+
+def _from_here(path: Path) -> Path:
+    """As one would write it here, where that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

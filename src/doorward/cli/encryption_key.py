@@ -38,6 +38,7 @@ def encryption(
     overlap: Annotated[str, typer.Option(help="how long the key before it still opens messages: 30d, 12h")] = "30d",
     remove: Annotated[str, typer.Option(help="the id of a key that is to open nothing from now on")] = "",
     policy: PolicyOption = POLICY,
+    _as_json: JsonOption = False,
 ) -> None:
     """Print the public keys that clients encrypt bodies to (JWKS); the first one is made on first use."""
     with callers.opened(policy) as (settings, _):

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    openapi: Annotated[Path, typer.Option(help="the API's OpenAPI 3.0 or 3.1 document, JSON or YAML")],
+    openapi: Annotated[Path, typer.Option(help="the API's OpenAPI document (3.0, 3.1 or 3.2), JSON or YAML")],
     upstream: Annotated[str, typer.Option(help="where the API runs, such as http://127.0.0.1:8000")],
     directory: Annotated[Path, typer.Option(help="where to write the policy and the keys")] = Path(),
 ) -> None:
@@ -163,9 +163,12 @@ def _say_what_is_next(policy: Path, state: Path, description: ApiDescription) ->
     name = shlex.quote(str(policy))
     option = "" if policy.parent == Path() else f" --policy {name}"
     print(f"wrote {policy}: {len(description.operations)} operations of {_one_line(description.title)}")
-    print(f"wrote {state}/: keys, a development certificate, an empty store (private, keep them out of backups)")
+    print(f"wrote {state}/: keys, a development certificate, an empty store (private)")
     print()
     print("next:")
-    print(f"  doorward check{option}")
-    print(f"  doorward run{option}")
-    print(f"  curl --cacert {shlex.quote(str(state / 'tls' / 'ca.pem'))} https://127.0.0.1:8443/")
+    print(f"  doorward check{option}  # says who may call what")
+    print(f"  doorward key add me --role reader{option}  # prints an API key, once")
+    print(f"  doorward run{option}  # the next line in another terminal")
+    path = next((each.path for each in description.operations if each.method == "GET" and "{" not in each.path), "/")
+    ca = shlex.quote(str(state / "tls" / "ca.pem"))
+    print(f"  curl --cacert {ca} -H 'x-api-key: KEY' {shlex.quote(f'https://127.0.0.1:8443{path}')}")

@@ -137,7 +137,7 @@ def import_keys(
     if as_json:
         callers.show_json([asdict(key) for key in keys])
     else:
-        callers.say(f"imported {len(keys)} keys")
+        callers.say(f"imported {len(keys)} {'key' if len(keys) == 1 else 'keys'}")
 
 
 @_COMMANDS.command("list")
@@ -158,7 +158,7 @@ def list_all(
         callers.show_json([asdict(key) for key in keys])
         return
     rows = [{**_row(key), "used": callers.day(key.last_used_at), "form": key.form} for key in keys]
-    callers.show_table(rows, "there are no keys")
+    callers.show_table(rows, "there are no keys" if ending is None else f"no key ends within {ending} unreplaced")
     for key in ending_soon(keys, now=now, within_s=WARN_S):
         days = int((key.expires_at - now) // DAY_S)
         callers.say(f"key {key.id} of {key.name} ends in {days} days: doorward key rotate {key.id}")
@@ -260,10 +260,13 @@ def list_signatures(policy: PolicyOption = POLICY, as_json: JsonOption = False) 
 
 
 @_COMMANDS.command("answers")
-def answers(policy: PolicyOption = POLICY) -> None:
+def answers(policy: PolicyOption = POLICY, as_json: JsonOption = False) -> None:
     """Print the public key of signed answers (PEM), for clients to check them with; made on first use."""
     with callers.opened(policy) as (settings, _):
         found = answer_key_for(settings.state / "keys")
+    if as_json:
+        callers.show_json({"id": found.id, "public_key": found.public})
+        return
     callers.say(f"answers are signed with key {found.id}")
     print(found.public, end="")
 

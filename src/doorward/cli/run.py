@@ -132,8 +132,12 @@ def require_state(state: Path) -> None:
         for name in ("issuer.json", "upstream.json"):
             load_private_keys(keys / name)
         record_key = (keys / "record.key").read_bytes()
-    except (JoseError, OSError) as error:
-        raise PolicyError(f"a key cannot be used: {error}", key="state", hint="restore it from a backup") from error
+    except JoseError as error:
+        hint = "" if "chmod" in error.problem else "restore it from a backup"
+        raise PolicyError(f"a key cannot be used: {error.problem}", key="state", hint=hint) from error
+    except OSError as error:
+        problem = f"a key cannot be used: {error.filename}: {error.strerror}"
+        raise PolicyError(problem, key="state", hint="restore it from a backup") from error
     # It may be missing: it is made when something needs it first.
     load_answer_key(keys)
     if len(record_key) != KEY_BYTES:

@@ -1,6 +1,7 @@
 """What callers may be called, and what may be said of them: checked once, before anything is stored."""
 
 import base64
+import contextlib
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -106,7 +107,7 @@ def register_principal(connection: Connection, name: str, kind: CallerKind) -> N
         else:
             return
     raise Taken(
-        f"there is a {existing.replace('_', ' ')} {name!r} already",
+        f"there is {'an API key' if existing == 'api_key' else 'a ' + existing.replace('_', ' ')} {name!r} already",
         key=kind.replace("_", " "),
         hint="every caller needs a name of its own: two that share one would own each other's objects",
     )
@@ -117,4 +118,8 @@ def normal_network(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError as error:
-        raise PolicyError(f"{text!r} is not a network: {error}", key="network", hint="10.1.0.0/16") from error
+        with contextlib.suppress(ValueError):
+            near = ip_network(text, strict=False)
+            problem = f"{text!r} is an address within a network"
+            raise PolicyError(problem, key="network", hint=f"{near}, or that address alone") from error
+        raise PolicyError(f"{text!r} is not a network", key="network", hint="10.1.0.0/16") from error
