@@ -187,3 +187,12 @@ def test_an_issuer_with_a_path_is_served_below_it(store: Store) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_the_token_endpoint_takes_nothing_but_post(provider: Provider, method: str) -> None:
     assert ask(provider.app, method, "/oauth/token").status_code == 405
+
+
+def test_a_person_who_goes_astray_gets_a_page_and_a_program_two_words(provider: Provider) -> None:
+    page = ask(provider.app, "GET", "/nowhere", headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.status_code == 404
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert 'href="/account"' in page.text
+    plain = ask(provider.app, "GET", "/nowhere")
+    assert (plain.status_code, plain.text) == (404, "Not Found")

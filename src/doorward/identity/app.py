@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from doorward.identity.ca.routes import ca_routes
@@ -19,6 +19,7 @@ from doorward.identity.oauth.metadata import metadata
 from doorward.identity.oauth.register import PATH, Register
 from doorward.identity.oauth.token import TokenEndpoint
 from doorward.identity.oauth.userinfo import UserInfo
+from doorward.identity.pages.rendering import page
 from doorward.identity.pages.routes import page_routes
 from doorward.identity.provider import IdentitySettings, Provider
 from doorward.identity.sealing import ServerSecret
@@ -50,8 +51,23 @@ def create_app(
             *_registration_routes(provider),
             *page_routes(provider),
             *ca_routes(provider),
-        ]
+        ],
+        exception_handlers={404: partial(_nothing_here, base=provider.settings.base)},
     )
+
+
+async def _nothing_here(request: Request, _error: Exception, *, base: str) -> Response:
+    """A page for people, who come with a browser; programs get two words."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse("Not Found", 404)
+    values = {
+        "base": base,
+        "title": "There is no such page",
+        "text": "Perhaps the address was cut off where you found it",
+        "link": "/account",
+        "link_text": "Your account",
+    }
+    return page("message", values, status=404)
 
 
 def _oauth_routes(provider: Provider) -> list[Route]:

@@ -52,3 +52,13 @@ def agent_words(agent: str) -> str:
     browser = next((name for mark, name in _BROWSERS if mark in agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     return f"{browser} on {system}" if browser and system else agent or "unknown browser"
+
+
+def sentence(text: str) -> str:
+    """What is said to programs in the middle of a line, as a line of its own.
+
+    >>> sentence("there is no such client"), sentence("Try the next one."), sentence("")
+    ('There is no such client.', 'Try the next one.', '')
+    """
+    ended = text if text.endswith((".", "!", "?")) or not text else f"{text}."
+    return ended[:1].upper() + ended[1:]
