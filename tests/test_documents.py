@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from doorward.policy.document import OperationPolicy, Policy
+from doorward.policy.document import Policy
 from doorward.policy.issuer import IssuerSettings
+from doorward.policy.operation_policy import OperationPolicy
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
