@@ -99,7 +99,11 @@ def open_store(url: str) -> Store:
             event.listen(engine, "connect", _configure_sqlite)
         else:
             engine = create_engine(parsed, pool_pre_ping=True)
-        _migrate(engine)
+        try:
+            _migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
     except (ArgumentError, OperationalError, OSError, ModuleNotFoundError) as error:
         raise PolicyError(
             f"the store cannot be opened: {error}",
