@@ -13,15 +13,23 @@ _T = TypeVar("_T")
 class Part:
     """Errors of whatever reads it: PolicyError, its key the JSON pointer of the place."""
 
-    __slots__ = ("document", "pointer", "value")
+    __slots__ = ("_key", "_pointer", "document", "value")
 
-    def __init__(self, document: Mapping[str, Any], value: Any, pointer: str) -> None:
-        self.document, self.value, self.pointer = document, value, pointer
+    def __init__(self, document: Mapping[str, Any], value: Any, pointer: str, key: str | int | None = None) -> None:
+        """`key`: of the member or item that it is of what stands at `pointer`; None: it stands there itself."""
+        self.document, self.value, self._pointer, self._key = document, value, pointer, key
 
     @classmethod
     def whole(cls, document: Mapping[str, Any]) -> Self:
         """The document itself."""
         return cls(document, document, "#")
+
+    @property
+    def pointer(self) -> str:
+        """Where it stands: put together when somebody asks, for most parts are never named."""
+        if self._key is not None:
+            self._pointer, self._key = json_pointer.joined(self._pointer, self._key), None
+        return self._pointer
 
     @property
     def mapping(self) -> Mapping[str, Any]:
@@ -30,28 +38,27 @@ class Part:
 
     def member(self, key: str, absent: Any = None) -> "Part":
         """A member of the object; `absent` stands for one that nobody wrote."""
-        return Part(self.document, self.mapping.get(key, absent), json_pointer.joined(self.pointer, key))
+        return Part(self.document, self.mapping.get(key, absent), self.pointer, key)
 
     def member_or_empty(self, key: str) -> "Part":
         """A member of the object; one that is null is as good as absent, and both as an empty object."""
-        return Part(self.document, self.mapping.get(key) or {}, json_pointer.joined(self.pointer, key))
+        return Part(self.document, self.mapping.get(key) or {}, self.pointer, key)
 
     def members(self) -> Iterator[tuple[str, "Part"]]:
         """All members of the object, by name."""
         for name, value in self.mapping.items():
-            yield name, Part(self.document, value, json_pointer.joined(self.pointer, name))
+            yield name, Part(self.document, value, self.pointer, name)
 
     def items(self) -> Iterator["Part"]:
         """All that is in the list."""
         for index, value in enumerate(self._of_type(list, "a list")):
-            yield Part(self.document, value, json_pointer.joined(self.pointer, index))
+            yield Part(self.document, value, self.pointer, index)
 
     def followed(self) -> "Part":
         """The object that a chain of `$ref`s leads to, where that is written."""
-        value, pointer = json_pointer.followed(self.document, self.value, self.pointer)
-        if value is self.value:
+        if not isinstance(self.value, Mapping) or "$ref" not in self.value:
             return self
-        return Part(self.document, value, pointer)
+        return Part(self.document, *json_pointer.followed(self.document, self.value, self.pointer))
 
     def schema(self) -> Schema | None:
         """A schema object, None for null; `true` and `false` become the objects that mean the same."""
