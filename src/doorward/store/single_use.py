@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from doorward.store.inserting import insert_new
-from doorward.store.tables import single_use
+from doorward.store.tables.spending import single_use
 
 SECRET_BYTES: Final = 32
 """Random bytes of an issued secret; with so many a plain SHA-256 is enough at rest."""

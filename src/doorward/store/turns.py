@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, false, func, select, update
 
-from doorward.store.tables import mails
+from doorward.store.tables.waiting import mails
 
 _BEGINS_TO_WRITE: Final = update(mails).where(false()).values(attempts=0)
 """Changes nothing. SQLite has one writer at a time, from its first such statement to the end of its transaction."""

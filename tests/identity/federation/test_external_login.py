@@ -415,7 +415,7 @@ def test_a_user_links_up_to_twenty_accounts_elsewhere(world: World, other: Other
 def test_neither_state_nor_verifier_nor_nonce_can_be_read_from_the_store(world: World, other: OtherProvider) -> None:
     from sqlalchemy import select
 
-    from doorward.store.tables import single_use
+    from doorward.store.tables.spending import single_use
 
     asked = dict(pair.split("=", 1) for pair in world.begin(world.lab.visitor()).partition("?")[2].split("&"))
     with world.lab.store.begin() as connection:
