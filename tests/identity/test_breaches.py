@@ -20,6 +20,8 @@ from doorward.identity import breaches, events
 from doorward.identity.enrolling import make_reset
 from doorward.identity.users import add_user
 from doorward.policy.breaches import BreachedPasswordsPolicy
+from doorward.policy.loading import load_policy
+from doorward.policy.review import relaxations
 from doorward.store import Store
 
 LEAKED = "a sentence that leaked elsewhere"
@@ -304,3 +306,14 @@ def test_a_range_counts_the_same_however_it_is_written() -> None:
     for text in (suffix + b":7", suffix.lower() + b":7\n", b"0" * 35 + b":9\r\n" + suffix + b":7\r\n"):
         assert breaches.count_in(text, suffix) == 7
     assert breaches.count_in(b"0" * 35 + b":9", suffix) == 0
+
+
+def test_check_tells_of_a_service_that_is_not_public(tmp_path: Path) -> None:
+    service = "{url: 'https://range.example/range', insecure_networks: [10.0.0.0/8]}"
+    policy = tmp_path / "doorward.yaml"
+    policy.write_text(
+        "api: openapi.yaml\nupstream: http://127.0.0.1:8000\ninsecure_plain_http: true\n"
+        f"issuer: {{breached_passwords: {service}}}\n"
+    )
+    told = [finding.key for finding in relaxations(load_policy(policy))]
+    assert "issuer.breached_passwords.insecure_networks" in told

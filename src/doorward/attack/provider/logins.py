@@ -4,7 +4,7 @@ from typing import Final
 
 from doorward.attack.provider.browser import Browser
 from doorward.attack.provider.case import LoginAttack
-from doorward.attack.provider.site import SPRAYED, ProviderSite, is_account
+from doorward.attack.provider.site import BREACHED, SPRAYED, ProviderSite, is_account
 from doorward.attack.wire import Answer
 from doorward.identity.pages.browser import SESSION
 
@@ -149,6 +149,14 @@ def _link_once(site: ProviderSite) -> str:
     return "" if _reset(site, site.reset_ticket("guessed"), "nine purple kettles hum") else "a link that is refused"
 
 
+def _breached(site: ProviderSite) -> str:
+    return "a password everybody has" if _reset(site, site.reset_ticket("guessed"), BREACHED) else ""
+
+
+def _unbreached(site: ProviderSite) -> str:
+    return "" if _reset(site, site.reset_ticket("guessed"), f"{BREACHED} not") else "a password that is refused"
+
+
 def _reset(site: ProviderSite, ticket: str, password: str) -> bool:
     browser = site.browser()
     browser.get("/auth/reset", ticket=ticket)
@@ -239,6 +247,14 @@ LOGINS: Final = (
         source="CWE-352 cross-site request forgery",
         attack=_forged_form,
         twin=_own_form,
+    ),
+    LoginAttack(
+        id="login.breached_password",
+        name="set a password that is known from a data breach",
+        earns="range service",
+        source="NIST SP 800-63B-4 3.1.1.2; OWASP ASVS 5.0 6.2.12",
+        attack=_breached,
+        twin=_unbreached,
     ),
     LoginAttack(
         id="login.reset_link",

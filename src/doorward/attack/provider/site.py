@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import re
 import shutil
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final, Self
 import orjson
 
 from doorward.attack.gateway_process import GatewayProcess
+from doorward.attack.provider.breaches import BreachService
 from doorward.attack.provider.browser import Browser, sent_back
 from doorward.attack.wire import Answer, Connection, request_bytes
 from doorward.identity.clients import add_client
@@ -29,6 +31,8 @@ VERIFIER: Final = "v" * 43
 CHALLENGE: Final = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 SPRAYED: Final = "harbour-sunrise-2026-again"
 """The password somebody tries everywhere, and one person has."""
+BREACHED: Final = "a long sentence that leaked elsewhere"
+"""A password that no local rule has anything against."""
 PEOPLE: Final = ("guessed", "honest", "sprayed", "stuffed", "carol", "dave", "erin", "frank", "grace")
 _DESCRIPTION: Final = Path(__file__).parents[1] / "lab" / "openapi.yaml"
 _POLICY: Final[dict[str, Any]] = {
@@ -53,13 +57,24 @@ class ProviderSite:
         self._directory.mkdir()
         make_state(self._directory / ".doorward")
         shutil.copyfile(_DESCRIPTION, self._directory / "openapi.yaml")
-        (self._directory / "doorward.yaml").write_bytes(orjson.dumps(_POLICY))
+        self._breaches = BreachService(self._server_tls(), [BREACHED])
+        looked_up = {
+            "url": self._breaches.url,
+            "insecure_networks": ["127.0.0.1/32"],
+            "ca_file": ".doorward/tls/ca.pem",
+            # a machine under load must not make a breach of it
+            "timeout_s": 10,
+            "unanswered": "refuse",
+        }
+        policy = {**_POLICY, "issuer": {**_POLICY["issuer"], "breached_passwords": looked_up}}
+        (self._directory / "doorward.yaml").write_bytes(orjson.dumps(policy))
         self.passwords = {name: f"the password of {name} only" for name in PEOPLE} | {"sprayed": SPRAYED}
         self._addresses = itertools.count(1)
         self._fill()
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._open.enter_context(self._breaches)
         self._process = self._open.enter_context(GatewayProcess(self._directory / "doorward.yaml"))
         return self
 
@@ -168,6 +183,12 @@ class ProviderSite:
             return make_reset(store, name, now=time.time())
         finally:
             store.close()
+
+    def _server_tls(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls = self._directory / ".doorward" / "tls"
+        context.load_cert_chain(tls / "server.pem", tls / "server.key")
+        return context
 
     @property
     def _store_url(self) -> str:
