@@ -80,7 +80,7 @@ async def _times_seen(policy: BreachedPasswordsPolicy, password: str) -> int:
         raise _Unanswered(f"it answered {answer.status}")
     if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/plain":
         raise _Unanswered("it answered with something else than text")
-    return count_in(answer.body, digest[PREFIX_DIGITS:].encode())
+    return await asyncio.to_thread(count_in, answer.body, digest[PREFIX_DIGITS:].encode())
 
 
 def count_in(answer: bytes, suffix: bytes) -> int:
