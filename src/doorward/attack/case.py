@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from doorward.attack.wire import Answer
@@ -211,6 +211,20 @@ class Samples(Protocol):
         """A request to the laboratory's misbehaving upstream; None outside the laboratory. See `attack.lab`."""
 
 
+Send: TypeAlias = Callable[[Samples], Ask | None]
+"""Makes a request, by samples of the API under attack."""
+
+
+def changed(send: Send, **members: Any) -> Send:
+    """The same request in which these members are others."""
+
+    def send_changed(samples: Samples) -> Ask | None:
+        ask = send(samples)
+        return None if ask is None else replace(ask, **members)
+
+    return send_changed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
     """A request a control must stop, and the nearest harmless one it must let pass.
@@ -229,8 +243,8 @@ class Attack:
     """In words of the OWASP API Security Top 10 (2023), with its id: `API1:2023 Broken object level authorization`."""
     source: str
     """RFC, CVE, catalogue row or paper it comes from."""
-    send: Callable[[Samples], Ask | None]
-    twin: Callable[[Samples], Ask | None]
+    send: Send
+    twin: Send
     earns_close: bool = False
     is_harmless: "Callable[[Answer], bool] | None" = None
     """Set for an answer that may leave once what does harm is taken out: whether it is."""
@@ -239,3 +253,30 @@ class Attack:
     def control(self) -> str:
         """The control that must stop it."""
         return self.earns.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What attacks on one control share that are listed together; what differs is said of each."""
+
+    control: str
+    threat: str
+    earns: str = ""
+    """What the codes they earn begin with."""
+    twin: Send | None = None
+    """Of those that bring none."""
+
+    def attack(self, name: str, what: str, earns: str, source: str, send: Send, twin: Send | None = None) -> Attack:
+        """One of them. Errors: TypeError for one without a twin."""
+        twin = twin or self.twin
+        if twin is None:
+            raise TypeError(f"{self.control}.{name} has no twin")
+        return Attack(
+            id=f"{self.control}.{name}",
+            name=what,
+            earns=f"{self.control}.{self.earns}{earns}",
+            threat=self.threat,
+            source=source,
+            send=send,
+            twin=twin,
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from doorward.attack.case import Ask, Attack, Samples
+from doorward.attack.case import Ask, Attack, Family, Samples, Send
 from doorward.controls.authenticate import (
     certificate_attacks,
     key_attacks,
@@ -28,7 +28,7 @@ def _bearing(samples: Samples, token: str | None) -> Ask | None:
 
 def _forged(
     *, header: dict[str, object] | None = None, claims: dict[str, object] | None = None, valid_signature: bool = True
-) -> Callable[[Samples], Ask | None]:
+) -> Send:
     def send(samples: Samples) -> Ask | None:
         token = samples.forge(header=header or {}, claims=claims or {}, valid_signature=valid_signature)
         return _bearing(samples, token)
@@ -36,7 +36,7 @@ def _forged(
     return send
 
 
-def _tampered(change: Callable[[str], str]) -> Callable[[Samples], Ask | None]:
+def _tampered(change: Callable[[str], str]) -> Send:
     """The reader's valid token, changed as text."""
 
     def send(samples: Samples) -> Ask | None:
@@ -84,24 +84,7 @@ def _anonymous(samples: Samples) -> Ask | None:
     return None if ask is None else replace(ask, who="anonymous")
 
 
-def _attack(
-    name: str,
-    what: str,
-    earns: str,
-    source: str,
-    send: Callable[[Samples], Ask | None],
-    twin: Callable[[Samples], Ask | None] = _extra_claim,
-) -> Attack:
-    return Attack(
-        id=f"authenticate.{name}",
-        name=what,
-        earns=f"authenticate.{earns}",
-        threat=_THREAT,
-        source=source,
-        send=send,
-        twin=twin,
-    )
-
+_attack: Final = Family(control="authenticate", threat=_THREAT, twin=_extra_claim).attack
 
 _J1: Final = "hostile-input catalogue J1; Keycloak CVE-2026-11800, Authlib CVE-2024-37568"
 _J2: Final = "hostile-input catalogue J2"

@@ -1,11 +1,10 @@
 """Attacks on credentials that are looked up: API keys and secrets of clients (K1), opaque tokens, callers at all."""
 
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from doorward.attack.case import Ask, Attack, Samples
+from doorward.attack.case import Ask, Attack, Family, Samples
 
 _OPAQUE: Final = "RFC 7662 sections 2.2 and 4"
 _K1: Final = "hostile-input catalogue K1; Traefik CVE-2026-32595"
@@ -28,23 +27,7 @@ def _with_other_secret(key: str) -> str:
     return f"{body}_{zlib.crc32(body.encode()):08x}"
 
 
-def _attack(
-    name: str,
-    what: str,
-    earns: str,
-    source: str,
-    send: Callable[[Samples], Ask | None],
-    twin: Callable[[Samples], Ask | None],
-) -> Attack:
-    return Attack(
-        id=f"authenticate.{name}",
-        name=what,
-        earns=f"authenticate.{earns}",
-        threat="API2:2023 Broken authentication",
-        source=source,
-        send=send,
-        twin=twin,
-    )
+_attack: Final = Family(control="authenticate", threat="API2:2023 Broken authentication").attack
 
 
 def _valid(samples: Samples) -> Ask | None:

@@ -1,49 +1,22 @@
 """Attacks on tokens that are bound to a key or a certificate, each with its twin (catalogue J10)."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
-from doorward.attack.case import Ask, Attack, Proving, Samples
+from doorward.attack.case import Attack, Family, Proving, Send, changed
 
-_THREAT: Final = "API2:2023 Broken authentication"
 _J10: Final = "hostile-input catalogue J10"
 _SECRET: Final = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I"}
 
 
-def _bound(*, times: int = 1, **proving: Any) -> Callable[[Samples], Ask | None]:
-    def send(samples: Samples) -> Ask | None:
-        ask = samples.bound(Proving(**proving))
-        return None if ask is None else replace(ask, times=times)
-
-    return send
+def _bound(**proving: Any) -> Send:
+    return lambda samples: samples.bound(Proving(**proving))
 
 
-def _lab(behaviour: str) -> Callable[[Samples], Ask | None]:
+def _lab(behaviour: str) -> Send:
     return lambda samples: samples.lab(behaviour)
 
 
-_well_proved: Final = _bound()
-
-
-def _attack(
-    name: str,
-    what: str,
-    earns: str,
-    source: str,
-    send: Callable[[Samples], Ask | None],
-    twin: Callable[[Samples], Ask | None] = _well_proved,
-) -> Attack:
-    return Attack(
-        id=f"authenticate.{name}",
-        name=what,
-        earns=f"authenticate.{earns}",
-        threat=_THREAT,
-        source=source,
-        send=send,
-        twin=twin,
-    )
-
+_attack: Final = Family(control="authenticate", threat="API2:2023 Broken authentication", twin=_bound()).attack
 
 ATTACKS: Final[tuple[Attack, ...]] = (
     _attack(
@@ -142,8 +115,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         "send a request again with the proof it had",
         "proof_replayed",
         "RFC 9449 section 11.1; hostile-input catalogue J10",
-        _bound(times=2),
-        _bound(times=1),
+        changed(_bound(), times=2),
     ),
     _attack(
         "proof_nonce_made_up",

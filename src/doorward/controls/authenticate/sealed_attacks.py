@@ -1,28 +1,21 @@
 """Attacks on encrypted bodies, each with its twin (JWE, RFC 7516)."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-from doorward.attack.case import Ask, Attack, Samples, Sealing
+from doorward.attack.case import Attack, Sealing, Send, changed
 
 _THREAT: Final = "API2:2023 Broken authentication"
 _LONG: Final = b"A" * 200_000
 
 
-def _sealed(sealing: Sealing) -> Callable[[Samples], Ask | None]:
+def _sealed(sealing: Sealing) -> Send:
     return lambda samples: samples.sealed(sealing)
-
-
-def _in_clear(samples: Samples) -> Ask | None:
-    ask = samples.sealed(Sealing())
-    return None if ask is None else replace(ask, finish=None)
 
 
 _well: Final = _sealed(Sealing())
 
 
-def _attack(name: str, what: str, source: str, send: Sealing | Callable[[Samples], Ask | None]) -> Attack:
+def _attack(name: str, what: str, source: str, send: Sealing | Send) -> Attack:
     return Attack(
         id=f"authenticate.body_{name}",
         name=what,
@@ -35,7 +28,12 @@ def _attack(name: str, what: str, source: str, send: Sealing | Callable[[Samples
 
 
 ATTACKS: Final[tuple[Attack, ...]] = (
-    _attack("in_clear", "send a body in clear where it must be encrypted", "RFC 7516 section 11", _in_clear),
+    _attack(
+        "in_clear",
+        "send a body in clear where it must be encrypted",
+        "RFC 7516 section 11",
+        changed(_well, finish=None),
+    ),
     _attack(
         "stranger_key", "encrypt to a key that is not the gateway's", "RFC 7516 section 5.2", Sealing(key="stranger")
     ),

@@ -4,38 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from doorward.attack.case import Ask, Attack, Samples, Signing
+from doorward.attack.case import Ask, Attack, Family, Samples, Send, Signing, changed
 
-_THREAT: Final = "API2:2023 Broken authentication"
 _RFC: Final = "RFC 9421 section 7"
 _WELL: Final = Signing()
 _USUAL: Final = ("@method", "@authority", "@path", "@query")
 
 
-def _signed(signing: Signing, *, times: int = 1, has_body: bool = False) -> Callable[[Samples], Ask | None]:
-    def send(samples: Samples) -> Ask | None:
-        ask = samples.signed(signing, has_body=has_body)
-        return None if ask is None else replace(ask, times=times)
-
-    return send
+def _signed(signing: Signing, *, has_body: bool = False) -> Send:
+    return lambda samples: samples.signed(signing, has_body=has_body)
 
 
-def _hooked(signing: Signing, *, times: int = 1) -> Callable[[Samples], Ask | None]:
-    def send(samples: Samples) -> Ask | None:
-        ask = samples.webhook(signing)
-        return None if ask is None else replace(ask, times=times)
-
-    return send
-
-
-def _unsigned(samples: Samples) -> Ask | None:
-    ask = samples.signed(_WELL, has_body=False)
-    return None if ask is None else replace(ask, finish=None)
-
-
-def _unsigned_hook(samples: Samples) -> Ask | None:
-    ask = samples.webhook(_WELL)
-    return None if ask is None else replace(ask, finish=None)
+def _hooked(signing: Signing) -> Send:
+    return lambda samples: samples.webhook(signing)
 
 
 def _other_query(ask: Ask) -> Ask:
@@ -56,7 +37,7 @@ def _authorized(ask: Ask) -> Ask:
     return ask.with_header("Authorization", "Bearer of-somebody-else")
 
 
-def _with_tenant(after: Callable[[Ask], Ask]) -> Callable[[Samples], Ask | None]:
+def _with_tenant(after: Callable[[Ask], Ask]) -> Send:
     """A request whose tenant is signed too, and what becomes of it on its way."""
 
     def send(samples: Samples) -> Ask | None:
@@ -81,27 +62,12 @@ _with_body = _signed(_WELL, has_body=True)
 _hook = _hooked(_WELL)
 
 
-def _attack(
-    name: str,
-    what: str,
-    earns: str,
-    source: str,
-    send: Callable[[Samples], Ask | None],
-    twin: Callable[[Samples], Ask | None] = _well,
-) -> Attack:
-    return Attack(
-        id=f"authenticate.{name}",
-        name=what,
-        earns=f"authenticate.signature_{earns}",
-        threat=_THREAT,
-        source=source,
-        send=send,
-        twin=twin,
-    )
-
+_attack: Final = Family(
+    control="authenticate", threat="API2:2023 Broken authentication", earns="signature_", twin=_well
+).attack
 
 ATTACKS: Final[tuple[Attack, ...]] = (
-    _attack("unsigned", "leave the signature away", "missing", _RFC, _unsigned),
+    _attack("unsigned", "leave the signature away", "missing", _RFC, changed(_well, finish=None)),
     _attack("signature_spoilt", "make the signature up", "invalid", _RFC, _signed(Signing(spoilt=True))),
     _attack(
         "signature_query_changed",
@@ -229,7 +195,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         _signed(Signing(expires_in_s=-1)),
         _signed(Signing(expires_in_s=30)),
     ),
-    _attack("signature_replayed", "send a signed request twice", "replayed", f"{_RFC}.2.2", _signed(_WELL, times=2)),
+    _attack("signature_replayed", "send a signed request twice", "replayed", f"{_RFC}.2.2", changed(_well, times=2)),
     _attack(
         "signature_body_changed",
         "change the body of a signed request",
@@ -246,7 +212,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         _signed(Signing(after=_other_type), has_body=True),
         _with_body,
     ),
-    _attack("hook_unsigned", "send a webhook without a signature", "missing", _RFC, _unsigned_hook, _hook),
+    _attack("hook_unsigned", "send a webhook without a signature", "missing", _RFC, changed(_hook, finish=None), _hook),
     _attack("hook_spoilt", "make the signature of a webhook up", "invalid", _RFC, _hooked(Signing(spoilt=True)), _hook),
     _attack(
         "hook_body_changed", "change the body of a webhook", "invalid", _RFC, _hooked(Signing(after=_other_body)), _hook
@@ -270,6 +236,6 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     _attack(
         "hook_old", "send a webhook signed six minutes ago", "expired", _RFC, _hooked(Signing(created_ago_s=360)), _hook
     ),
-    _attack("hook_replayed", "send a webhook twice", "replayed", _RFC, _hooked(_WELL, times=2), _hook),
+    _attack("hook_replayed", "send a webhook twice", "replayed", _RFC, changed(_hook, times=2), _hook),
 )
 """All attacks on signatures."""
