@@ -198,6 +198,15 @@ def test_a_session_of_before_the_first_factor_shows_it_before_it_changes_anythin
     assert answer.headers.get("location") not in {"/auth/factor", "/auth/login"}
 
 
+def test_a_passkey_is_such_a_factor_too(lab: Lab) -> None:
+    older, owner, key = lab.visitor().signed_in(), lab.visitor().signed_in(), Authenticator()
+    owner.add_passkey(key)
+    assert owner.post("/account/recovery", csrf=form_token(owner)).status_code == 200
+    assert older.post("/account/recovery", csrf=form_token(older)).headers["location"] == "/auth/factor/passkey"
+    older.follow(older.use_passkey(key, "/auth/factor/passkey"))
+    assert older.post("/account/recovery", csrf=form_token(older)).status_code == 200
+
+
 def test_its_page_of_passkeys_asks_too(lab: Lab) -> None:
     visitor, _ = weak_session(lab)
     assert visitor.get("/account/passkeys/add").headers["location"] == "/auth/factor"

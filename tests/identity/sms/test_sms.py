@@ -163,6 +163,31 @@ def test_an_operators_number_is_not_used_before_it_is_proved(lab: Lab) -> None:
     assert "not proved yet" in visitor.get("/account").text
 
 
+def test_a_session_of_before_the_number_shows_a_code_before_it_changes_anything(lab: Lab, hook: Hook) -> None:
+    older, owner = lab.visitor().signed_in(), lab.visitor().signed_in()
+    owner.send("/account/phone", number=NUMBER)
+    assert owner.send("/account/phone/prove", code=hook.code(lab)).status_code == 303
+    for visitor, status in ((owner, 200), (older, 303)):
+        visitor.get("/account")
+        assert visitor.send("/account/recovery").status_code == status
+    assert older.page is not None
+    assert older.page.headers["location"] == "/auth/factor"
+    older.get("/auth/factor")
+    older.follow(older.send("/auth/factor/sms"))
+    assert older.send("/auth/factor", code=hook.code(lab)).headers["location"] == "/account"
+    older.get("/account")
+    assert older.send("/account/recovery").status_code == 200
+
+
+def test_where_a_number_is_no_factor_nobody_is_asked_for_a_code(store: Store, hook: Hook) -> None:
+    lab = Lab(store, sms=hook.policy())
+    older, owner = lab.visitor().signed_in(), lab.visitor().signed_in()
+    owner.send("/account/phone", number=NUMBER)
+    assert owner.send("/account/phone/prove", code=hook.code(lab)).status_code == 303
+    older.get("/account")
+    assert older.send("/account/recovery").status_code == 200
+
+
 def test_guesses_are_counted_like_all_others(lab: Lab, hook: Hook) -> None:
     with_number(lab, hook)
     visitor = at_the_factor(lab)
