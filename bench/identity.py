@@ -21,13 +21,14 @@ from urllib.parse import urlencode
 
 import orjson
 import psutil
+import uvloop
 
 from bench.processes import Server
 from bench.telling import Say, tell
 from bench.testbed import ROOT
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.cli.init import make_state
-from doorward.gateway.issuer_server import issuer_server
+from doorward.gateway.issuer_server import IssuerServer
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.clients import add_client
 from doorward.identity.oauth.families import first_refresh_token, start_family
@@ -141,7 +142,7 @@ def serve(directory: Path, descriptor: int) -> None:
         IdentitySettings(issuer=ISSUER),
         secret=ServerSecret(b"s" * 32),
     )
-    issuer_server(app, None).run(sockets=[socket.socket(fileno=descriptor)])
+    uvloop.run(IssuerServer(app, None).serve(socket.socket(fileno=descriptor)))
 
 
 @contextmanager

@@ -11,7 +11,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -24,6 +26,8 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 _Result = TypeVar("_Result")
 DOCUMENT_BYTES: Final = 256 * 1024
 TOTAL_S: Final = 5.0
+RESOLVING_COUNT: Final = 16
+"""Names looked up at once."""
 _TAKEN: Final = frozenset({200, 204})
 _FORM: Final[Mapping[str, str]] = {"content-type": "application/x-www-form-urlencoded"}
 _PORT_MOST: Final = 65_535
@@ -34,9 +38,17 @@ class OutboundRefused(Exception):
     """The document was not fetched: the URL is not allowed, or the other side did not behave. The text says which."""
 
 
+_RESOLVERS: Final = ThreadPoolExecutor(RESOLVING_COUNT, thread_name_prefix="resolver")
+
+
 async def resolve_by_system(host: str, port: int) -> list[str]:
-    """Every address of a host, by the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """Every address of a host, by the system's resolver.
+
+    In threads of its own: whoever gives us a name may see to it that its servers never answer, and a thread waits for
+    them long after nobody else does. The loop has few threads (uvloop two for names), and others need them.
+    """
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
     return [str(address[4][0]) for address in found]
 
 

@@ -273,8 +273,9 @@ class Answer:
 class Client:
     """A raw socket that can read answers."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """`address` is whom it comes from."""
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S, source_address=(address, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
@@ -356,7 +357,47 @@ class Fixed:
         """Nothing is kept."""
 
 
-class Lab:
+class Looks:
+    """What is under test runs on a loop in another thread: looks at it, and what it costs."""
+
+    loop: asyncio.AbstractEventLoop
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[Cost]:
+        """The cost of what happens inside."""
+        cost = Cost()
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            if "/doorward/" not in frame.f_code.co_filename:
+                return None
+            cost.lines += event == "line"
+            return trace
+
+        async def watch(tracer: Any) -> None:
+            self.loop.call_soon(sys.settrace, tracer)
+
+        asyncio.run_coroutine_threadsafe(watch(trace), self.loop).result(PATIENCE_S)
+        tracemalloc.start()
+        held, _ = tracemalloc.get_traced_memory()
+        try:
+            yield cost
+        finally:
+            cost.peak_bytes = tracemalloc.get_traced_memory()[1] - held
+            tracemalloc.stop()
+            asyncio.run_coroutine_threadsafe(watch(None), self.loop).result(PATIENCE_S)
+
+    def wait_until(self, claim: Callable[[], bool]) -> None:
+        """Return once the claim about the gateway holds; it is looked at on the gateway's own loop."""
+
+        async def look() -> bool:
+            return claim()
+
+        end = time.monotonic() + PATIENCE_S
+        while not asyncio.run_coroutine_threadsafe(look(), self.loop).result(PATIENCE_S):
+            assert time.monotonic() < end, "it never came to hold"
+
+
+class Lab(Looks):
     """The gateway under test and everything around it."""
 
     pipeline_type: type[StubPipeline] = StubPipeline
@@ -433,42 +474,8 @@ class Lab:
             client.send(raw, bytewise=bytewise)
             return client.answer(to_head=raw.startswith(b"HEAD"))
 
-    @contextlib.contextmanager
-    def measured(self) -> Iterator[Cost]:
-        """The cost of what happens inside."""
-        cost = Cost()
-
-        def trace(frame: FrameType, event: str, _: object) -> Any:
-            if "/doorward/" not in frame.f_code.co_filename:
-                return None
-            cost.lines += event == "line"
-            return trace
-
-        async def watch(tracer: Any) -> None:
-            self.loop.call_soon(sys.settrace, tracer)
-
-        asyncio.run_coroutine_threadsafe(watch(trace), self.loop).result(PATIENCE_S)
-        tracemalloc.start()
-        held, _ = tracemalloc.get_traced_memory()
-        try:
-            yield cost
-        finally:
-            cost.peak_bytes = tracemalloc.get_traced_memory()[1] - held
-            tracemalloc.stop()
-            asyncio.run_coroutine_threadsafe(watch(None), self.loop).result(PATIENCE_S)
-
     def drain(self, within_s: float = 5.0) -> None:
         asyncio.run_coroutine_threadsafe(self.gateway.drain(within_s), self.loop).result(PATIENCE_S)
-
-    def wait_until(self, claim: Callable[[], bool]) -> None:
-        """Return once the claim about the gateway holds; it is looked at on the gateway's own loop."""
-
-        async def look() -> bool:
-            return claim()
-
-        end = time.monotonic() + PATIENCE_S
-        while not asyncio.run_coroutine_threadsafe(look(), self.loop).result(PATIENCE_S):
-            assert time.monotonic() < end, "it never came to hold"
 
 
 def request(

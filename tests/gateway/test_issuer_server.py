@@ -1,52 +1,49 @@
 """The provider's own server: what a stranger may make it take into memory."""
 
-import asyncio
 import contextlib
-import socket
+import ssl
 
 import pytest
-from starlette.applications import Starlette
+from tests.gateway.provider_lab import ProviderLab
 
-from doorward.gateway.issuer_server import HEAD_BYTES, issuer_server
+from doorward.controls.limits import LimitsPolicy
+from doorward.gateway.issuer_server import KEPT_FILES, allow_files, within_files
 
-
-async def _answer_to(*pieces: bytes) -> tuple[bytes, int]:
-    """What the server answers, and how many bytes it took before it was done."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server, ready = issuer_server(Starlette(), None), asyncio.Event()
-        server.started_serving = ready.set
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        await ready.wait()
-        reader, writer = await asyncio.open_connection(*listener.getsockname())
-        taken, answer = 0, b""
-        with contextlib.suppress(ConnectionError):
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                taken += len(piece)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            answer = await reader.readuntil(b"\r\n")
-        writer.close()
-        server.should_exit = True
-        await serving
-    return answer, taken
-
-
-_LINE = b"POST /oauth/token HTTP/1.1\r\nhost: issuer.example\r\n"
+_LINE = b"POST /items HTTP/1.1\r\nhost: issuer.example\r\n"
 
 
 @pytest.mark.parametrize(
     "piece", [b"x" * 65_536, b"a: " + b"x" * 1_000 + b"\r\n"], ids=["one endless field", "endless fields"]
 )
-def test_an_endless_head_is_cut_off(piece: bytes) -> None:
-    """Uvicorn over httptools takes all of it: 200 MB in one head made the process 200 MB larger."""
-    most = 64 * 1024 * 1024
-    answer, taken = asyncio.run(_answer_to(_LINE, b"a: ", *[piece] * (most // len(piece))))
-    assert answer in {b"", b"HTTP/1.1 400 Bad Request\r\n"}
-    assert taken < most
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_endless_head_is_cut_off_and_taken_nowhere(piece: bytes, tls: bool) -> None:
+    with ProviderLab(tls=tls) as lab, lab.connect() as client, lab.measured() as cost:
+        client.send(_LINE + b"a: ")
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while True:
+                client.socket.sendall(piece)
+        assert not lab.asked
+    assert cost.peak_bytes < 4 * 1024 * 1024
 
 
 def test_a_head_of_a_usual_size_is_read() -> None:
-    cookies = b"cookie: " + b"c" * (HEAD_BYTES // 2) + b"\r\n"
-    answer, _ = asyncio.run(_answer_to(_LINE, cookies, b"content-length: 0\r\n\r\n"))
-    assert answer == b"HTTP/1.1 404 Not Found\r\n"
+    cookies = b"cookie: " + b"c" * (LimitsPolicy().head_bytes - 200) + b"\r\n"
+    with ProviderLab() as lab:
+        answer = lab.ask(_LINE + cookies + b"content-length: 0\r\n\r\n")
+        assert answer is not None
+        assert answer.status == 200
+
+
+def test_connections_leave_files_for_the_rest_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = LimitsPolicy(connections=5_000)
+    for files, connections in ((1_024, 1_024 - KEPT_FILES), (100, 1), (65_536, 5_000), (-1, 5_000)):
+        monkeypatch.setattr("resource.getrlimit", lambda _, files=files: (files, files))
+        assert within_files(limits).connections == connections
+
+
+def test_the_process_may_open_as_many_files_as_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1_024, 4_096))
+    monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
+    allow_files()
+    assert asked == [(4_096, 4_096)]

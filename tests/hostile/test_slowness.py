@@ -2,13 +2,20 @@
 
 import contextlib
 import socket
+import ssl
 from functools import partial
+from typing import Final
 
-from tests.gateway.lab import PATIENCE_S, Lab, StubPipeline, request
+import pytest
+import trustme
+from tests.gateway.lab import OK, PATIENCE_S, Lab, StubPipeline, request
+from tests.loopback import server_tls
 
 from doorward.controls.audit import AuditPolicy
 from doorward.controls.audit.records import Coalesced
 from doorward.controls.limits import LimitsPolicy
+
+AUTHORITY: Final = trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
 def test_d1_a_head_that_does_not_end_is_answered_408() -> None:
@@ -130,6 +137,45 @@ class CoalescingPipeline(StubPipeline):
 
 class CoalescingLab(Lab):
     pipeline_type = CoalescingPipeline
+
+
+def test_d2_requests_that_come_while_answers_are_left_lying_are_read_no_further_than_a_little() -> None:
+    """The buffer for them grew as long as the client sent: a quarter of a gigabyte in half a second."""
+    large = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 8000000\r\n\r\n" + b"x" * 8_000_000
+    with Lab() as lab, lab.connect() as client:
+        lab.upstream.answers[b"/items"] = large
+        client.send(request())
+        lab.wait_until(partial(_holds_more_than, lab, 1 << 20))
+        client.socket.settimeout(0.2)
+        sent, flood = 0, request() * 1_000
+        with contextlib.suppress(TimeoutError):
+            while sent < 256 << 20:
+                sent += client.socket.send(flood)
+        assert sent < 32 << 20, "beyond what kernel and buffer hold"
+        client.socket.settimeout(PATIENCE_S)
+        lab.upstream.answers[b"/items"] = OK
+        for _ in range(20):
+            answer = client.answer()
+            assert answer is not None
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_d2_a_client_that_takes_nothing_of_its_answer_is_broken_off(tls: bool) -> None:
+    """Over TLS what one write left unsent was unknown to us: it lay there for an idle connection's time."""
+    context = server_tls(AUTHORITY) if tls else None
+    large = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 8000000\r\n\r\n" + b"x" * 8_000_000
+    limits, scheme = LimitsPolicy(write_s=0.3, idle_s=3_600), "https" if tls else "http"
+    with Lab(limits=limits, context=context, scheme=scheme) as lab, lab.connect() as client:
+        lab.upstream.answers[b"/items"] = large
+        if tls:
+            trust = ssl.create_default_context()
+            AUTHORITY.configure_trust(trust)
+            client.socket = trust.wrap_socket(client.socket, server_hostname="127.0.0.1")
+        client.send(request())
+        lab.wait_until(partial(_holds_more_than, lab, 1 << 20))
+        lab.wait_until(partial(_serves_nobody, lab))
+        assert lab.gateway.load.buffered_bytes == 0
 
 
 def test_d11_a_flood_of_refusals_becomes_few_records_with_the_exact_number() -> None:

@@ -14,9 +14,9 @@ from doorward.denial import Denied
 from doorward.exchange import Source
 from doorward.gateway.client_certificate import Unacceptable
 from doorward.gateway.failed_handshakes import FailedHandshakes
-from doorward.gateway.gateway import Gateway
+from doorward.gateway.house import House
 from doorward.gateway.proxy_announcement import read_announcement
-from doorward.gateway.source import counted_as, peer, plain_address
+from doorward.gateway.source import counted_as, plain_address
 
 Speaker = Callable[[asyncio.Transport, Source], asyncio.Protocol]
 """Chooses who speaks with a client once its handshake is done."""
@@ -44,7 +44,7 @@ _log: Final = structlog.get_logger()
 
 
 class Handshakes(Protocol):
-    """The contexts of a gateway's handshakes; `ServerTls` is one."""
+    """The contexts of a listener's handshakes; `ServerTls` is one."""
 
     def take(self) -> ssl.SSLContext:
         """The context for one connection to begin with."""
@@ -62,7 +62,7 @@ class Acceptor:
 
     def __init__(
         self,
-        gateway: Gateway,
+        house: House,
         listener: socket.socket,
         tls: Handshakes | None,
         loop: asyncio.AbstractEventLoop,
@@ -71,17 +71,21 @@ class Acceptor:
         proxy_protocol: bool,
         within_s: float,
         shutdown_s: float,
+        failed: FailedHandshakes | None = None,
     ) -> None:
-        """Units: `within_s` is the time for a PROXY header, and again for a handshake; both times in seconds."""
-        self._gateway, self._listener, self._tls, self._loop, self._speaker = gateway, listener, tls, loop, speaker
+        """Units: `within_s` is the time for a PROXY header, and again for a handshake; both times in seconds.
+
+        `failed` tells of what was turned away here and by others; None: by nobody else.
+        """
+        self._house, self._listener, self._tls, self._loop, self._speaker = house, listener, tls, loop, speaker
         self._proxy_protocol, self._within_s, self._shutdown_s = proxy_protocol, within_s, shutdown_s
         self._admitting: set[asyncio.Task[None]] = set()
-        self.failed = FailedHandshakes(loop)
+        self.failed = failed or FailedHandshakes(loop)
         self._resuming: asyncio.TimerHandle | None = None
         loop.add_reader(listener, self._accept)
 
     def close(self) -> None:
-        """Accept no more. A handshake that has begun may end; what comes after it is for the gateway's drain."""
+        """Accept no more. A handshake that has begun may end; what comes after it is for the house's drain."""
         if self._resuming is not None:
             self._resuming.cancel()
         self._loop.remove_reader(self._listener)
@@ -111,23 +115,23 @@ class Acceptor:
 
     def _count(self, connection: socket.socket, address: str) -> None:
         connection.setblocking(False)
-        proxies = self._gateway.proxies
+        proxies = self._house.proxies
         if self._proxy_protocol and (proxies is None or not proxies.trusts(address)):
             self._turn_away(connection, address, "not among transport.trusted_proxies")
             return
         counted = counted_as(Source(address=address), proxies)
         try:
-            self._gateway.load.connect(counted)
+            self._house.load.connect(counted)
         except Denied:
             self._turn_away(connection, address, "too many connections")
             return
-        door = _Door(self._gateway, self._speaker, counted, self.failed)
+        door = _Door(self._house, self._speaker, counted, self.failed)
         task = self._loop.create_task(self._admit(door, connection, address))
         self._admitting.add(task)
         task.add_done_callback(self._admitting.discard)
 
     def _turn_away(self, connection: socket.socket, address: str, reason: str) -> None:
-        self._gateway.turned_away_count += 1
+        self._house.turned_away_count += 1
         self.failed.note(address, reason)
         connection.close()
 
@@ -169,8 +173,8 @@ class Acceptor:
 class _Door(asyncio.Protocol):
     """Stands for a connection until its handshake is done, then hands it to who speaks with the client."""
 
-    def __init__(self, gateway: Gateway, speaker: Speaker, counted: str, failed: FailedHandshakes) -> None:
-        self._gateway, self._speaker, self._counted, self._failed = gateway, speaker, counted, failed
+    def __init__(self, house: House, speaker: Speaker, counted: str, failed: FailedHandshakes) -> None:
+        self._house, self._speaker, self._counted, self._failed = house, speaker, counted, failed
         self._is_counted = True
         self.announced: Announced | None = None
         self.was_passed = False
@@ -183,9 +187,9 @@ class _Door(asyncio.Protocol):
         # Who comes behind counts it anew, under the address that a proxy may have announced.
         self.leave()
         try:
-            source = peer(transport, self.announced, self._gateway.proxies)
+            source = self._house.source_of(transport, self.announced)
         except Unacceptable as error:
-            self._gateway.turned_away_count += 1
+            self._house.turned_away_count += 1
             self._failed.note(self._counted, f"client certificate: {error}")
             transport.abort()
             return
@@ -198,7 +202,7 @@ class _Door(asyncio.Protocol):
         """Count it no longer."""
         if self._is_counted:
             self._is_counted = False
-            self._gateway.load.disconnect(self._counted)
+            self._house.load.disconnect(self._counted)
 
 
 def _alert(connection: socket.socket, reason: str | None) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -17,6 +17,7 @@ from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Pending, Response
 from doorward.gateway.answer import LAST_CHUNK, chunk
 from doorward.gateway.exchange_scan import ExchangeScan
+from doorward.gateway.house import Client
 from doorward.problem import denial_response, fault_response
 
 if TYPE_CHECKING:
@@ -30,38 +31,6 @@ SMALL_BYTES: Final = 64 * 1024
 """A response up to this size is held whole even if no control reads it: then a broken one never reaches the client."""
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"})
 _log = structlog.get_logger()
-
-
-class Client(Protocol):
-    """What a run needs of the client: an HTTP/1.1 connection, or a stream of an HTTP/2 one."""
-
-    keeps_alive: bool
-    """The connection may serve another request after this one; setting it to false is final."""
-
-    @property
-    def is_slow(self) -> bool:
-        """The client has answer bytes left to read, more than should pile up."""
-
-    def wants_body(self, run: "ExchangeRun") -> None:
-        """Begin reading the body: it comes by `run.body_data`."""
-
-    def hold_body(self, *, pauses: bool) -> None:
-        """Stop, or go on, reading a streamed body."""
-
-    def answer(self, exchange: Exchange, response: Response) -> None:
-        """Send a whole answer. The run has ended: the next request's turn."""
-
-    def begin_answer(self, exchange: Exchange, response: Response) -> None:
-        """Send the head of an answer whose body follows by `answer_data`, until `end_answer` or `abort`."""
-
-    def answer_data(self, data: bytes) -> None:
-        """Send some of the body."""
-
-    def end_answer(self) -> None:
-        """The body is complete, and the run has ended: the next request's turn."""
-
-    def abort(self) -> None:
-        """Break off, so that a cut answer cannot be taken for a whole one."""
 
 
 class _Stage(Enum):
@@ -141,6 +110,10 @@ class ExchangeRun:
         self._scan: ExchangeScan | None = None
 
     # -- from the client ------------------------------------------------------------------------------------------
+
+    def count_address(self) -> None:
+        """Nothing, having counted the request to its address. Errors: Denied."""
+        self.pipeline.count_address(self.exchange)
 
     def admit(self) -> None:
         """Run the checks that need only the head; then ask for the body, or go on without one."""

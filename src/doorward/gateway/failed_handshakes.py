@@ -1,4 +1,7 @@
-"""Tells the operator of connections that ended before their first request: one line, however many they are."""
+"""Tells the operator of what was turned away and stands in no record, in one line however much it is.
+
+Connections that ended before their first request; requests that the provider was not asked about.
+"""
 
 import asyncio
 from collections import Counter
@@ -9,7 +12,7 @@ import structlog
 EVERY_S: Final = 10.0
 """Least time between two lines, in seconds: a flood must not fill the disk."""
 _REASONS: Final = 32
-"""Most reasons told apart; they come from OpenSSL's fixed list, but a list of somebody else's."""
+"""Most reasons told apart; they come from OpenSSL's fixed list, which is somebody else's, and from our own."""
 _log: Final = structlog.get_logger()
 
 

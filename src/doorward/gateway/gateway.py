@@ -1,9 +1,7 @@
-"""What all connections of one worker share: the pipeline in force, the audit writer, the upstream, the limits."""
+"""The house of an API: what all connections of one worker share, with pipeline in force, audit writer and upstream."""
 
-import asyncio
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -12,18 +10,20 @@ import structlog
 from doorward.antivirus import Scanner
 from doorward.controls.audit import Coalescing, Record, Recorder
 from doorward.controls.forward import ForwardPolicy, with_framing
-from doorward.controls.limits import LimitsPolicy, Load, Pressure
+from doorward.controls.limits import LimitsPolicy, Pressure
 from doorward.controls.transport import METHODS, TrustedProxies
 from doorward.exchange import Exchange, Headers, Response
 from doorward.gateway.deadlines import Deadlines
+from doorward.gateway.exchange_run import ExchangeRun
+from doorward.gateway.house import House, Run, TakesOver
 from doorward.gateway.proxied_certificate import ProxiedCertificates
 from doorward.gateway.upstream import UpstreamPool
+from doorward.gateway.websocket import WebSocketRun
 
 if TYPE_CHECKING:
     from doorward.pipeline import Plan
 
 _log: Final = structlog.get_logger()
-_ID_BATCH: Final = 256
 _SECOND_S: Final = 1.0
 _ALLOW: Final = b", ".join(sorted(METHODS))
 LocalAnswer = Callable[[Exchange], Response | None]
@@ -59,7 +59,7 @@ class Decides(Protocol):
         """Nothing; a whole answer is encrypted and signed where the policy says so."""
 
 
-class Gateway:
+class Gateway(House):
     """Shared by every client connection. Its `pipeline` and `limits` may be replaced while it serves."""
 
     def __init__(
@@ -77,35 +77,28 @@ class Gateway:
         certificates: ProxiedCertificates | None = None,
         pressure: Pressure | None = None,
     ) -> None:
+        super().__init__(
+            limits=limits,
+            deadlines=deadlines,
+            scheme=scheme,
+            proxies=proxies,
+            certificates=certificates,
+            pressure=pressure or Pressure(),
+        )
         self.pipeline = pipeline
         self.audit = audit
         self.upstream = upstream
-        self.pressure = pressure or Pressure()
-        self.load = Load(limits, self.pressure)
-        self.limits = limits
         self.response_bytes = forward.response_bytes
-        self.deadlines = deadlines
-        self.proxies = proxies
-        """Whose word about a client's address is taken; None: nobody's."""
-        self.certificates = certificates
-        """Reads what listed proxies tell of their clients' certificates; None: nobody is believed."""
-        self.scheme: Literal["http", "https"] = scheme
         self.local_answer: LocalAnswer = local_answer or answer_server_wide
-        self.is_draining = False
         self.with_framing: Callable[[bytes, Headers], bytes] = with_framing
-        self.connections: set[Connection] = set()
-        self.turned_away_count = 0
-        """Connections refused because too many were open."""
         self.coalescing = Coalescing()
         self.scanner = Scanner()
         self._is_counting = False
-        self._ids = _request_ids()
-        self._empty = asyncio.Event()
-        self._empty.set()
 
-    def new_id(self) -> str:
-        """A request id: 32 hexadecimal digits nobody can guess."""
-        return next(self._ids)
+    def begin(self, client: TakesOver, exchange: Exchange, *, is_handshake: bool) -> Run:
+        """As `House` has it: admitted by the pipeline, recorded, forwarded."""
+        made = WebSocketRun if is_handshake else ExchangeRun
+        return made(self, client, exchange)
 
     def is_counted(self, exchange: Exchange) -> bool:
         """Whether this refusal needs no record of its own: it is in the number of its second."""
@@ -143,38 +136,6 @@ class Gateway:
         self.limits = self.load.policy = limits
         self.response_bytes = forward.response_bytes
 
-    def opened(self, connection: "Connection") -> None:
-        """A client connection stands."""
-        self.connections.add(connection)
-        self._empty.clear()
-
-    def closed(self, connection: "Connection") -> None:
-        """A client connection is gone."""
-        self.connections.discard(connection)
-        if not self.connections:
-            self._empty.set()
-
-    async def drain(self, within_s: float) -> None:
-        """Let every exchange under way finish, take no new ones, and break off what is left after `within_s`."""
-        self.is_draining = True
-        for connection in list(self.connections):
-            connection.drain()
-        try:
-            await asyncio.wait_for(self._empty.wait(), within_s)
-        except TimeoutError:
-            for connection in list(self.connections):
-                connection.abort()
-
-
-class Connection(Protocol):
-    """A client connection, as the gateway sees it."""
-
-    def drain(self) -> None:
-        """Close when idle; else after the answer under way."""
-
-    def abort(self) -> None:
-        """Break off."""
-
 
 def _number_told(number: int, durable: bool) -> None:
     if not durable:
@@ -189,11 +150,3 @@ def answer_server_wide(exchange: Exchange) -> Response | None:
     if exchange.request.target == b"*" and exchange.request.method == "OPTIONS" and not exchange.request.has_body:
         return Response(204, [(b"allow", _ALLOW)], b"")
     return None
-
-
-def _request_ids() -> Iterator[str]:
-    """Random ids, drawn from the kernel in batches: one system call for 256 requests."""
-    while True:
-        digits = os.urandom(16 * _ID_BATCH).hex()
-        for start in range(0, len(digits), 32):
-            yield digits[start : start + 32]

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 import time
 from enum import Enum
 from typing import Final, Literal, cast
@@ -11,11 +12,9 @@ from doorward.controls.transport import METHODS, ChunkedBody
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Headers, Request, Response, Source
 from doorward.gateway.answer import BODILESS, CHUNKED, CONTINUE, LAST_CHUNK, OVERLOADED, answer_head, chunk
-from doorward.gateway.exchange_run import ExchangeRun
-from doorward.gateway.gateway import Gateway
+from doorward.gateway.house import House, Run
 from doorward.gateway.request_head import HeadReader
 from doorward.gateway.source import behind, counted_as, peer, take_scheme
-from doorward.gateway.websocket import WebSocketRun
 from doorward.gateway.websocket.relay import Relay
 
 LINGER_S: Final = 2.0
@@ -24,6 +23,8 @@ FRESH_S: Final = 1.0
 """Time a connection without a request so far has to send one when the gateway stops, in seconds."""
 _PIPELINED_BYTES: Final = 64 * 1024
 """Bytes of further requests kept while one is under way; then reading stops."""
+_PIECE_BYTES: Final = 256 * 1024
+"""Most bytes written to TLS at once."""
 _EMPTY_LINES: Final = 2
 """Empty lines before a request that are no part of it; RFC 9112 section 2.2 asks for one, old clients send two."""
 _NEVER: Final = float("inf")
@@ -58,6 +59,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_distrusted",
         "_is_eof",
         "_is_fresh",
+        "_is_full",
         "_is_read_twice",
         "_keeps_alive",
         "_known",
@@ -74,7 +76,7 @@ class ClientConnection(asyncio.Protocol):
         "http_1_1",
     )
 
-    def __init__(self, gateway: Gateway, known: Source | None = None) -> None:
+    def __init__(self, gateway: House, known: Source | None = None) -> None:
         self._gateway = gateway
         self._known = known
         self._transport: asyncio.Transport | None = None
@@ -83,7 +85,7 @@ class ClientConnection(asyncio.Protocol):
         self._heads = HeadReader()
         self._buffer = bytearray()
         self._part = _Part.HEAD
-        self._run: ExchangeRun | None = None
+        self._run: Run | None = None
         self._relay: Relay | None = None
         self._chunked: ChunkedBody | None = None
         self._left = 0
@@ -91,6 +93,7 @@ class ClientConnection(asyncio.Protocol):
         self._holds_reading = False
         self._is_eof = False
         self._is_fresh = True
+        self._is_full = False
         self._is_distrusted = False
         self._is_read_twice = False
         self._keeps_alive = True
@@ -109,6 +112,14 @@ class ClientConnection(asyncio.Protocol):
     @keeps_alive.setter
     def keeps_alive(self, keeps_alive: bool) -> None:
         self._keeps_alive = keeps_alive
+
+    @property
+    def secure(self) -> ssl.SSLObject | None:
+        """Its TLS; None: it is plain."""
+        if self._transport is None:
+            return None
+        found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return found
 
     @property
     def is_slow(self) -> bool:
@@ -160,6 +171,12 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.pause_reading()
                 self._holds_reading = True
             return
+        if self._write_paused:
+            # Nothing is worked off until the client reads its answers; it may send on and on meanwhile.
+            if len(self._buffer) > _PIPELINED_BYTES:
+                self._transport.pause_reading()
+                self._is_full = True
+            return
         self._pump()
 
     def eof_received(self) -> bool:
@@ -168,10 +185,14 @@ class ClientConnection(asyncio.Protocol):
         self.keeps_alive = False
         if self._relay is not None:
             return False
-        if self._part is _Part.BODY and self._run is not None:
+        if self._part is _Part.BODY:
+            self._refuse_cut_body()
+        return self._run is not None and self._source.tls_version is None
+
+    def _refuse_cut_body(self) -> None:
+        if self._run is not None:
             code = "transport.chunk_data" if self._chunked is not None else "transport.cl_invalid"
             self._run.refuse(Denied(code, "the stream ended before the body did"))
-        return self._run is not None and self._source.tls_version is None
 
     def pause_writing(self) -> None:
         """The client reads slower than it is answered."""
@@ -187,9 +208,16 @@ class ClientConnection(asyncio.Protocol):
         self._release_unsent()
         if self._part is _Part.WAIT:
             self.deadline = _NEVER
+        elif self._part is _Part.HEAD:
+            self.deadline = self._gateway.deadlines.now() + self._gateway.limits.idle_s
         if self._run is not None:
             self._run.client_pressure(pauses=False)
-        elif self._buffer and not self._pumping:
+        if self._part is _Part.WAIT or self._transport is None:
+            return
+        if self._is_full and not self._holds_reading and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._is_full = False
+        if self._buffer and not self._pumping:
             self._pump()
 
     def _hold_unsent(self) -> None:
@@ -212,7 +240,7 @@ class ClientConnection(asyncio.Protocol):
     def expire(self) -> None:
         """Time is up for what is awaited: a head, a body, or that the client reads or closes."""
         self.deadline = _NEVER
-        if self._part is _Part.HEAD and self._buffer:
+        if self._part is _Part.HEAD and self._buffer and not self._write_paused:
             self._refuse_head(
                 Denied("limits.slow_header", f"no whole head within {self._gateway.limits.head_s:g} s"), b""
             )
@@ -245,7 +273,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def wants_body(self, run: ExchangeRun) -> None:
+    def wants_body(self, run: Run) -> None:
         """Begin reading the body of the exchange under way."""
         self._part = _Part.BODY
         self.deadline = self._gateway.deadlines.now() + self._gateway.limits.body_s
@@ -254,6 +282,8 @@ class ClientConnection(asyncio.Protocol):
         self._read_on()
         if self._buffer and not self._pumping:
             self._pump()
+        if self._is_eof and self._part is _Part.BODY and not self._pumping:
+            self._refuse_cut_body()
 
     def hold_body(self, *, pauses: bool) -> None:
         """Stop, or go on, reading a streamed body."""
@@ -310,8 +340,19 @@ class ClientConnection(asyncio.Protocol):
         self._finished()
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        transport = self._transport
+        if transport is None:
+            return
+        if self._source.tls_version is None or len(data) <= _PIECE_BYTES:
+            transport.write(data)
+            return
+        # What one write of uvloop's TLS leaves unsent is hidden from us, however much it is; of the next ones it tells.
+        for start in range(0, len(data), _PIECE_BYTES):
+            transport.write(data[start : start + _PIECE_BYTES])
+        if self._write_paused:
+            # counted when the first of them was left lying
+            self._release_unsent()
+            self._hold_unsent()
 
     def _finished(self) -> None:
         self._run = None
@@ -353,7 +394,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _expect_head(self, within_s: float) -> None:
         self._part = _Part.HEAD
-        self.deadline = self._gateway.deadlines.now() + within_s
+        until = self._gateway.deadlines.now() + within_s
+        # an answer that the client leaves lying has its own time, which has begun
+        self.deadline = min(self.deadline, until) if self._write_paused else until
 
     def _read_on(self) -> None:
         if self._holds_reading and self._transport is not None and not self._transport.is_closing():
@@ -469,13 +512,12 @@ class ClientConnection(asyncio.Protocol):
             request=request,
         )
 
-    def _start(self, exchange: Exchange, *, is_handshake: bool = False) -> ExchangeRun:
+    def _start(self, exchange: Exchange, *, is_handshake: bool = False) -> Run:
         self._part = _Part.WAIT
         self._is_fresh = False
         self._empty_lines = 0
         self.deadline = _NEVER
-        made = WebSocketRun if is_handshake else ExchangeRun
-        self._run = run = made(self._gateway, self, exchange)
+        self._run = run = self._gateway.begin(self, exchange, is_handshake=is_handshake)
         return run
 
     def _refuse_head(self, denied: Denied, head: bytes) -> None:
@@ -484,7 +526,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_distrusted = True
         run = self._start(self._new_exchange(_unreadable(head, self._gateway.scheme), self._source))
         try:
-            run.pipeline.count_address(run.exchange)
+            run.count_address()
         except Denied as beyond:
             denied = beyond
         run.refuse(denied)

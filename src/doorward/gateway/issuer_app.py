@@ -11,6 +11,7 @@ from starlette.routing import Mount, Route
 
 from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
 from doorward.gateway.store_watch import StoreWatch
+from doorward.identity.unserved import explains_itself
 
 ENCRYPTION_KEYS_PATH: Final = "/.well-known/doorward-encryption-keys"
 """Where clients fetch the keys that they encrypt bodies to."""
@@ -18,8 +19,11 @@ _KEYS_MAX_AGE_S: Final = 3600
 """How long they may keep them, in seconds; an exchanged key opens messages far longer."""
 
 
-def issuer_app(provider: Starlette, keys: Path, watch: StoreWatch) -> Starlette:
-    """The provider with what stands beside it. `keys` is the directory of the keys, `watch` looks at the store."""
+def issuer_app(provider: Starlette, keys: Path, watch: StoreWatch, base: str) -> Starlette:
+    """The provider with what stands beside it. `keys` is the directory of the keys, `watch` looks at the store.
+
+    `base` is the path that the provider stands below.
+    """
 
     def show_encryption_keys(_request: Request) -> Response:
         """The public keys that clients encrypt bodies to. Not `async`: it reads a file, which a thread does."""
@@ -35,7 +39,7 @@ def issuer_app(provider: Starlette, keys: Path, watch: StoreWatch) -> Starlette:
             return PlainTextResponse("the store does not answer\n", status_code=503)
         return PlainTextResponse("ready\n")
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/livez", _alive),
             Route("/readyz", ready),
@@ -43,6 +47,7 @@ def issuer_app(provider: Starlette, keys: Path, watch: StoreWatch) -> Starlette:
             Mount("/", provider),
         ]
     )
+    return explains_itself(app, base)
 
 
 async def _alive(_request: Request) -> Response:

@@ -6,28 +6,28 @@ each self-signed certificate that a client is registered with. What a self-signe
 nothing: a client could otherwise make itself the certificate of another one.
 """
 
-import asyncio
 import hashlib
 import ssl
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from doorward.controls.authenticate.client_certificate import KnownCertificates
 from doorward.errors import PolicyError
+from doorward.gateway.asgi_house import More
 from doorward.gateway.client_certificate import Unacceptable, certificate_of, thumbprint, verified_chain
 from doorward.gateway.server_tls import client_authorities, foreign_lists
 from doorward.gateway.tls import configured, restrict
 from doorward.identity.ca.published import published_certificates
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, self_signed
+from doorward.identity.unserved import refusal
 from doorward.policy.tls import TlsSettings
 from doorward.store import Store, clients
 
@@ -112,6 +112,11 @@ class MutualTls:
             _log.warning("certificate of a client of the issuer refused", reason=str(error))
             return None
 
+    def about(self, secure: ssl.SSLObject | None) -> More:
+        """What leaves the certificate of a connection in the scope of each of its requests, as long as it is good."""
+        found = self.shown(secure)
+        return lambda: {SCOPE_KEY: found if found is not None and self.is_good(found) else None}
+
     def is_good(self, shown: ShownCertificate) -> bool:
         """Whether the certificate is still good: connections outlive certificates."""
         if shown.vouched is None:
@@ -130,32 +135,13 @@ class MutualTls:
                 self._loaded.add(name)
 
 
-def protocol_for(mutual: MutualTls) -> type[asyncio.Protocol]:
-    """Uvicorn's protocol, which also leaves the connection's certificate in the scope of each request."""
-
-    class CertificateProtocol(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-            super().connection_made(transport)
-            found = mutual.shown(cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object")))
-            app: Any = self.app
-
-            async def with_certificate(scope: Scope, receive: Receive, send: Send) -> None:
-                scope[SCOPE_KEY] = found if found is not None and mutual.is_good(found) else None
-                await app(scope, receive, send)
-
-            self.app = with_certificate
-
-    return CertificateProtocol
-
-
 def programs_only(app: ASGIApp, base: str) -> ASGIApp:
     """The application, without what people look at."""
     served = {f"{base}{path}" for path in PATHS}
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in served:
-            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
-            await send({"type": "http.response.body", "body": b""})
+            await refusal("validate.path_unknown")(scope, receive, send)
             return
         await app(scope, receive, send)
 

@@ -1,57 +1,148 @@
-"""uvicorn for the identity provider, in the control process: its listener, and the one that asks for certificates."""
+"""The identity provider's listeners, in the control process: the gateway's connections, an application behind."""
 
+import asyncio
 import contextlib
+import resource
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from socket import socket
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import uvicorn
 from starlette.types import ASGIApp
 
+from doorward.controls.limits import LimitsPolicy, Load, Pressure
+from doorward.controls.transport import TrustedProxies
+from doorward.exchange import Source
+from doorward.gateway.acceptor import Acceptor
+from doorward.gateway.asgi_house import AsgiHouse, More
+from doorward.gateway.deadlines import Deadlines
+from doorward.gateway.failed_handshakes import FailedHandshakes
+from doorward.gateway.http1 import LINGER_S, ClientConnection
+from doorward.gateway.tls import HANDSHAKE_S
 from doorward.policy.issuer import IssuerSettings
 
-HEAD_BYTES: Final = 32_768
-"""Largest request line and fields, in bytes: a form has 8 KiB at most, cookies 4 KiB each."""
+DRAIN_S: Final = 3.0
+"""Time that requests under way have to end when the process stops, in seconds."""
+SETTLE_S: Final = 1.0
+"""Time that handshakes under way have to end then, before; together less than the supervisor waits."""
+KEPT_FILES: Final = 256
+"""Open files that no connection may take from the rest of the process: store, snapshots, what it fetches and sends."""
 
 
-class IssuerServer(uvicorn.Server):
-    """uvicorn that tells when it accepts, and without signal handlers of its own: ours also end the tasks beside it."""
+class IssuerServer:
+    """One listener and the application behind it."""
 
-    started_serving: Callable[[], None]
+    def __init__(
+        self,
+        app: ASGIApp,
+        context: ssl.SSLContext | None,
+        *,
+        limits: LimitsPolicy | None = None,
+        load: Load | None = None,
+        proxies: TrustedProxies | None = None,
+        more: Callable[[ssl.SSLObject | None], More] | None = None,
+        step_s: float = 0.25,
+    ) -> None:
+        """Over TLS with that context; None: plain HTTP. `load`: counted together with another listener's connections.
 
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        """As uvicorn has it."""
-        await super().startup(sockets)
+        `more` is told of each connection, and gives what the scopes of its requests have besides. `step_s` is the time
+        between two looks at the connections' deadlines, in seconds.
+        """
+        self.started_serving: Callable[[], None] = lambda: None
+        """Called once it accepts."""
+        self._app, self._context, self._proxies = app, context, proxies
+        self._limits = limits or LimitsPolicy()
+        self._load = load or shared_load(self._limits)
+        self._more, self._step_s = more, step_s
+        self._stopping = asyncio.Event()
+        self._house: AsgiHouse | None = None
+
+    @property
+    def turned_away_count(self) -> int:
+        """Connections that were closed because there were too many, or that did not end their handshake."""
+        return 0 if self._house is None else self._house.turned_away_count
+
+    def follow(self, limits: LimitsPolicy, proxies: TrustedProxies | None) -> None:
+        """Nothing; what comes from now on is held to these."""
+        self._limits, self._proxies = limits, proxies
+        self._load.policy = within_files(limits)
+        if self._house is not None:
+            self._house.limits, self._house.proxies = limits, proxies
+
+    def stop(self) -> None:
+        """Accept no more; `serve` ends once what is under way has ended."""
+        self._stopping.set()
+
+    async def serve(self, listener: socket) -> None:
+        """Serve until it is stopped."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        deadlines, turned_away = Deadlines(loop, self._step_s), FailedHandshakes(loop)
+        house = self._house = AsgiHouse(
+            self._app,
+            limits=self._limits,
+            deadlines=deadlines,
+            scheme="http" if self._context is None else "https",
+            proxies=self._proxies,
+            refused=turned_away,
+            load=self._load,
+            more=self._more,
+        )
+
+        def speaker(_transport: asyncio.Transport, source: Source) -> asyncio.Protocol:
+            return ClientConnection(house, source)
+
+        acceptor = Acceptor(
+            house,
+            listener,
+            None if self._context is None else _OneContext(self._context),
+            loop,
+            speaker,
+            proxy_protocol=False,
+            within_s=HANDSHAKE_S,
+            shutdown_s=LINGER_S,
+            failed=turned_away,
+        )
         self.started_serving()
+        await self._stopping.wait()
+        acceptor.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await acceptor.settled()
+        await house.drain(DRAIN_S)
+        deadlines.close()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Nothing is captured."""
-        yield
+
+class _OneContext:
+    """Every handshake begins, and goes on, with the same context."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def take(self) -> ssl.SSLContext:
+        return self._context
+
+    def give_back(self, context: ssl.SSLContext, version: str | None) -> None:
+        """Nothing is told apart."""
 
 
-def issuer_server(app: ASGIApp, context: ssl.SSLContext | None, *, protocol: Any = "h11") -> IssuerServer:
-    """A server for the application, over TLS with that context; None: plain HTTP.
+def shared_load(limits: LimitsPolicy) -> Load:
+    """What listeners that are counted together carry."""
+    return Load(within_files(limits), Pressure())
 
-    `protocol` is one over h11: what uvicorn has over httptools takes a request head of any size into memory.
-    """
-    config = uvicorn.Config(
-        app,
-        http=protocol,
-        h11_max_incomplete_event_size=HEAD_BYTES,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        lifespan="off",
-        timeout_graceful_shutdown=3,
-        ssl_context_factory=None if context is None else lambda _config, _default: context,
-    )
-    server = IssuerServer(config)
-    server.started_serving = lambda: None
-    return server
+
+def within_files(limits: LimitsPolicy) -> LimitsPolicy:
+    """The limits, with no more connections than the process may have open files, but for those it needs itself."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = limits.connections if files == resource.RLIM_INFINITY else max(1, files - KEPT_FILES)
+    return limits.model_copy(update={"connections": min(limits.connections, most)})
+
+
+def allow_files() -> None:
+    """Nothing; the process may open as many files as it is allowed to allow itself (mostly 1,024 at first)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def mtls_address(issuer: IssuerSettings) -> str:

@@ -23,6 +23,7 @@ from doorward.identity.pages.rendering import page
 from doorward.identity.pages.routes import page_routes
 from doorward.identity.provider import IdentitySettings, Provider
 from doorward.identity.sealing import ServerSecret
+from doorward.identity.unserved import explains_itself
 from doorward.jose import PrivateKey, public_jwks
 from doorward.store import Store
 
@@ -45,7 +46,7 @@ def create_app(
     """
     ring = keys if callable(keys) else partial(KeyRing.of, tuple(keys))
     provider = Provider(store=store, ring=ring, settings=settings, secret=secret, clock=clock)
-    return Starlette(
+    app = Starlette(
         routes=[
             *_oauth_routes(provider),
             *_registration_routes(provider),
@@ -54,6 +55,7 @@ def create_app(
         ],
         exception_handlers={404: partial(_nothing_here, base=provider.settings.base)},
     )
+    return explains_itself(app, settings.base)
 
 
 async def _nothing_here(request: Request, _error: Exception, *, base: str) -> Response:

@@ -9,12 +9,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 
 from doorward.errors import PolicyError
 from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.redirects import split_uri
+from doorward.identity.turns import Busy, Turns
 from doorward.jose import Algorithm, JoseError, PublicKey, parse_key_set, usable_keys
 from doorward.outbound import OutboundClient, OutboundRefused
 
@@ -26,8 +28,15 @@ FRESH_S: Final = 300.0
 """How long a set is used without asking again, in seconds: a key taken away is believed no longer than that."""
 KEEP_S: Final = 24 * 3600.0
 """How long the last good set is believed when it cannot be fetched, in seconds."""
-FETCHES_COUNT: Final = 8
-"""Fetches under way at once, for all clients together."""
+FETCHES_COUNT: Final = 4
+"""Fetches under way at once for clients whose place answered the last time, and as many for all others: places that
+take their time, or never answer, keep nobody waiting but each other."""
+FETCHES_WAITING: Final = 64
+"""Fetches that wait for one of these, each. More, or longer than a few seconds, and the last good set counts."""
+SHUN_S: Final = 3_600.0
+"""Longest time between two fetches from a place that does not answer, in seconds; it doubles from the second on."""
+_PATIENCE_S: Final = 5.0
+_FAILURES_MOST: Final = 16
 _URL_MOST: Final = 1024
 
 _log = structlog.get_logger()
@@ -74,19 +83,22 @@ class _Fetched:
     at: float = 0.0
     """When `keys` came, Unix seconds; 0: never."""
     tried_at: float = 0.0
+    failures: int = 0
+    """Since `keys` came."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class ClientKeys:
     """The keys of clients by name. Its memory is bounded by the clients that are registered with a URL."""
 
-    __slots__ = ("_fetched", "_fetching", "_outbound")
+    __slots__ = ("_answering", "_fetched", "_others", "_outbound")
 
     def __init__(self, outbound: Callable[[], OutboundClient]) -> None:
         """`outbound` is asked at each fetch: a reloaded policy may allow other networks."""
         self._outbound = outbound
         self._fetched: dict[str, _Fetched] = {}
-        self._fetching = asyncio.Semaphore(FETCHES_COUNT)
+        self._answering = Turns(FETCHES_COUNT, FETCHES_WAITING, patience_s=_PATIENCE_S)
+        self._others = Turns(FETCHES_COUNT, FETCHES_WAITING, patience_s=_PATIENCE_S)
 
     async def find(
         self,
@@ -114,23 +126,31 @@ class ClientKeys:
         async with known.lock:
             if known.url != url:
                 # not `tried_at`: a client that changes its own URL has us fetch no oftener for it
-                known.url, known.keys, known.at = url, (), 0.0
+                known.url, known.keys, known.at, known.failures = url, (), 0.0, 0
             stale = now - known.at >= FRESH_S or chosen(known.keys) is None
-            if stale and now - known.tried_at >= FETCH_EVERY_S:
+            if stale and now - known.tried_at >= min(FETCH_EVERY_S * 2 ** max(0, known.failures - 1), SHUN_S):
                 known.tried_at = now
                 await self._fetch(known, client, url, now)
         return known.keys if now - known.at <= KEEP_S else ()
 
     async def _fetch(self, known: _Fetched, client: str, url: str, now: float) -> None:
+        answered = bool(known.keys) and not known.failures
+        turns = self._answering if answered else self._others
+        # spoilt until it is done, so that what is broken off in the middle counts as well
+        known.failures = min(known.failures + 1, _FAILURES_MOST)
         try:
-            async with self._fetching:
+            async with turns.turn(urlsplit(url).hostname or ""):
                 found = parse_key_set(await self._outbound().get(url), ASSERTION_ALGORITHMS)
+        except Busy:
+            known.failures -= 1
+            _log.warning("keys of a client not fetched, too many are", client=client)
+            return
         except (OutboundRefused, JoseError) as error:
             _log.error("keys of a client not fetched, the last good ones stay", client=client, reason=str(error))
             return
         for reason in found.left_out:
             _log.warning("key of a client left out", client=client, reason=reason)
-        known.keys, known.at = found.keys, now
+        known.keys, known.at, known.failures = found.keys, now, 0
 
 
 def _registered(jwks: Iterable[Mapping[str, Any]]) -> tuple[PublicKey, ...]:

@@ -20,12 +20,14 @@ from doorward.identity.credentials import Verifier
 from doorward.identity.factors.passkeys import Passkeys, RelyingParty
 from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.key_ring import KeyRing
+from doorward.identity.networks import network_of
 from doorward.identity.passwords import require_strong
 from doorward.identity.profiles import BASELINE, Profile
 from doorward.identity.proofs import ProofMemory
 from doorward.identity.risk.signals import FAILING_COUNT, Signals
 from doorward.identity.sealing import ServerSecret
 from doorward.identity.tokens import LIFETIME_S, Minter
+from doorward.identity.turns import Busy, Turns
 from doorward.jose import PrivateKey, PublicKey, UnverifiedToken
 from doorward.outbound import OutboundClient
 from doorward.policy.breaches import BreachedPasswordsPolicy
@@ -35,7 +37,7 @@ from doorward.store import Store
 HASHING_PARALLEL: Final = 2
 """Argon2id hashes computed at once: each takes 64 MiB and a core."""
 HASHING_WAITING: Final = 32
-"""Logins that wait for one of them; more are asked to come back (503)."""
+"""Logins that wait for one of them; of more, those of the network that has most are asked to come back (503)."""
 _Result = TypeVar("_Result")
 _log = structlog.get_logger()
 
@@ -116,10 +118,6 @@ class IdentitySettings:
         return (self.url(path), self.mtls + path) if self.mtls else (self.url(path),)
 
 
-class Busy(Exception):
-    """More wait than can be served soon: logins, or one user's new passwords."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """One provider in one process."""
@@ -171,8 +169,9 @@ class Provider:
         return ProofMemory(born_at=self.clock(), algorithms=self.settings.profile.algorithms)
 
     @cached_property
-    def _hashing(self) -> CapacityLimiter:
-        return CapacityLimiter(HASHING_PARALLEL)
+    def _hashing(self) -> tuple[Turns, CapacityLimiter]:
+        # threads of their own: however many other requests wait for one, passwords are checked
+        return Turns(HASHING_PARALLEL, HASHING_WAITING), CapacityLimiter(HASHING_PARALLEL)
 
     @cached_property
     def _looking_up(self) -> set[str]:
@@ -194,11 +193,14 @@ class Provider:
         except Denied:
             return peer
 
-    async def hashing(self, work: Callable[..., _Result], *given: Any) -> _Result:
-        """What the work gives back, done in one of the few threads that may hash. Errors: Busy."""
-        if self._hashing.statistics().tasks_waiting >= HASHING_WAITING:
-            raise Busy
-        return await to_thread.run_sync(lambda: work(*given), limiter=self._hashing)
+    async def hashing(self, address: str, work: Callable[..., _Result], *given: Any) -> _Result:
+        """What the work gives back, done in one of the few threads that may hash, for somebody at that address.
+
+        Errors: Busy.
+        """
+        turns, threads = self._hashing
+        async with turns.turn(network_of(address) or address):
+            return await to_thread.run_sync(lambda: work(*given), limiter=threads)
 
     async def look_up(self, user: str, password: str, *, address: str) -> None:
         """Nothing, for a password that the user may set as far as breaches go; without a policy for it, for any.

@@ -14,6 +14,7 @@ from doorward.identity.enrolling import make_reset
 from doorward.identity.events import events_of
 from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.sessions import find_session
+from doorward.identity.turns import Turns
 from doorward.identity.users import disable_user
 from doorward.policy.issuer import IssuerSettings
 from doorward.store import Store
@@ -381,6 +382,6 @@ def test_users_see_what_happened_at_their_account(lab: Lab) -> None:
 
 
 def test_more_logins_than_can_wait_are_asked_to_come_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.identity.provider.HASHING_WAITING", 0)
+    monkeypatch.setattr("doorward.identity.provider.Turns", lambda *_: Turns(0, 0))
     answer = lab.visitor().sign_in()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -14,8 +14,8 @@ from doorward.gateway.control.in_force import InForce
 from doorward.gateway.control.outliving import MISTAKES, Attempt
 from doorward.gateway.control.state import State
 from doorward.gateway.issuer_app import issuer_app
-from doorward.gateway.issuer_mtls import MutualTls, programs_only, protocol_for, require_tls
-from doorward.gateway.issuer_server import IssuerServer, issuer_server, mtls_address
+from doorward.gateway.issuer_mtls import MutualTls, programs_only, require_tls
+from doorward.gateway.issuer_server import IssuerServer, mtls_address, shared_load
 from doorward.gateway.public_certificate import ShownCertificate
 from doorward.gateway.tls import server_context
 from doorward.identity.admin.app import create_admin_app
@@ -54,15 +54,24 @@ class Servers:
         """Make them, the issuer's own first. Errors: PolicyError, SQLAlchemyError."""
         tls = self._in_force.policy.tls
         shown = None if tls is None else self._shown.settings(tls)
-        # HTTP/1.1 alone: uvicorn speaks nothing else
+        # HTTP/1.1 alone is what the provider speaks
         self._tls = None if shown is None else server_context(shown.certificate, shown.key, http2=False)
         app = _issuer(self._state, self._in_force)
-        self._servers = [(issuer_server(app, self._tls), listeners.issuer)]
+        policy = self._in_force.policy
+        limits, proxies = policy.limits, policy.transport.proxies()
+        # counted together: who fills one of the two listeners leaves no room at the other
+        load = shared_load(limits)
+        issuer = IssuerServer(app, self._tls, limits=limits, load=load, proxies=proxies)
+        self._servers = [(issuer, listeners.issuer)]
         if listeners.admin is not None:
             desk = _admin(self._state, self._in_force, listeners.admin)
-            self._servers.append((issuer_server(desk, None), listeners.admin))
+            # a count of its own: a flood at the provider must not lock out the operator
+            self._servers.append((IssuerServer(desk, None, limits=limits, proxies=proxies), listeners.admin))
         if listeners.mtls is not None:
-            self._servers.append((self._for_certificates(app), listeners.mtls))
+            mutual = self._for_certificates()
+            only = programs_only(app, urlsplit(policy.issuer.url).path.rstrip("/"))
+            server = IssuerServer(only, mutual.context, limits=limits, load=load, proxies=proxies, more=mutual.about)
+            self._servers.append((server, listeners.mtls))
 
     async def serve(self, started: Callable[[], None]) -> None:
         """Serve until `stop`; `started` is called when the issuer's own server accepts."""
@@ -70,14 +79,14 @@ class Servers:
         issuer.started_serving = started
         async with asyncio.TaskGroup() as group:
             for server, its_listener in others:
-                group.create_task(server.serve(sockets=[its_listener]))
-            await issuer.serve(sockets=[listener])
+                group.create_task(server.serve(its_listener))
+            await issuer.serve(listener)
             self.stop()
 
     def stop(self) -> None:
         """Accept nobody any more; who is there is still answered."""
         for server, _ in self._servers:
-            server.should_exit = True
+            server.stop()
 
     def follow(self) -> None:
         """Trust those clients' certificates that policy and store want trusted now. Errors: SQLAlchemyError."""
@@ -85,6 +94,12 @@ class Servers:
         if self._mutual is not None and tls is not None:
             with Attempt("whom the issuer trusts for clients stays as it was", MISTAKES):
                 self._mutual.follow(tls)
+
+    def take_up_limits(self) -> None:
+        """Hold what comes from now on to the limits, and believe the proxies, that the policy names now."""
+        policy = self._in_force.policy
+        for server, _ in self._servers:
+            server.follow(policy.limits, policy.transport.proxies())
 
     def renew_certificate(self) -> None:
         """Show new connections the certificate that policy and files want shown now. Errors: OSError."""
@@ -95,11 +110,10 @@ class Servers:
             if self._mutual is not None:
                 self._mutual.renew_certificate(shown.certificate, shown.key)
 
-    def _for_certificates(self, app: Starlette) -> IssuerServer:
-        policy = self._in_force.policy
-        self._mutual = mutual = MutualTls(self._shown.settings(require_tls(policy.tls)), self._state.store)
-        base = urlsplit(policy.issuer.url).path.rstrip("/")
-        return issuer_server(programs_only(app, base), mutual.context, protocol=protocol_for(mutual))
+    def _for_certificates(self) -> MutualTls:
+        tls = self._shown.settings(require_tls(self._in_force.policy.tls))
+        self._mutual = made = MutualTls(tls, self._state.store)
+        return made
 
 
 def _issuer(state: State, in_force: InForce) -> Starlette:
@@ -122,7 +136,7 @@ def _issuer(state: State, in_force: InForce) -> Starlette:
         registration=_registration(issuer),
     )
     provider = create_app(state.store, lambda: state.ring.ring, settings, secret=state.secret)
-    return issuer_app(provider, state.keys, state.watch)
+    return issuer_app(provider, state.keys, state.watch, settings.base)
 
 
 def _admin(state: State, in_force: InForce, listener: socket.socket) -> Starlette:

@@ -17,6 +17,7 @@ from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Request, Response, Source
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
+from doorward.gateway.house import Run
 from doorward.gateway.http1 import LINGER_S
 from doorward.gateway.http2.frames import Abuse, FrameWatch
 from doorward.gateway.http2.request import read_request, unreadable
@@ -291,7 +292,7 @@ class Http2Connection(asyncio.Protocol):
             run.admit()
             return
         try:
-            run.pipeline.count_address(exchange)
+            run.count_address()
         except Denied as beyond:
             refusal = beyond
         run.refuse(refusal)
@@ -331,7 +332,7 @@ class Http2Connection(asyncio.Protocol):
         self._flush()
         run = ExchangeRun(self.gateway, _Nobody(), self._exchange(unreadable([], self.gateway.scheme), self._source))
         try:
-            run.pipeline.count_address(run.exchange)
+            run.count_address()
         except Denied as beyond:
             denied = beyond
         run.refuse(denied)
@@ -353,7 +354,7 @@ class _Nobody:
     keeps_alive = False
     is_slow = False
 
-    def wants_body(self, run: ExchangeRun) -> None:
+    def wants_body(self, run: Run) -> None:
         """There is none."""
 
     def hold_body(self, *, pauses: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
 from doorward.gateway.answer import BODILESS
-from doorward.gateway.exchange_run import ExchangeRun
+from doorward.gateway.house import Run
 
 if TYPE_CHECKING:
     from doorward.gateway.http2.connection import Http2Connection
@@ -18,7 +18,7 @@ _OURS: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"
 
 
 class Http2Stream:
-    """One stream under way; see `exchange_run.Client`."""
+    """One stream under way; see `house.Client`."""
 
     __slots__ = (
         "_arrived",
@@ -39,7 +39,7 @@ class Http2Stream:
 
     def __init__(self, connection: "Http2Connection", stream_id: int, *, ended: bool) -> None:
         self.id = stream_id
-        self.run: ExchangeRun | None = None
+        self.run: Run | None = None
         self.keeps_alive = True
         self.deadline = _NEVER
         self._connection = connection
@@ -75,7 +75,7 @@ class Http2Stream:
         if not self._has_ended:
             self.data(b"", 0, ends=True)
 
-    def wants_body(self, run: ExchangeRun) -> None:
+    def wants_body(self, run: Run) -> None:
         """Begin handing the body on."""
         self.run = run
         self._is_wanted = True

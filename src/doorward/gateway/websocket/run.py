@@ -1,12 +1,13 @@
 """One WebSocket from its handshake to its end: admitted and recorded as every exchange, then relayed."""
 
 import ssl
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from doorward.controls.transport import accept_value, check_handshake
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Response
-from doorward.gateway.exchange_run import Client, ExchangeRun
+from doorward.gateway.exchange_run import ExchangeRun
+from doorward.gateway.house import TakesOver
 from doorward.gateway.websocket.relay import Relay
 from doorward.gateway.websocket.upstream import UpstreamSocket
 
@@ -15,26 +16,10 @@ if TYPE_CHECKING:
     from doorward.pipeline import Plan
 
 
-class SocketClient(Client, Protocol):
-    """A client's connection that can be taken over."""
-
-    def write_frames(self, data: bytes) -> None:
-        """Send frames."""
-
-    def hold_frames(self, *, pauses: bool) -> None:
-        """Stop, or go on, reading."""
-
-    def end_frames(self) -> None:
-        """Close, once what was written is sent."""
-
-    def hand_over(self, relay: Relay) -> bytes:
-        """Give all that comes to the relay from now on; what came already."""
-
-
 class WebSocketRun(ExchangeRun):
     """The run of a handshake, and of what follows it."""
 
-    def __init__(self, gateway: "Gateway", client: SocketClient, exchange: Exchange) -> None:
+    def __init__(self, gateway: "Gateway", client: TakesOver, exchange: Exchange) -> None:
         super().__init__(gateway, client, exchange)
         self._socket_client = client
         self._offered: tuple[bytes, ...] = ()

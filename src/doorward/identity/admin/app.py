@@ -92,10 +92,13 @@ def create_admin_app(desk: Desk, hosts: Iterable[str]) -> Starlette:
     routes = [
         Route(BASE + endpoint.path, guard.answering(endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS
     ]
-    return Starlette(
+    app = Starlette(
         routes=[Route(f"{BASE}/openapi.json", describe, methods=["GET"]), *routes],
         exception_handlers={HTTPException: _not_ours},
     )
+    # where to it would lead is made of `Host`
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _not_ours(_request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from doorward.identity.federation.judging import Untrusted, judge_age, judge_ans
 from doorward.identity.federation.links import add_link, is_linked, linked_user, make_account, remove_link, take_over
 from doorward.identity.federation.policy import FederationPolicy
 from doorward.identity.forms import parse_fields, unique
+from doorward.identity.networks import network_of
 from doorward.identity.oauth.codes import frozen
 from doorward.identity.pages.browser import Browser
 from doorward.identity.pages.entering import enter
@@ -94,7 +95,8 @@ class External:
         try:
             code = judge_answer(fields, await asking.metadata(now), asking.policy)
             verifier, nonce = (self._derived(what, fields["state"]) for what in ("verifier", "nonce"))
-            token = await asking.id_token(code, verifier, self._redirect_uri(asking.policy), now)
+            place, network = self._redirect_uri(asking.policy), network_of(browser.address) or browser.address
+            token = await asking.id_token(code, verifier, place, now, network=network)
             keys = await asking.keys(token, now)
             claims = judge_id_token(token, keys, asking.policy, nonce=nonce, now=now)
             if "max_age" in begun:

@@ -55,7 +55,7 @@ async def act_on(
             return session
         return handler(browser, session, form, now)
 
-    return await (provider.hashing(acted) if hashes else run_in_threadpool(acted))
+    return await (provider.hashing(browser.address, acted) if hashes else run_in_threadpool(acted))
 
 
 def entitled(provider: Provider, browser: Browser, now: float) -> Session | Response:

@@ -19,7 +19,8 @@ from doorward.identity.pages.passkeys import PasskeyPages
 from doorward.identity.pages.phone import PhonePages
 from doorward.identity.pages.rendering import SCRIPT, STYLE, asset
 from doorward.identity.pages.sign_in import SignIn, explained
-from doorward.identity.provider import Busy, Provider
+from doorward.identity.provider import Provider
+from doorward.identity.turns import Busy
 
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 _Page: TypeAlias = tuple[str, str, _Endpoint]

@@ -27,8 +27,9 @@ from doorward.identity.pages.rendering import page
 from doorward.identity.pages.returning import is_ticket
 from doorward.identity.pages.stepping import FACTOR_AMR, PASSWORD_AMR, LoginStep, begin_step, end_step, login_step
 from doorward.identity.passwords import WeakPassword
-from doorward.identity.provider import Busy, Provider
+from doorward.identity.provider import Provider
 from doorward.identity.sessions import end_session, end_sessions
+from doorward.identity.turns import Busy
 from doorward.store import token_families
 from doorward.store.single_use import Purpose, peek
 
@@ -61,7 +62,7 @@ class SignIn:
     async def check(self, request: Request) -> Response:
         """`POST /auth/login`."""
         browser, form = await own_form(self._provider, request)
-        return await self._provider.hashing(self._check, browser, form)
+        return await self._provider.hashing(browser.address, self._check, browser, form)
 
     async def show_factor(self, request: Request) -> Response:
         """`GET /auth/factor`."""
@@ -94,7 +95,7 @@ class SignIn:
                 await self._provider.look_up(user, form.get("password", ""), address=browser.address)
             except WeakPassword as error:
                 return await run_in_threadpool(self._reset_page, browser, ticket, error.problem)
-        return await self._provider.hashing(self._reset, browser, form)
+        return await self._provider.hashing(browser.address, self._reset, browser, form)
 
     def _check(self, browser: Browser, form: Mapping[str, str]) -> Response:
         attempt = Attempt(
