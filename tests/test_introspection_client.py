@@ -109,6 +109,11 @@ class Gateway:
         return await known
 
 
+def _settings(gateway: Gateway) -> IntrospectionPolicy:
+    assert gateway.issuer.introspection is not None
+    return gateway.issuer.introspection
+
+
 def test_a_question_is_a_form_with_the_clients_secret(tmp_path: Path) -> None:
     async def run() -> None:
         async with desk(says(GOOD, JSON)) as site:
@@ -244,6 +249,33 @@ def test_a_flood_of_tokens_is_bounded_at_the_issuer(tmp_path: Path) -> None:
             for number in range(UNDER_WAY_MOST + 5):
                 gateway.client.ask(gateway.issuer, f"op_{number}", told.append)
             assert [answer.problem for answer in told] == [f"{UNDER_WAY_MOST} questions are under way"] * 5
+            gateway.client.close()
+            await asyncio.gather(*gateway.client._tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_an_issuer_that_never_answers_leaves_the_questions_of_others_room(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with desk(silent) as tarpit, desk(says(GOOD, JSON)) as site:
+            gateway = Gateway(tmp_path, site.url, timeout_s=5, prefix="op_")
+            held = IssuerPolicy(
+                issuer="https://tarpit.example",
+                audience="api",
+                introspection=_settings(gateway).model_copy(update={"endpoint": tarpit.url, "prefix": "held_"}),
+            )
+            both = AuthenticatePolicy(issuers=(gateway.issuer, held))
+            networks = tuple(ip_network(each) for each in ("127.0.0.0/8", "::1/128"))
+            gateway.client = IntrospectionClient(both, networks, asyncio.get_running_loop(), lambda: NOW)
+            told: list[Answer] = []
+            for number in range(UNDER_WAY_MOST + 1):
+                gateway.client.ask(held, f"op_{number}", told.append)
+            assert len(told) == 1
+            assert (await gateway.ask()).body == GOOD
+            gateway.client.close()
+            await asyncio.gather(*gateway.client._tasks, return_exceptions=True)
+            gateway.client.ask(held, "op", told.append)
+            assert len(told) == 1, "their room is given back"
             gateway.client.close()
             await asyncio.gather(*gateway.client._tasks, return_exceptions=True)
 

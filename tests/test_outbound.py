@@ -2,12 +2,13 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import trustme
 
-from doorward.outbound import OutboundClient, OutboundRefused
+from doorward.outbound import RESOLVING_COUNT, OutboundClient, OutboundRefused
 
 Answer = Callable[[str], bytes]
 
@@ -237,3 +238,51 @@ def test_the_connection_goes_to_the_checked_address_under_the_original_name() ->
                 await other.get(url)
 
     asyncio.run(scenario())
+
+
+def test_names_that_nobody_answers_for_take_no_thread_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes down an address chooses the name servers too; the loop's few threads have other things to do."""
+    release = threading.Event()
+    waiting = threading.Semaphore(0)
+
+    def never(*_given: object, **_more: object) -> list[object]:
+        waiting.release()
+        release.wait(30)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", never)
+
+    async def claim() -> None:
+        client = OutboundClient(total_s=0.2)
+        held = [asyncio.create_task(client.get(f"https://{n}.tarpit.example/")) for n in range(2 * RESOLVING_COUNT)]
+        try:
+            assert await asyncio.to_thread(waiting.acquire, True, 10)
+            for task in held:
+                with pytest.raises(OutboundRefused, match="within"):
+                    await task
+        finally:
+            release.set()
+
+    asyncio.run(claim())
+
+
+def test_a_document_that_drips_is_given_up_in_time_however_it_drips() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0)
+        writer.close()
+
+    async def claim() -> None:
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client = OutboundClient(insecure_loopback_http=True, total_s=0.3, document_bytes=1 << 30)
+        with pytest.raises(OutboundRefused):
+            await client.get(f"http://127.0.0.1:{port}/")
+        server.close()
+
+    asyncio.run(claim())

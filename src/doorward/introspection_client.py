@@ -8,7 +8,9 @@ import base64
 import secrets
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
@@ -28,7 +30,8 @@ from doorward.policy.document import Policy
 ANSWER_BYTES: Final = 16 * 1024
 """Largest answer read, in bytes."""
 UNDER_WAY_MOST: Final = 64
-"""Most questions of one worker under way; whoever comes beyond is told at once that nobody can tell (503)."""
+"""Most questions of one worker under way at one issuer: one that takes its time leaves the others theirs. Whoever comes
+beyond is told at once that nobody can tell (503)."""
 ASSERTION_S: Final = 60
 """How long a signed assertion is good for, in seconds."""
 _SECRET_BYTES: Final = 4096
@@ -58,6 +61,8 @@ class IntrospectionClient:
         self._clients: dict[str, OutboundClient] = {}
         self._kept: list[KeptConnections] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[str] = Counter()
+        """By issuer."""
         self._lost: set[str] = set()
         """Issuers that could not be asked the last time: said once, for every stranger can make us ask."""
         for issuer in policy.issuers:
@@ -80,12 +85,17 @@ class IntrospectionClient:
         if client is None or settings is None or self._loop is None:
             done(Answer(problem="it is not known here", at=self._clock()))
             return
-        if len(self._tasks) >= UNDER_WAY_MOST:
+        if self._under_way[issuer.issuer] >= UNDER_WAY_MOST:
             done(Answer(problem=f"{UNDER_WAY_MOST} questions are under way", at=self._clock()))
             return
+        self._under_way[issuer.issuer] += 1
         task = self._loop.create_task(self._answer(client, issuer, settings, token, done))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._ended, issuer.issuer))
+
+    def _ended(self, issuer: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._under_way[issuer] -= 1
 
     def close(self) -> None:
         """Ask no more; whoever waits is waiting at a worker that has ended."""

@@ -49,6 +49,6 @@ def test_ids_are_unique_and_stand_in_the_page_with_what_they_meet() -> None:
     ids = [each.id for each in LOGIN_ATTACKS]
     assert len(set(ids)) == len(ids)
     for each in LOGIN_ATTACKS:
-        assert each.control in {"login", "token"}
+        assert each.control in {"listener", "login", "token"}
         assert each.source
         assert f"| `{each.id}` | {each.name} | {each.earns} |" in page

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -11,10 +12,17 @@ from tests.identity.relying_party import AUTHORITY
 from tests.loopback import server_tls, serving
 
 from doorward.errors import PolicyError
-from doorward.identity.client_keys import FETCH_EVERY_S, FRESH_S, KEEP_S, ClientKeys, require_keys_url
+from doorward.identity.client_keys import (
+    FETCH_EVERY_S,
+    FETCHES_COUNT,
+    FRESH_S,
+    KEEP_S,
+    ClientKeys,
+    require_keys_url,
+)
 from doorward.identity.oauth_errors import OAuthError
 from doorward.jose import KEY_COUNT, PublicKey, generate_key, public_jwks
-from doorward.outbound import OutboundClient
+from doorward.outbound import OutboundClient, OutboundRefused
 
 FIRST, SECOND = generate_key("ES256").public, generate_key("ES256").public
 NOW = 1_800_000_000.0
@@ -164,3 +172,53 @@ def test_a_client_that_moves_its_keys_again_and_again_has_us_fetch_no_oftener(pl
             find(known, place, FIRST, NOW + second)
     assert place.asked_count == 1
     assert find(known, place, FIRST, NOW + FETCH_EVERY_S) == FIRST.id
+
+
+@dataclass(frozen=True)
+class Tarpits(OutboundClient):
+    """Places of which some never answer, until they are told to; which were asked."""
+
+    asked: list[str] = field(default_factory=list)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def get(self, url: str, *, accept: str = "application/json") -> bytes:
+        self.asked.append(url)
+        if "tarpit" in url:
+            await self.release.wait()
+            raise OutboundRefused("it never answers")
+        return json.dumps(public_jwks([FIRST])).encode()
+
+
+def test_places_that_never_answer_keep_nobody_waiting_whose_place_does() -> None:
+    async def claim() -> None:
+        places = Tarpits()
+        known = ClientKeys(lambda: places)
+
+        async def of(client: str, host: str, now: float) -> PublicKey:
+            return await known.find(client, (), f"https://{host}/jwks", lambda found: next(iter(found), None), now=now)
+
+        assert (await of("bank", "bank.example", NOW)).id == FIRST.id
+        held = [asyncio.create_task(of(f"held{n}", f"{n}.tarpit.example", NOW)) for n in range(100)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(2):
+            assert (await of("bank", "bank.example", NOW + FRESH_S)).id == FIRST.id
+        assert places.asked.count("https://bank.example/jwks") == 2
+        assert len([url for url in places.asked if "tarpit" in url]) == FETCHES_COUNT
+        places.release.set()
+        told = await asyncio.gather(*held, return_exceptions=True)
+        assert all(isinstance(each, OAuthError) for each in told)
+
+    asyncio.run(claim())
+
+
+def test_a_place_that_never_answers_is_asked_ever_more_seldom() -> None:
+    async def claim() -> None:
+        places = Tarpits()
+        places.release.set()
+        known = ClientKeys(lambda: places)
+        for second in range(0, 24 * 3600, 60):
+            with pytest.raises(OAuthError):
+                await known.find("held", (), "https://tarpit.example/jwks", lambda _: None, now=NOW + second)
+        assert len(places.asked) < 35
+
+    asyncio.run(claim())

@@ -44,7 +44,7 @@ PLAIN_COLUMNS: Final = 120
 """Width of the table where no terminal says how wide it is."""
 _GROUPS: Final = [each.control for each in every_attack()] + [each.control for each in LOGIN_ATTACKS]
 CONTROLS: Final = tuple(dict.fromkeys(_GROUPS))
-"""What `--only` may name: the nine controls, and `login` and `token` for the identity provider's."""
+"""What `--only` may name: the nine controls, and `listener`, `login` and `token` for the identity provider's."""
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ import orjson
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.provider.breaches import BreachService
 from doorward.attack.provider.browser import Browser, sent_back
-from doorward.attack.wire import Answer, Connection, request_bytes
+from doorward.attack.wire import Answer, Connection, Target, request_bytes
 from doorward.identity.clients import add_client
 from doorward.identity.enrolling import finish_totp, make_reset, start_totp
 from doorward.identity.factors.totp import STEP_S, hotp, step_at
@@ -34,6 +34,8 @@ SPRAYED: Final = "harbour-sunrise-2026-again"
 BREACHED: Final = "a long sentence that leaked elsewhere"
 """A password that no local rule has anything against."""
 PEOPLE: Final = ("guessed", "honest", "sprayed", "stuffed", "carol", "dave", "erin", "frank", "grace")
+SLOW_S: Final = 5.0
+"""Longer than the provider waits for a head or a body here, in seconds."""
 _DESCRIPTION: Final = Path(__file__).parents[1] / "lab" / "openapi.yaml"
 _POLICY: Final[dict[str, Any]] = {
     "api": "openapi.yaml",
@@ -42,6 +44,7 @@ _POLICY: Final[dict[str, Any]] = {
     "issuer": {"listen": "127.0.0.1:0", "url": ISSUER},
     # the attackers come from many addresses, which this machine vouches for as a proxy does
     "transport": {"hosts": ["127.0.0.1"], "trusted_proxies": ["127.0.0.1/32"]},
+    "limits": {"head_s": 3.0, "body_s": 3.0},
     "roles": {"reader": ["GET *"]},
     "upstream": "http://127.0.0.1:1",
 }
@@ -80,6 +83,11 @@ class ProviderSite:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    @property
+    def provider(self) -> Target:
+        """Where the provider listens."""
+        return self._process.issuer_target
 
     def browser(self, address: str = "") -> Browser:
         """A new browser, at an address nobody used before unless one is named."""
