@@ -9,13 +9,13 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from doorward.errors import Missing
 from doorward.identity import address_holds, events
-from doorward.identity.credentials import totp_place
 from doorward.identity.devices import forget_devices
 from doorward.identity.factors import totp
 from doorward.identity.factors.labels import label_of
 from doorward.identity.factors.passkey_rows import add_passkey, demote_passkeys, passkeys_of, remove_passkeys
 from doorward.identity.factors.passkeys import Answer, Asked, Passkeys
 from doorward.identity.factors.recovery_codes import replace_codes
+from doorward.identity.factors.second import totp_place
 from doorward.identity.federation.links import remove_links
 from doorward.identity.oauth.families import end_families
 from doorward.identity.password_history import replace_hash, require_new, void_hash
