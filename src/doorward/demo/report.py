@@ -45,7 +45,7 @@ def as_page(shown: Demonstration) -> RenderableType:
 def _table(shown: Demonstration) -> Table:
     table = Table(box=box.HORIZONTALS, pad_edge=False, expand=True, show_lines=True, border_style="dim")
     table.add_column("attack", ratio=3)
-    table.add_column("threat", ratio=3)
+    table.add_column("threat", ratio=3, overflow="fold")
     table.add_column("without Doorward", ratio=4, overflow="fold")
     table.add_column("with Doorward", width=_CODE_COLUMNS, overflow="fold")
     table.add_column("twin", width=7)
@@ -98,9 +98,9 @@ def next_steps() -> str:
     """What to try after the demonstration."""
     return (
         "try next:\n"
-        "  doorward demo --keep                                  both left running, with curl lines to paste\n"
-        "  doorward attack                                       every attack of every control, in a laboratory\n"
-        "  doorward init --openapi FILE --upstream URL           guard an API of your own\n"
+        "  doorward demo --keep                         both left running, with curl lines\n"
+        "  doorward attack                              every attack, in a laboratory\n"
+        "  doorward init --openapi FILE --upstream URL  guard an API of your own\n"
     )
 
 
