@@ -40,6 +40,8 @@ def automaton(patterns: Sequence[str], *, ignore_case: bool = False) -> hypersca
         return database
     with _alone(path):
         if (database := _read(path)) is None:
+            # whoever waits for the first start is told why
+            _log.info("compiling patterns, once; the next start reads them", patterns=len(patterns))
             database = _compiled(patterns, flags)
             _write(path, hyperscan.dumpb(database))
     return database

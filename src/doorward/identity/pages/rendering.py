@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from doorward.identity.pages.words import agent_words, scope_words, sentence
+from doorward.identity.pages.words import agent_words, resource_words, scope_words, sentence
 
 STYLE: Final = "/auth/style.css"
 SCRIPT: Final = "/auth/passkey.js"
@@ -69,7 +69,13 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("doorward.identity.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"time": _time, "scope": scope_words, "agent": agent_words, "sentence": sentence}
+    environment.filters |= {
+        "time": _time,
+        "scope": scope_words,
+        "agent": agent_words,
+        "resource": resource_words,
+        "sentence": sentence,
+    }
     return environment
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from doorward.controls.authenticate import LOCAL_AUDIENCE
+
 _SCOPES: Final = {
     "openid": "who you are",
     "profile": "your name and what else your account says of you",
@@ -39,6 +41,15 @@ def scope_words(scope: str) -> str:
     ('also while you are not there (offline_access)', 'orders:read')
     """
     return f"{_SCOPES[scope]} ({scope})" if scope in _SCOPES else scope
+
+
+def resource_words(resource: str) -> str:
+    """What a token is for; a name that people cannot know stands behind what it means.
+
+    >>> resource_words("urn:doorward:api"), resource_words("https://api.example.com")
+    ('the API (urn:doorward:api)', 'https://api.example.com')
+    """
+    return f"the API ({resource})" if resource == LOCAL_AUDIENCE else resource
 
 
 def agent_words(agent: str) -> str:
