@@ -12,6 +12,7 @@ from doorward.controls.inspect import InspectPolicy, compile_check
 from doorward.controls.inspect.contents import KINDS, texts_of_html
 from doorward.denial import Denied
 from doorward.errors import PolicyError
+from doorward.media_types import JSON_LINES
 from doorward.operation import Schema
 from doorward.policy.openapi import description_from_document
 
@@ -198,3 +199,24 @@ def test_a_word_that_means_nothing_does_not_load() -> None:
     for word in KINDS:
         schema["x-doorward"] = {"contains": word}
         assert description_from_document(document).operations
+
+
+@pytest.mark.parametrize("name", sorted(JSON_LINES))
+@pytest.mark.parametrize("is_list", [True, False])
+def test_a_line_of_json_is_judged_by_its_fields(name: str, is_list: bool) -> None:
+    line = {"type": "object", "properties": {"text": field("markdown"), "pin": PASSWORD, "plain": {"type": "string"}}}
+    checked = operation(media=name, schema={"type": "array", "items": line} if is_list else line)
+
+    def refused(member: str, text: str) -> Denied | None:
+        made = exchange({member: text}, headers=((b"content-type", name.encode()),))
+        made.json_body = [{member: text}]
+        return refusal(made, checked)
+
+    assert refused("text", MARKDOWN) is None
+    denied = refused("plain", MARKDOWN)
+    assert denied is not None
+    assert denied.detail.startswith("/*/plain: ")
+    assert refused("pin", "GF`,RU?VZN7/r'#vdsG^C+rox0") is None
+    denied = refused("pin", "' OR 'a'='a")
+    assert denied is not None
+    assert denied.detail.endswith("%)"), "the record keeps nothing of a password, not even its shape"

@@ -9,8 +9,8 @@ from doorward.controls.inspect.judgement import Judgement
 from doorward.controls.inspect.prefilter import json_prefilter
 from doorward.controls.inspect.wire_text import decoded, json_in, json_of, literals, pairs
 from doorward.exchange import UNPARSED, Exchange
-from doorward.media_types import is_json, is_xml
-from doorward.operation import ApiDescription, MediaType
+from doorward.media_types import JSON_LINES, is_json, is_xml
+from doorward.operation import ApiDescription, MediaType, Schema
 
 _FORM: Final = b"application/x-www-form-urlencoded"
 _MULTIPART: Final = b"multipart/form-data"
@@ -36,7 +36,11 @@ class BodyTexts:
 
     def __init__(self, content: Mapping[str, MediaType], description: ApiDescription, *, pins: bool) -> None:
         """`pins`: the description holds."""
-        described = {media.name.encode(): media.schema for media in content.values() if media.schema is not None}
+        described = {
+            media.name.encode(): _whole_schema(media.name, media.schema, description)
+            for media in content.values()
+            if media.schema is not None
+        }
         schemas = tuple(described.values())
         self._fields = Fields(schemas, description, pins=pins)
         """Of all media types."""
@@ -110,6 +114,14 @@ class BodyTexts:
     def _strings(self, data: object, judgement: Judgement) -> None:
         for pointer, text, field in texts(data, self._fields):
             judgement.judge(pointer, text, _unpinned(field))
+
+
+def _whole_schema(name: str, schema: Schema, description: ApiDescription) -> Schema:
+    """The schema of a body as validate reads it: of JSON lines the list, where the schema is that of one line."""
+    resolved = description.resolve(schema)
+    if name not in JSON_LINES or (resolved.get("type") == "array" and "items" in resolved):
+        return schema
+    return {"type": "array", "items": schema}
 
 
 def _unpinned(field: Fields | None) -> Contents:

@@ -81,10 +81,8 @@ def tokens(text: str, *, start: int = 0) -> list[Token]:
             position = _string(text, position, match[0], glued, found)
         elif kind in {"word", "operator"}:
             found.append(Token(kind, match[0].lower(), "", glued))
-        elif kind == "punctuation":
-            found.append(Token(match[0], match[0], "", glued))
         else:
-            found.append(Token(kind, match[0], "", glued))
+            found.append(Token(match[0] if kind == "punctuation" else kind, match[0], "", glued))
         glued = True
     return found
 
