@@ -140,7 +140,7 @@ def _import(jwk: Mapping[str, Any]) -> tuple[_Material, EncryptionAlgorithm, str
     if not all(isinstance(value, str) for value in members.values()):
         raise JoseError("key", "a member of the key is not a string")
     if algorithm == "RSA-OAEP-256":
-        require_strong_rsa(members.get("n", ""))
+        require_strong_rsa(members.get("n", ""), members.get("e", ""))
     elif algorithm == "dir":
         _require_whole_secret(members.get("k", ""))
     elif members.get("crv") != "P-256":
