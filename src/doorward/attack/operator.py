@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +18,8 @@ from doorward.controls.authenticate import LOCAL_AUDIENCE, Nonces, nonce_key, ta
 from doorward.controls.authenticate.key_format import ID_BYTES, SECRET_BYTES, make_api_key
 from doorward.encryption_key import encryption_keys_for
 from doorward.identity.api_keys import add_api_key, revoke_api_key
-from doorward.identity.clients import add_client
-from doorward.identity.encryption_keys import add_encryption_key
+from doorward.identity.clients import add_client, disable_client
+from doorward.identity.encryption_keys import add_encryption_key, revoke_encryption_key
 from doorward.identity.signature_keys import (
     Grant,
     add_public_key,
@@ -56,6 +57,8 @@ class StateCredentials:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._key = load_private_keys(policy.state / "keys" / "issuer.json")[0]
+        self._made: list[tuple[Callable[..., object], str]] = []
+        """What takes a credential back, and its id."""
 
     def tokens(self, cast: Cast, scopes: tuple[str, ...]) -> MintedTokens:
         """Tokens signed with the local issuer's key."""
@@ -94,6 +97,7 @@ class StateCredentials:
                     revoke_signature_key(store, earlier.id, now=now)
             sealer = sealer_for(policy.state / "keys")
             hook, secret = add_shared_secret(store, sealer, KEY_NAME, grant, now=now, purpose="hmac")
+            self._made += [(revoke_signature_key, record.id), (revoke_signature_key, hook.id)]
         finally:
             store.close()
         scheme = "http" if policy.tls is None else "https"
@@ -112,6 +116,7 @@ class StateCredentials:
         try:
             public = json.dumps(own.public.jwk()).encode("ascii")
             add_encryption_key(store, "attack-writer", public, now=time.time(), key_id=own.id, lifetime_s=_LIFETIME_S)
+            self._made.append((revoke_encryption_key, own.id))
         finally:
             store.close()
         return BodySealer(gateway=keys[0].key.public, own=own)
@@ -126,6 +131,7 @@ class StateCredentials:
             # Names are given once: each run has a client of its own.
             name = f"{KEY_NAME}-{secrets.token_hex(4)}"
             made, secret = add_client(store, name, now=time.time(), roles=(role,) if role else (), claims=cast.claims)
+            self._made.append((disable_client, name))
         finally:
             store.close()
         return made.name, secret
@@ -136,13 +142,14 @@ class StateCredentials:
         store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
         try:
             roles = (role,) if role else ()
-            _, valid = add_api_key(store, KEY_NAME, now=now, roles=roles, claims=cast.claims, lifetime_s=_LIFETIME_S)
+            good, valid = add_api_key(store, KEY_NAME, now=now, roles=roles, claims=cast.claims, lifetime_s=_LIFETIME_S)
             _, expired = add_api_key(store, KEY_NAME, now=now - 2 * _LIFETIME_S, roles=roles, lifetime_s=_LIFETIME_S)
             kept, revoked = add_api_key(store, KEY_NAME, now=now, roles=roles, lifetime_s=_LIFETIME_S)
             revoke_api_key(store, kept.id, now=now)
-            _, elsewhere = add_api_key(
+            distant, elsewhere = add_api_key(
                 store, KEY_NAME, now=now, roles=roles, networks=[ELSEWHERE], lifetime_s=_LIFETIME_S
             )
+            self._made += [(revoke_api_key, good.id), (revoke_api_key, distant.id)]
         finally:
             store.close()
         _, unknown = make_api_key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
@@ -153,3 +160,13 @@ class StateCredentials:
             "unknown": unknown,
             "elsewhere": elsewhere,
         }
+
+    def withdraw(self) -> None:
+        """Nothing of what was put into the store is good any more."""
+        store, now = open_store(f"sqlite:///{self._policy.state / 'store.db'}"), time.time()
+        try:
+            while self._made:
+                take_back, name = self._made.pop()
+                take_back(store, name, now=now)
+        finally:
+            store.close()

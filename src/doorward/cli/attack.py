@@ -80,12 +80,14 @@ def attack(
             "nobody": None,
         }
         given = {who: token for who, token in tokens.items() if token}
-        samples = target_samples(policy, given)
         where = target_at(target, cacert, policy, is_owned=i_own_this_target)
-        try:
-            outcomes = _run(Runner(where, samples), chosen)
-        except OSError as error:
-            raise PolicyError(f"{target} cannot be reached: {error}", key="--target", hint="doorward run") from None
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or our credentials would stay good
+        with contextlib.ExitStack() as afterwards:
+            samples = target_samples(policy, given, afterwards)
+            try:
+                outcomes = _run(Runner(where, samples), chosen)
+            except OSError as error:
+                raise PolicyError(f"{target} cannot be reached: {error}", key="--target", hint="doorward run") from None
     if as_json:
         print(json.dumps(report_json(outcomes), indent=2))
     else:
@@ -139,8 +141,10 @@ def target_at(url: str, cacert: Path | None, policy: Path, *, is_owned: bool) ->
     return Target(host=parts.hostname, port=parts.port or 443, tls=context)
 
 
-def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples:
+def target_samples(policy_file: Path, given: dict[Who, str], afterwards: contextlib.ExitStack) -> DescribedSamples:
     """Samples for the API of a policy; credentials from its state directory, unless tokens were given.
+
+    What is put into its store for them is taken back `afterwards`.
 
     Errors: PolicyError.
     """
@@ -152,6 +156,7 @@ def target_samples(policy_file: Path, given: dict[Who, str]) -> DescribedSamples
         return DescribedSamples(description, policy, cast, source)
     try:
         state = StateCredentials(policy)
+        afterwards.callback(state.withdraw)
         tokens, api_keys = state.tokens(cast, all_scopes(description)), state.api_keys(cast)
         client = state.client(cast, description)
         prover = state.prover(tokens)
