@@ -31,7 +31,7 @@ from doorward.cli.init import make_state
 from doorward.gateway.issuer_server import IssuerServer
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.clients import add_client
-from doorward.identity.oauth.families import first_refresh_token, start_family
+from doorward.identity.oauth.families import ABSOLUTE_S, first_refresh_token, start_family
 from doorward.identity.sealing import KEY_FILE, ServerSecret, load_or_make_secret
 from doorward.identity.users import add_user
 from doorward.jose import generate_key
@@ -103,8 +103,20 @@ def fill(store: Store, now: float) -> list[Line]:
     lines = []
     for number in range(CONNECTIONS):
         with store.begin() as connection:
-            about: dict[str, Any] = {"user": "alice", "client": "spa", "session": "s", "scopes": SCOPES}
-            family = start_family(connection, f"{number:032x}", auth_time=now, amr=["pwd"], now=now, **about)
+            family = start_family(
+                connection,
+                f"{number:032x}",
+                user="alice",
+                client="spa",
+                session="s",
+                scopes=SCOPES,
+                auth_time=now,
+                amr=["pwd"],
+                now=now,
+                bound_key=None,
+                bound_certificate=None,
+                absolute_s=ABSOLUTE_S,
+            )
             lines.append(Line(secret, first_refresh_token(connection, family, now=now)))
     return lines
 

@@ -12,6 +12,7 @@ import pytest
 import typer
 from sqlalchemy import update
 from tests.cli.test_callers import POLICY, Place
+from tests.identity.lab import owner_of_secret
 from tests.identity.range_service import RangeService, send
 from typer.testing import CliRunner
 
@@ -20,7 +21,7 @@ from doorward.controls.audit import AuditPolicy
 from doorward.errors import PolicyError
 from doorward.gateway.identity_trail import IdentityTrail
 from doorward.identity.admin.access import actor_of, begin_session
-from doorward.identity.clients import add_client, check_secret
+from doorward.identity.clients import add_client
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.enrolling import finish_totp, list_factors, reset_password, start_totp
 from doorward.identity.events import acting, events_of
@@ -258,8 +259,8 @@ def test_rights_are_changed_at_the_command_line_and_the_rest_stays(place: Place)
     assert place.json("client", "change", "batch", "--scope", "b", "--title", "Batch")["scopes"] == ["b"]
     new = place.json("client", "replace-secret", "batch")["secret"]
     store = store_of(place)
-    assert check_secret(store, "batch", secret) is None
-    assert check_secret(store, "batch", new) is not None
+    assert owner_of_secret(store, "batch", secret) is None
+    assert owner_of_secret(store, "batch", new) is not None
     store.close()
 
 

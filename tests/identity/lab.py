@@ -16,7 +16,7 @@ from tests.identity.authenticator import Authenticator
 
 from doorward.controls.transport import TrustedProxies
 from doorward.identity.app import IdentitySettings, create_app
-from doorward.identity.clients import add_client
+from doorward.identity.clients import Client, add_client, check_secret
 from doorward.identity.factors.totp import hotp, step_at
 from doorward.identity.mail import outbox
 from doorward.identity.mail.writing import Letter, Writer
@@ -34,6 +34,12 @@ PASSWORD = "correct horse battery staple"
 CALLBACK = "https://app.example/callback"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+
+
+def owner_of_secret(store: Store, name: str, secret: str) -> Client | None:
+    """The client of that name, if the secret is its own and it may call."""
+    with store.begin() as connection:
+        return check_secret(connection, name, secret)
 
 
 class Lab:

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
 from sqlalchemy import insert, select, update
-from tests.identity.lab import ISSUER, NOW, PASSWORD, SECRET, Lab
+from tests.identity.lab import ISSUER, NOW, PASSWORD, SECRET, Lab, owner_of_secret
 
 from doorward.identity.admin.access import BURST, RATE, SESSION_S, TICKET_S, make_ticket
 from doorward.identity.admin.app import BODY_BYTES, ENDPOINTS, create_admin_app
@@ -20,7 +20,6 @@ from doorward.identity.admin.document import BASE, openapi
 from doorward.identity.admin.endpoint import Desk
 from doorward.identity.admin.problems import PROBLEMS
 from doorward.identity.ca import list_url
-from doorward.identity.clients import check_secret
 from doorward.identity.credentials import Attempt, Proved, Refused, Verifier
 from doorward.identity.sms.prefixes import JUDGED_LEAST, UNDER_WAY_S
 from doorward.identity.standing import WINDOW_S
@@ -365,12 +364,12 @@ def test_failures_are_forgotten_and_factors_taken_away(admin: Admin) -> None:
 def test_a_clients_secret_is_shown_once_and_replaced(admin: Admin) -> None:
     admin.entered()
     made = admin.ask("POST", "/clients", {"name": "batch", "roles": ["reader"], "scopes": ["a"]}).json()
-    assert check_secret(admin.store, "batch", made["secret"]) is not None
+    assert owner_of_secret(admin.store, "batch", made["secret"]) is not None
     shown = admin.ask("GET", "/clients/batch")
     assert made["secret"] not in shown.text
     new = admin.ask("POST", "/clients/batch/secret", headers={"if-match": shown.headers["etag"]}).json()["secret"]
-    assert check_secret(admin.store, "batch", made["secret"]) is None
-    assert check_secret(admin.store, "batch", new) is not None
+    assert owner_of_secret(admin.store, "batch", made["secret"]) is None
+    assert owner_of_secret(admin.store, "batch", new) is not None
     assert new not in repr(admin.events("client."))
     changed = admin.ask("PATCH", "/clients/batch", {"scopes": ["b"]}, headers={"if-match": "*"})
     assert (changed.json()["scopes"], changed.json()["roles"]) == (["b"], ["reader"])

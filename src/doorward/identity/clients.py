@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from doorward.errors import Missing, PolicyError
 from doorward.identity import events
@@ -204,10 +204,15 @@ def get_client(store: Store, name: str) -> Client:
 
 def find_client(store: Store, name: str) -> Client | None:
     """The client of that name, disabled or not; None when there is none."""
+    with store.begin() as connection:
+        return client_named(connection, name)
+
+
+def client_named(connection: Connection, name: str) -> Client | None:
+    """As `find_client`, in a transaction."""
     if not is_name(name):
         return None
-    with store.begin() as connection:
-        row = connection.execute(_BY_NAME, {"of_name": name}).one_or_none()
+    row = connection.execute(_BY_NAME, {"of_name": name}).one_or_none()
     return None if row is None else client_of(row)
 
 
@@ -233,11 +238,10 @@ def disable_client(store: Store, name: str, *, now: float) -> Client:
     return get_client(store, name)
 
 
-def check_secret(store: Store, name: str, secret: str) -> Client | None:
+def check_secret(connection: Connection, name: str, secret: str) -> Client | None:
     """The client, if the secret is its own and it may call. Unknown, disabled and wrong take the same time."""
-    with store.begin() as connection:
-        looked_up = name if is_name(name) else ""
-        row = connection.execute(_BY_NAME, {"of_name": looked_up}).one_or_none()
+    looked_up = name if is_name(name) else ""
+    row = connection.execute(_BY_NAME, {"of_name": looked_up}).one_or_none()
     matches = hmac.compare_digest(hash_secret(secret), _NOBODYS if row is None else row.secret_hash)
     return client_of(row) if row is not None and matches and row.disabled_at is None else None
 

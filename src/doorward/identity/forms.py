@@ -19,7 +19,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
     Source: RFC 6749 section 3.2; Keycloak CVE-2026-9689 (duplicate parameters).
     """
-    if request.url.query:
+    if request.scope["query_string"]:
         raise OAuthError("invalid_request", "parameters belong into the body, where no log keeps them")
     return unique(await read_fields(request))
 

@@ -1,13 +1,15 @@
 """Opening the store: the file private, durable and of the newest form before anybody reads it."""
 
+import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from anyio import to_thread
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from doorward.errors import PolicyError
+from doorward.store.group_commit import GroupCommit
+from doorward.store.reading import Reader
 
 _BUSY_MS: Final = 5_000
 """How long a writer waits for another one, in milliseconds: the command line and the control process share the file."""
@@ -30,23 +34,29 @@ _VERSION_OF: Final = {
     "sqlite": "PRAGMA data_version",
     "postgresql": "SELECT pg_snapshot_xmax(pg_current_snapshot())::text",
 }
+_Result = TypeVar("_Result")
 
 
 class Store:
     """An open store. `begin` gives one transaction: committed at its end, undone when it raises.
 
     SQLite has one writer at a time and lets the others poll for their turn, which under load some never get; so those
-    of this process queue for it, from their first change to their commit.
+    of this process queue for it, from their first change to their commit. What the event loop has to write goes by
+    `write`, many transactions a commit, and what it has to look up by `read`.
     """
 
-    __slots__ = ("_engine", "_turn", "_watching")
+    __slots__ = ("_engine", "_group", "_reading", "_turn", "_watching")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._turn = threading.Lock()
         self._watching: Connection | None = None
+        self._group: GroupCommit | None = None
+        self._reading: Reader | None = None
         if engine.dialect.name == "sqlite":
             event.listen(engine, "before_cursor_execute", self._queue)
+            self._group = GroupCommit(self._begin_to_write)
+            self._reading = Reader(engine)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -59,6 +69,35 @@ class Store:
         finally:
             if info.pop(_HAS_TURN, False):
                 self._turn.release()
+
+    async def write(self, work: Callable[[Connection], _Result]) -> _Result:
+        """What the work gives back, durable. Errors: whatever it raised, and nothing of it stays.
+
+        It is one transaction in another thread. It must not ask this store for one more that writes.
+        """
+        if self._group is not None:
+            return await asyncio.wrap_future(self._group.submit(work))
+        return await to_thread.run_sync(self._alone, work)
+
+    async def read(self, work: Callable[[Connection], _Result]) -> _Result:
+        """What the work, a statement or two that look something up by its key, gives back.
+
+        A file is asked at once: its readers wait for no writer, and that takes less time than going to a thread.
+        """
+        if self._reading is not None:
+            return self._reading.read(work)
+        return await to_thread.run_sync(self._alone, work)
+
+    def _alone(self, work: Callable[[Connection], _Result]) -> _Result:
+        with self.begin() as connection:
+            return work(connection)
+
+    @contextmanager
+    def _begin_to_write(self) -> Iterator[Connection]:
+        with self.begin() as connection:
+            # at once: SQLite undoes a transaction that has read before it must wait for a writer of another process
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
 
     def _queue(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if statement[:6] in _READS or _HAS_TURN in connection.info:
@@ -77,7 +116,11 @@ class Store:
         return int(self._watching.execute(text(_VERSION_OF[self._engine.dialect.name])).scalar_one())
 
     def close(self) -> None:
-        """Nothing; connections kept open are closed."""
+        """Nothing; what was to be written is, and connections kept open are closed."""
+        if self._group is not None:
+            self._group.close()
+        if self._reading is not None:
+            self._reading.close()
         if self._watching is not None:
             self._watching.close()
             self._watching = None

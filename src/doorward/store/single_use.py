@@ -96,6 +96,9 @@ _CONSUME: Final = (
     .values(used_at=bindparam("at"))
     .returning(single_use.c.subject, single_use.c.payload)
 )
+_TRACE: Final = select(single_use.c.subject, single_use.c.payload, single_use.c.expires_at, single_use.c.used_at).where(
+    single_use.c.purpose == bindparam("of_purpose"), single_use.c.hash == bindparam("of_hash")
+)
 
 State: TypeAlias = Literal["unknown", "unused", "used", "expired"]
 
@@ -180,7 +183,7 @@ def peek(connection: Connection, purpose: Purpose, secret: str, *, now: float) -
 
 def trace(connection: Connection, purpose: Purpose, secret: str, *, now: float) -> Trace:
     """What became of the secret."""
-    row = connection.execute(select(single_use).where(*_named(purpose, secret))).one_or_none()
+    row = connection.execute(_TRACE, {"of_purpose": purpose.value, "of_hash": _hash(secret)}).one_or_none()
     if row is None:
         return Trace(state="unknown")
     state: State = "used" if row.used_at is not None else "unused" if row.expires_at > now else "expired"
@@ -216,10 +219,6 @@ def count_unused(connection: Connection, purpose: Purpose, subject: str, *, now:
 def purge(connection: Connection, *, now: float) -> int:
     """How many rows went because nothing that came of them can live any more. The only way a row goes."""
     return connection.execute(delete(single_use).where(single_use.c.keep_until <= now)).rowcount
-
-
-def _named(purpose: Purpose, secret: str) -> tuple[Any, Any]:
-    return single_use.c.purpose == purpose.value, single_use.c.hash == _hash(secret)
 
 
 def _hash(secret: str) -> str:

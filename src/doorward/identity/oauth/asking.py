@@ -1,9 +1,11 @@
 """Who asks the token endpoint and its neighbours: a client that proves itself, or a public one that only has a name."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,7 +14,7 @@ from doorward.identity.assertions import chosen_key, judge_assertion
 from doorward.identity.client_auth import FailureLimiter, client_assertion, client_credentials, names_public_client
 from doorward.identity.client_certificates import SCOPE_KEY, ShownCertificate, fits
 from doorward.identity.client_keys import ClientKeys
-from doorward.identity.clients import Client, check_secret, find_client
+from doorward.identity.clients import Client, check_secret, client_named
 from doorward.identity.oauth_errors import NO_STORE, OAuthError
 from doorward.identity.provider import Provider
 from doorward.jose import JoseError, UnverifiedToken, split_unverified
@@ -50,7 +52,7 @@ class Askers:
     async def _identified(self, request: Request, form: Mapping[str, str], *, public_too: bool) -> Client:
         authorization = request.headers.getlist("authorization")
         if names_public_client(authorization, form):
-            client = await run_in_threadpool(find_client, self._provider.store, form["client_id"])
+            client = await self._named(form["client_id"])
             if client is None or client.disabled_at is not None or not _is_proved(client, request, public_too):
                 raise OAuthError("invalid_client", "no client authentication", 401)
             return client
@@ -61,7 +63,7 @@ class Askers:
         name, secret = client_credentials(authorization, form)
         now = self._provider.clock()
         self._limiter.require_allowance(name, address, now)
-        found = await run_in_threadpool(check_secret, self._provider.store, name, secret)
+        found = await self._provider.store.read(partial(check_secret, name=name, secret=secret))
         if found is None:
             await self._failed(name, address, now)
             raise OAuthError("invalid_client", "unknown client or wrong secret", 401)
@@ -87,8 +89,7 @@ class Askers:
             raise
 
     async def _proved(self, token: UnverifiedToken, now: float) -> Client:
-        store = self._provider.store
-        client = await run_in_threadpool(find_client, store, token.issuer)
+        client = await self._named(token.issuer)
         if client is None or client.disabled_at is not None or client.authentication != "private_key_jwt":
             raise OAuthError("invalid_client", "no client that proves itself by an assertion", 401)
         key = await self._keys.find(
@@ -96,24 +97,23 @@ class Askers:
         )
         judged = judge_assertion(token, key, issuer=self._provider.settings.issuer, client=client.name, now=now)
 
-        def is_first() -> bool:
-            with store.begin() as connection:
-                # with the client's name: nobody can use up the ids of another one
-                name = f"client assertion {client.name} {judged.id}"
-                return claim(connection, Purpose.PROOF_ID, name, now=now, lifetime_s=judged.expires_at - now)
+        def is_first(connection: Connection) -> bool:
+            # with the client's name: nobody can use up the ids of another one
+            name = f"client assertion {client.name} {judged.id}"
+            return claim(connection, Purpose.PROOF_ID, name, now=now, lifetime_s=judged.expires_at - now)
 
-        if not await run_in_threadpool(is_first):
+        if not await self._provider.store.write(is_first):
             raise JoseError("claims", "the assertion was used before")
         return client
 
+    async def _named(self, name: str) -> Client | None:
+        return await self._provider.store.read(partial(client_named, name=name))
+
     async def _failed(self, name: str, address: str, now: float) -> None:
         self._limiter.failed(name, address, now)
-        await run_in_threadpool(self._note_failure, name, address, now)
-
-    def _note_failure(self, name: str, address: str, now: float) -> None:
-        store = self._provider.store
-        subject = name if find_client(store, name) is not None else ""
-        self._provider.verifier.floods.note(store, "client.fail", subject, now=now, address=address)
+        subject = name if await self._named(name) is not None else ""
+        floods, store = self._provider.verifier.floods, self._provider.store
+        await run_in_threadpool(floods.note, store, "client.fail", subject, now=now, address=address)
 
 
 def certificate_thumbprint(request: Request) -> str | None:

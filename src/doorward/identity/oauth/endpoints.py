@@ -1,7 +1,9 @@
 """The smaller endpoints: pushed requests, revocation, introspection."""
 
+from functools import partial
 from typing import Any, Final
 
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,7 +58,7 @@ class Endpoints:
         try:
             form = await read_form(request)
             client = await self._askers.client(request, form, public_too=False)
-            return answer(await run_in_threadpool(self._introspect, client, _token(form)))
+            return answer(await self._provider.store.read(partial(self._introspect, client, _token(form))))
         except OAuthError as error:
             return refusal(error)
 
@@ -87,12 +89,11 @@ class Endpoints:
                 self._provider.store, "token", issuer, str(claims["jti"]), now=now, expires_at=float(claims["exp"])
             )
 
-    def _introspect(self, client: Client, token: str) -> dict[str, Any]:
+    def _introspect(self, client: Client, token: str, connection: Connection) -> dict[str, Any]:
         now = self._provider.clock()
         audience = audience_of(self._provider, token)
-        with self._provider.store.begin() as connection:
-            claims = valid_claims(self._provider, connection, token, now=now, audience=audience)
-            family = family_of(connection, token, now=now)
+        claims = valid_claims(self._provider, connection, token, now=now, audience=audience)
+        family = family_of(connection, token, now=now)
         if claims is not None and claims.get("client_id") == client.name:
             known = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope")
             kind = {"token_type": "DPoP" if "jkt" in claims.get("cnf", ()) else "Bearer"}

@@ -27,7 +27,13 @@ _UNUSABLE: Final = "the subject token is void, not for this client, or not shown
 
 
 def exchange(
-    provider: Provider, client: Client, form: Mapping[str, str], *, key: str | None, certificate: str | None
+    provider: Provider,
+    connection: Connection,
+    client: Client,
+    form: Mapping[str, str],
+    *,
+    key: str | None,
+    certificate: str | None,
 ) -> dict[str, Any]:
     """The members of the answer. `key`, `certificate`: thumbprints of what the client proved with its request.
 
@@ -39,32 +45,31 @@ def exchange(
     token = _subject_token(form)
     audience = _target(form, client)
     now = provider.clock()
-    with provider.store.begin() as connection:
-        family = _family_in_force(provider, connection, client, token, now)
-        claims = _subject(provider, connection, client, token, {"jkt": key, "x5t#S256": certificate}, now)
-        standing = _standing(connection, claims)
-        scopes = _narrowed(form.get("scope"), claims, client, standing)
-        minted = provider.minter.mint(
-            str(claims["sub"]),
-            client_id=client.name,
-            now=now,
-            roles={*claims.get("roles", ())} & standing.roles,
-            scopes=scopes,
-            claims={
-                name: value
-                for name, value in claims.items()
-                if name not in RESERVED and name in standing.claims and standing.claims[name] == value
-            },
-            lifetime_s=min(provider.settings.token_lifetime_s, int(claims["exp"]) - int(now)),
-            bound_key=key,
-            bound_certificate=certificate,
-            audience=audience,
-            actor=_actor(client, claims),
-        )
-        if family is not None:
-            # ends with the authorization that the subject token came of
-            note_access_token(connection, family, minted, issuer=provider.settings.issuer)
-        events.record(connection, "token.exchanged", str(claims["sub"]), now=now, client=client.name, audience=audience)
+    family = _family_in_force(provider, connection, client, token, now)
+    claims = _subject(provider, connection, client, token, {"jkt": key, "x5t#S256": certificate}, now)
+    standing = _standing(connection, claims)
+    scopes = _narrowed(form.get("scope"), claims, client, standing)
+    minted = provider.minter.mint(
+        str(claims["sub"]),
+        client_id=client.name,
+        now=now,
+        roles={*claims.get("roles", ())} & standing.roles,
+        scopes=scopes,
+        claims={
+            name: value
+            for name, value in claims.items()
+            if name not in RESERVED and name in standing.claims and standing.claims[name] == value
+        },
+        lifetime_s=min(provider.settings.token_lifetime_s, int(claims["exp"]) - int(now)),
+        bound_key=key,
+        bound_certificate=certificate,
+        audience=audience,
+        actor=_actor(client, claims),
+    )
+    if family is not None:
+        # ends with the authorization that the subject token came of
+        note_access_token(connection, family, minted, issuer=provider.settings.issuer)
+    events.record(connection, "token.exchanged", str(claims["sub"]), now=now, client=client.name, audience=audience)
     return {
         "access_token": minted.text,
         "issued_token_type": ACCESS_TOKEN,

@@ -48,6 +48,13 @@ _USE: Final = (
     .values(last_used_at=bindparam("at"))
     .returning(token_families)
 )
+_IN_FORCE: Final = select(token_families).where(
+    token_families.c.id == bindparam("of_family"),
+    token_families.c.revoked_at.is_(None),
+    token_families.c.expires_at > bindparam("at"),
+    token_families.c.last_used_at > bindparam("idle"),
+)
+_INSERT_FAMILY: Final = insert(token_families)
 _INSERT_TOKEN: Final = insert(issued_tokens)
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -100,7 +107,7 @@ def start_family(
         "last_used_at": now,
         "expires_at": now + absolute_s,
     }
-    connection.execute(insert(token_families).values(row))
+    connection.execute(_INSERT_FAMILY, row)
     return Family(
         id=family_id,
         user=user,
@@ -192,9 +199,8 @@ def family_of(connection: Connection, token: str, *, now: float) -> Family | Non
     """The family in force that a refresh token could still be used in."""
     if peek(connection, Purpose.REFRESH_TOKEN, token, now=now) is None:
         return None
-    row = connection.execute(
-        select(token_families).where(token_families.c.id == _family_id(token), *in_force(now))
-    ).one_or_none()
+    of = {"of_family": _family_id(token), "at": now, "idle": now - IDLE_S}
+    row = connection.execute(_IN_FORCE, of).one_or_none()
     return None if row is None else _family(row)
 
 

@@ -1,10 +1,10 @@
 """`POST /oauth/token`: client credentials, authorization code, device code, refresh token, token exchange."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -46,13 +46,23 @@ class Bound(NamedTuple):
 
 
 class TokenEndpoint:
-    """Parse, decide, store in one transaction, answer."""
+    """Parse, decide and store in one transaction, answer.
 
-    __slots__ = ("_askers", "_proofs", "_provider")
+    A grant that raises has changed nothing; a refusal that it gives back stands beside what it changed.
+    """
+
+    __slots__ = ("_askers", "_grants", "_proofs", "_provider")
 
     def __init__(self, provider: Provider, askers: Askers) -> None:
         self._provider, self._askers = provider, askers
         self._proofs = TokenProofs(provider.settings.urls("/oauth/token"), provider.proof_memory)
+        self._grants: dict[str, Callable[[Client, Mapping[str, str], Bound, Connection], dict[str, Any] | OAuthError]]
+        self._grants = {
+            "authorization_code": self._authorization_code,
+            "refresh_token": self._refresh_token,
+            device.GRANT_TYPE: self._device_code,
+            EXCHANGE: self._exchange,
+        }
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request."""
@@ -61,33 +71,35 @@ class TokenEndpoint:
             form = await read_form(request)
             client = await self._askers.client(request, form)
             key = self._proofs.bound_key(request.headers.getlist("dpop"), self._provider.clock())
-            response = await run_in_threadpool(self._grant, client, form, Bound(key, certificate_thumbprint(request)))
+            response = answer(await self._granted(client, form, Bound(key, certificate_thumbprint(request))))
         except OAuthError as error:
             response = refusal(error)
         return response if client is None else allow_origin(response, request, client)
 
-    def _grant(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
+    async def _granted(self, client: Client, form: Mapping[str, str], bound: Bound) -> dict[str, Any]:
+        """The members of the answer. Errors: OAuthError."""
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing")
         if self._provider.settings.profile.sender_constrained and bound.key is None and bound.certificate is None:
             raise OAuthError("invalid_request", "tokens are bound here: a DPoP proof or a certificate is needed")
-        if form["grant_type"] == EXCHANGE:
-            # it has targets of its own
-            return answer(exchange(self._provider, client, form, key=bound.key, certificate=bound.certificate))
-        if not self._provider.settings.is_api(form.get("resource", self._provider.settings.audience)):
+        kind = form["grant_type"]
+        # one for exchange has targets of its own
+        if kind != EXCHANGE and not self._provider.settings.is_api(
+            form.get("resource", self._provider.settings.audience)
+        ):
             raise OAuthError("invalid_target", "unknown resource")
-        match form["grant_type"]:
-            case "client_credentials":
-                return self._client_credentials(client, form, bound)
-            case "authorization_code":
-                return self._authorization_code(client, form, bound)
-            case "refresh_token":
-                return self._refresh_token(client, form, bound)
-            case device.GRANT_TYPE:
-                return self._device_code(client, form, bound)
-        raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
+        if kind == "client_credentials":
+            # nothing of it is in the store
+            return self._client_credentials(client, form, bound)
+        if kind not in self._grants:
+            raise OAuthError("unsupported_grant_type", f"only {', '.join(GRANT_TYPES)}")
+        found = await self._provider.store.write(partial(self._grants[kind], client, form, bound))
+        if isinstance(found, OAuthError):
+            # raised only now: what came with the refusal, the end of a family or a poll counted, is durable
+            raise found
+        return found
 
-    def _client_credentials(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
+    def _client_credentials(self, client: Client, form: Mapping[str, str], bound: Bound) -> dict[str, Any]:
         if client.is_public or client.is_registered:
             raise OAuthError("unauthorized_client", "the client has no tokens in its own name")
         wanted = _narrowed(form.get("scope"), client.scopes)
@@ -102,82 +114,84 @@ class TokenEndpoint:
             bound_key=bound.key,
             bound_certificate=bound.certificate,
         )
-        return answer(self._body(token.text, token.scopes, bound))
+        return self._body(token.text, token.scopes, bound)
 
-    def _authorization_code(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
+    def _exchange(
+        self, client: Client, form: Mapping[str, str], bound: Bound, connection: Connection
+    ) -> dict[str, Any]:
+        return exchange(self._provider, connection, client, form, key=bound.key, certificate=bound.certificate)
+
+    def _authorization_code(
+        self, client: Client, form: Mapping[str, str], bound: Bound, connection: Connection
+    ) -> dict[str, Any] | OAuthError:
         if "code" not in form:
             raise OAuthError("invalid_request", "code is missing")
         now = self._provider.clock()
-        with self._provider.store.begin() as connection:
-            redeemed = redeem(
-                connection,
-                form["code"],
-                client,
-                verifier=form.get("code_verifier"),
-                redirect_uri=form.get("redirect_uri"),
-                now=now,
-                bound_key=bound.key,
-                bound_certificate=bound.lasting(client),
-                absolute_s=self._provider.settings.profile.refresh_s,
-            )
-            if redeemed is not None:
-                body = self._first_tokens(connection, client, redeemed.family, redeemed.nonce, now, bound)
+        redeemed = redeem(
+            connection,
+            form["code"],
+            client,
+            verifier=form.get("code_verifier"),
+            redirect_uri=form.get("redirect_uri"),
+            now=now,
+            bound_key=bound.key,
+            bound_certificate=bound.lasting(client),
+            absolute_s=self._provider.settings.profile.refresh_s,
+        )
         if redeemed is None:
             # one answer for a code that is unknown, expired, used, another client's, or comes with a wrong verifier
-            raise OAuthError("invalid_grant", "the code is void or not this client's")
-        return answer(body)
+            return OAuthError("invalid_grant", "the code is void or not this client's")
+        return self._first_tokens(connection, client, redeemed.family, redeemed.nonce, now, bound)
 
-    def _device_code(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
+    def _device_code(
+        self, client: Client, form: Mapping[str, str], bound: Bound, connection: Connection
+    ) -> dict[str, Any] | OAuthError:
         if not client.uses_devices:
             raise OAuthError("unauthorized_client", "the client is not registered for devices")
         if "device_code" not in form:
             raise OAuthError("invalid_request", "device_code is missing")
         now = self._provider.clock()
-        with self._provider.store.begin() as connection:
-            found = device.poll(
-                connection,
-                form["device_code"],
-                client,
-                now=now,
-                bound_key=bound.key,
-                bound_certificate=bound.lasting(client),
-                absolute_s=self._provider.settings.profile.refresh_s,
-            )
-            if isinstance(found, Family):
-                body = self._first_tokens(connection, client, found, None, now, bound)
+        found = device.poll(
+            connection,
+            form["device_code"],
+            client,
+            now=now,
+            bound_key=bound.key,
+            bound_certificate=bound.lasting(client),
+            absolute_s=self._provider.settings.profile.refresh_s,
+        )
         if isinstance(found, OAuthError):
-            # raised only now: what the poll wrote is committed
-            raise found
-        return answer(body)
+            return found
+        return self._first_tokens(connection, client, found, None, now, bound)
 
-    def _refresh_token(self, client: Client, form: Mapping[str, str], bound: Bound) -> Response:
+    def _refresh_token(
+        self, client: Client, form: Mapping[str, str], bound: Bound, connection: Connection
+    ) -> dict[str, Any] | OAuthError:
         if "refresh_token" not in form:
             raise OAuthError("invalid_request", "refresh_token is missing")
         now = self._provider.clock()
-        with self._provider.store.begin() as connection:
-            found = refresh(
-                connection,
-                self._provider.secret,
-                form["refresh_token"],
-                client=client.name,
-                rotates=client.is_public,
-                now=now,
-                proved_key=bound.key,
-                shown_certificate=bound.certificate,
-            )
-            if found is not None:
-                family, token = found
-                if OFFLINE not in client.scopes:
-                    raise OAuthError("invalid_grant", "the client may no longer refresh")
-                scopes = _narrowed(form.get("scope"), _still(client, family))
-                body = self._tokens(connection, family, scopes, now, bound)
-                body["refresh_token"] = token
-                if "openid" in scopes:
-                    body["id_token"] = self._id_token(client, family, None, now)
-                events.record(connection, "token.refreshed", family.user, now=now, client=client.name, family=family.id)
+        found = refresh(
+            connection,
+            self._provider.secret,
+            form["refresh_token"],
+            client=client.name,
+            rotates=client.is_public,
+            now=now,
+            proved_key=bound.key,
+            shown_certificate=bound.certificate,
+        )
         if found is None:
-            raise OAuthError("invalid_grant", "the refresh token is void or not this client's")
-        return answer(body)
+            return OAuthError("invalid_grant", "the refresh token is void or not this client's")
+        family, token = found
+        if OFFLINE not in client.scopes:
+            raise OAuthError("invalid_grant", "the client may no longer refresh")
+        scopes = _narrowed(form.get("scope"), _still(client, family))
+        body = self._tokens(connection, family, scopes, now, bound)
+        body["refresh_token"] = token
+        if "openid" in scopes:
+            body["id_token"] = self._id_token(client, family, None, now)
+        events.record(connection, "token.refreshed", family.user, now=now, client=client.name, family=family.id)
+        return body
 
     def _first_tokens(
         self, connection: Connection, client: Client, family: Family, nonce: str | None, now: float, bound: Bound

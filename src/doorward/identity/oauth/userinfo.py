@@ -1,10 +1,10 @@
 """`/oauth/userinfo`: who the user of an access token is (OpenID Connect Core section 5.3)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -43,7 +43,8 @@ class UserInfo:
             shown = await _shown(request)
             scheme = shown.scheme
             key = self._key(request, shown)
-            return answer(await run_in_threadpool(self._told, shown.token, key, certificate_thumbprint(request)))
+            told_by = partial(self._told, shown.token, key, certificate_thumbprint(request))
+            return answer(await self._provider.store.read(told_by))
         except OAuthError as error:
             usable = " ".join(self._provider.settings.profile.proof_algorithms)
             algorithms = f', algs="{usable}"' if scheme == "DPoP" else ""
@@ -62,11 +63,10 @@ class UserInfo:
             raise OAuthError("invalid_dpop_proof", "no proof came with the token", 401)
         return key
 
-    def _told(self, token: str, key: str | None, certificate: str | None) -> dict[str, Any]:
-        with self._provider.store.begin() as connection:
-            claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
-            name = "" if claims is None else str(claims["sub"])
-            known = connection.execute(select(users.c.claims).where(users.c.name == name)).scalar_one_or_none()
+    def _told(self, token: str, key: str | None, certificate: str | None, connection: Connection) -> dict[str, Any]:
+        claims = valid_claims(self._provider, connection, token, now=self._provider.clock())
+        name = "" if claims is None else str(claims["sub"])
+        known = connection.execute(select(users.c.claims).where(users.c.name == name)).scalar_one_or_none()
         if claims is None:
             raise OAuthError("invalid_token", "the access token is void", 401)
         _require_binding(claims, key, certificate)
@@ -90,7 +90,7 @@ def _require_binding(claims: Mapping[str, Any], key: str | None, certificate: st
 
 
 async def _shown(request: Request) -> Shown:
-    if request.url.query:
+    if request.scope["query_string"]:
         raise OAuthError("invalid_request", "a token never stands in a URL")
     given = request.headers.getlist("authorization")
     posted = {}
