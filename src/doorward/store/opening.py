@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from anyio import to_thread
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
@@ -19,15 +18,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from doorward.errors import PolicyError
 from doorward.store.group_commit import GroupCommit
 from doorward.store.reading import Reader
+from doorward.store.writing import BUSY_MS, queueing
 
-_BUSY_MS: Final = 5_000
-"""How long a writer waits for another one, in milliseconds: the command line and the control process share the file."""
 _KEPT: Final = 4
 """Connections that stay open between transactions."""
 _OVERFLOW: Final = 60
 """Connections beyond them; there are forty threads in the control process."""
-_HAS_TURN: Final = "has the writers' turn"
-_READS: Final = frozenset({"SELECT", "PRAGMA"})
 _MIGRATION_LOCK: Final = 0x646F6F72
 """Key of PostgreSQL's advisory lock around migrations."""
 _VERSION_OF: Final = {
@@ -40,35 +36,23 @@ _Result = TypeVar("_Result")
 class Store:
     """An open store. `begin` gives one transaction: committed at its end, undone when it raises.
 
-    SQLite has one writer at a time and lets the others poll for their turn, which under load some never get; so those
-    of this process queue for it, from their first change to their commit. What the event loop has to write goes by
-    `write`, many transactions a commit, and what it has to look up by `read`.
+    What the event loop has to write goes by `write`, many transactions a commit, and what it has to look up by `read`.
     """
 
-    __slots__ = ("_engine", "_group", "_reading", "_turn", "_watching")
+    __slots__ = ("_engine", "_group", "_reading", "_watching")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._turn = threading.Lock()
         self._watching: Connection | None = None
         self._group: GroupCommit | None = None
         self._reading: Reader | None = None
         if engine.dialect.name == "sqlite":
-            event.listen(engine, "before_cursor_execute", self._queue)
             self._group = GroupCommit(self._begin_to_write)
             self._reading = Reader(engine)
 
-    @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self) -> AbstractContextManager[Connection]:
         """A transaction of its own."""
-        info: dict[Any, Any] = {}
-        try:
-            with self._engine.begin() as connection:
-                info = connection.info
-                yield connection
-        finally:
-            if info.pop(_HAS_TURN, False):
-                self._turn.release()
+        return self._engine.begin()
 
     async def write(self, work: Callable[[Connection], _Result]) -> _Result:
         """What the work gives back, durable. Errors: whatever it raised, and nothing of it stays.
@@ -98,12 +82,6 @@ class Store:
             # at once: SQLite undoes a transaction that has read before it must wait for a writer of another process
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
-
-    def _queue(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        if statement[:6] in _READS or _HAS_TURN in connection.info:
-            return
-        # whoever does not get it in time asks SQLite, as a writer of another process would
-        connection.info[_HAS_TURN] = self._turn.acquire(timeout=_BUSY_MS / 1000)
 
     def data_version(self) -> int:
         """A number that differs from the last one when anybody, in any process, has committed a change since.
@@ -138,7 +116,9 @@ def open_store(url: str) -> Store:
         if parsed.get_backend_name() == "sqlite":
             _make_private(parsed)
             # Opening costs more than most transactions. Never more connections than threads that could use one.
-            engine = create_engine(parsed, pool_size=_KEPT, max_overflow=_OVERFLOW)
+            engine = create_engine(
+                parsed, pool_size=_KEPT, max_overflow=_OVERFLOW, connect_args={"factory": queueing()}
+            )
             event.listen(engine, "connect", _configure_sqlite)
         else:
             engine = create_engine(parsed, pool_pre_ping=True)
@@ -167,7 +147,7 @@ def _make_private(url: URL) -> None:
 
 def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
