@@ -14,10 +14,9 @@ from doorward.gateway.gateway import Gateway, LocalAnswer
 from doorward.gateway.http1 import LINGER_S, ClientConnection
 from doorward.gateway.http2 import Http2Connection
 from doorward.gateway.tls import HANDSHAKE_S, HTTP_2
+from doorward.policy.tls import ACME_CHALLENGE
 
-CHALLENGE: Final = "/.well-known/acme-challenge/"
-"""Where ACME servers ask (RFC 8555 section 8.3)."""
-_CHALLENGE: Final = CHALLENGE.encode("ascii")
+_CHALLENGE: Final = ACME_CHALLENGE.encode("ascii")
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9_-]{16,128}")
 """base64url of at least 96 random bits; no other character, so that nothing else can be put into the answer."""
 _CHALLENGE_FIELDS: Final = (

@@ -23,9 +23,8 @@ from doorward.acme.ordering import Pause
 from doorward.acme.renewal import renewal_id
 from doorward.errors import PolicyError
 from doorward.file_stamp import Stamp, stamp
-from doorward.gateway.listener import CHALLENGE
 from doorward.outbound import OutboundClient
-from doorward.policy.tls import AcmeSettings, TlsSettings
+from doorward.policy.tls import ACME_CHALLENGE, AcmeSettings, TlsSettings
 from doorward.private_file import replace_private
 
 FILE: Final = Path("tls") / "acme.pem"
@@ -223,7 +222,7 @@ async def _answers(address: str, thumbprint: str) -> bool:
             reader, writer = await asyncio.open_connection(near, int(port))
             try:
                 writer.write(
-                    f"GET {CHALLENGE}{token} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+                    f"GET {ACME_CHALLENGE}{token} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
                 )
                 return f"{token}.{thumbprint}".encode() in await reader.read(_ANSWER_BYTES)
             finally:

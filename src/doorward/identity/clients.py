@@ -30,6 +30,7 @@ from doorward.identity.oauth.families import end_families
 from doorward.identity.redirects import require_backchannel_uri, require_redirect_uri
 from doorward.jose import Algorithm
 from doorward.store import Store, clients, token_families
+from doorward.store.prepared import Prepared
 
 TITLE_CHARACTERS: Final = 64
 Authentication: TypeAlias = Literal[
@@ -37,7 +38,7 @@ Authentication: TypeAlias = Literal[
 ]
 """The one way in which a client proves itself."""
 _SECRET_BYTES: Final = 32
-_BY_NAME: Final = select(clients).where(clients.c.name == bindparam("of_name"))
+_BY_NAME: Final = Prepared(select(clients).where(clients.c.name == bindparam("of_name")))
 _NOBODYS: Final = "0" * 64
 _SHOWN: Final = (
     "kind",
@@ -196,7 +197,7 @@ def replace_keys(
 def get_client(store: Store, name: str) -> Client:
     """The client of that name. Errors: PolicyError when there is none."""
     with store.begin() as connection:
-        row = connection.execute(_BY_NAME, {"of_name": name}).one_or_none()
+        row = _BY_NAME.one(connection, {"of_name": name})
     if row is None:
         raise Missing(f"there is no client {name!r}", key="client", hint="doorward client list")
     return client_of(row)
@@ -212,7 +213,7 @@ def client_named(connection: Connection, name: str) -> Client | None:
     """As `find_client`, in a transaction."""
     if not is_name(name):
         return None
-    row = connection.execute(_BY_NAME, {"of_name": name}).one_or_none()
+    row = _BY_NAME.one(connection, {"of_name": name})
     return None if row is None else client_of(row)
 
 
@@ -241,7 +242,7 @@ def disable_client(store: Store, name: str, *, now: float) -> Client:
 def check_secret(connection: Connection, name: str, secret: str) -> Client | None:
     """The client, if the secret is its own and it may call. Unknown, disabled and wrong take the same time."""
     looked_up = name if is_name(name) else ""
-    row = connection.execute(_BY_NAME, {"of_name": looked_up}).one_or_none()
+    row = _BY_NAME.one(connection, {"of_name": looked_up})
     matches = hmac.compare_digest(hash_secret(secret), _NOBODYS if row is None else row.secret_hash)
     return client_of(row) if row is not None and matches and row.disabled_at is None else None
 

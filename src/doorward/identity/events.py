@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from doorward.identity.mail.notices import note_event
 from doorward.store import Store, events
+from doorward.store.prepared import Prepared
 
 KEPT_S: Final = 400 * 86_400.0
 """How long events are kept here, in seconds: a year and a month."""
@@ -22,7 +23,7 @@ NOBODYS_KEPT_S: Final = 7 * 86_400.0
 WAITING_MOST: Final = 256
 """Events that are under way to the trail at a time: after a crash no more than these can be there already."""
 _ACTOR_CHARACTERS: Final = 128
-_INSERT: Final = insert(events)
+_INSERT: Final = Prepared(insert(events), ("uid", "at", "kind", "subject", "actor", "address", "detail"))
 _actor: ContextVar[str] = ContextVar("actor", default="")
 KINDS: Final = frozenset(
     {
@@ -140,7 +141,7 @@ def record(connection: Connection, kind: str, subject: str, /, *, now: float, ad
         "address": address[:64],
         "detail": detail,
     }
-    connection.execute(_INSERT, row)
+    _INSERT.run(connection, row)
     note_event(connection, kind, subject, address=address, now=now)
 
 

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from doorward.policy.values import HttpUrl, Network, PolicyPath, ServerName
 
+ACME_CHALLENGE: Final = "/.well-known/acme-challenge/"
+"""Where ACME servers ask, at the plain port (RFC 8555 section 8.3)."""
 _CONFIG: Final = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 

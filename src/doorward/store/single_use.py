@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from doorward.store.inserting import insert_new
+from doorward.store.prepared import Prepared
 from doorward.store.tables.spending import single_use
 
 SECRET_BYTES: Final = 32
@@ -84,8 +85,10 @@ LONGEST_LIFE_S: Final[Mapping[Purpose, float]] = {
 """Longest time between issue and use, in seconds. A caller's mistake cannot make a code live for a day."""
 
 # Made once: to make one of them takes as long as to carry it out.
-_INSERT: Final = insert(single_use)
-_CONSUME: Final = (
+_INSERT: Final = Prepared(
+    insert(single_use), ("purpose", "hash", "subject", "payload", "issued_at", "expires_at", "keep_until")
+)
+_CONSUME: Final = Prepared(
     update(single_use)
     .where(
         single_use.c.purpose == bindparam("of_purpose"),
@@ -96,8 +99,10 @@ _CONSUME: Final = (
     .values(used_at=bindparam("at"))
     .returning(single_use.c.subject, single_use.c.payload)
 )
-_TRACE: Final = select(single_use.c.subject, single_use.c.payload, single_use.c.expires_at, single_use.c.used_at).where(
-    single_use.c.purpose == bindparam("of_purpose"), single_use.c.hash == bindparam("of_hash")
+_TRACE: Final = Prepared(
+    select(single_use.c.subject, single_use.c.payload, single_use.c.expires_at, single_use.c.used_at).where(
+        single_use.c.purpose == bindparam("of_purpose"), single_use.c.hash == bindparam("of_hash")
+    )
 )
 
 State: TypeAlias = Literal["unknown", "unused", "used", "expired"]
@@ -150,14 +155,14 @@ def issue(
         "expires_at": now + lifetime_s,
         "keep_until": now + lifetime_s + keep_s,
     }
-    connection.execute(_INSERT, row)
+    _INSERT.run(connection, row)
     return made
 
 
 def consume(connection: Connection, purpose: Purpose, secret: str, *, now: float) -> Spent | None:
     """What was bound to the secret, for the first use before its expiry; None for everything else."""
     named = {"of_purpose": purpose.value, "of_hash": _hash(secret), "at": now}
-    row = connection.execute(_CONSUME, named).one_or_none()
+    row = _CONSUME.one(connection, named)
     return None if row is None else Spent(subject=row.subject, payload=row.payload)
 
 
@@ -183,7 +188,7 @@ def peek(connection: Connection, purpose: Purpose, secret: str, *, now: float) -
 
 def trace(connection: Connection, purpose: Purpose, secret: str, *, now: float) -> Trace:
     """What became of the secret."""
-    row = connection.execute(_TRACE, {"of_purpose": purpose.value, "of_hash": _hash(secret)}).one_or_none()
+    row = _TRACE.one(connection, {"of_purpose": purpose.value, "of_hash": _hash(secret)})
     if row is None:
         return Trace(state="unknown")
     state: State = "used" if row.used_at is not None else "unused" if row.expires_at > now else "expired"

@@ -18,8 +18,6 @@ from doorward.gateway.issuer_mtls import MutualTls, programs_only, require_tls
 from doorward.gateway.issuer_server import IssuerServer, mtls_address, shared_load
 from doorward.gateway.public_certificate import ShownCertificate
 from doorward.gateway.tls import server_context
-from doorward.identity.admin.app import create_admin_app
-from doorward.identity.admin.endpoint import Desk
 from doorward.identity.app import IdentitySettings, create_app
 from doorward.identity.ca import list_url
 from doorward.identity.credentials import Verifier
@@ -140,6 +138,10 @@ def _issuer(state: State, in_force: InForce) -> Starlette:
 
 
 def _admin(state: State, in_force: InForce, listener: socket.socket) -> Starlette:
+    # for those who have one: others start sooner without
+    from doorward.identity.admin.app import create_admin_app  # noqa: PLC0415
+    from doorward.identity.admin.endpoint import Desk  # noqa: PLC0415
+
     profile = profile_of(in_force.policy.issuer.profiles)
     desk = Desk(
         store=state.store,

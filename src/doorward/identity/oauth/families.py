@@ -21,6 +21,7 @@ from doorward.identity.tokens import AccessToken
 from doorward.jose import encode_segment
 from doorward.store import issued_tokens, revocations, token_families
 from doorward.store.inserting import insert_new
+from doorward.store.prepared import Prepared
 from doorward.store.single_use import Purpose, consume, issue, peek, trace
 
 IDLE_S: Final = 86_400.0
@@ -31,7 +32,7 @@ GRACE_S: Final = 10.0
 """How long after its use a refresh token may be retried, in seconds, while its successor is unused."""
 
 # Made once: to make one of them takes as long as to carry it out.
-_USE: Final = (
+_USE: Final = Prepared(
     update(token_families)
     .where(
         token_families.c.id == bindparam("of_family"),
@@ -48,14 +49,16 @@ _USE: Final = (
     .values(last_used_at=bindparam("at"))
     .returning(token_families)
 )
-_IN_FORCE: Final = select(token_families).where(
-    token_families.c.id == bindparam("of_family"),
-    token_families.c.revoked_at.is_(None),
-    token_families.c.expires_at > bindparam("at"),
-    token_families.c.last_used_at > bindparam("idle"),
+_IN_FORCE: Final = Prepared(
+    select(token_families).where(
+        token_families.c.id == bindparam("of_family"),
+        token_families.c.revoked_at.is_(None),
+        token_families.c.expires_at > bindparam("at"),
+        token_families.c.last_used_at > bindparam("idle"),
+    )
 )
 _INSERT_FAMILY: Final = insert(token_families)
-_INSERT_TOKEN: Final = insert(issued_tokens)
+_INSERT_TOKEN: Final = Prepared(insert(issued_tokens), ("id", "family", "issuer", "expires_at"))
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -154,7 +157,7 @@ def refresh(
         "at": now,
         "idle": now - IDLE_S,
     }
-    row = connection.execute(_USE, of).one_or_none()
+    row = _USE.one(connection, of)
     if row is None:
         return None
     family = _family(row)
@@ -178,7 +181,7 @@ def refresh(
 def note_access_token(connection: Connection, family_id: str, token: AccessToken, *, issuer: str) -> None:
     """Nothing; the token ends when the family of that id is ended."""
     row = {"id": token.id, "family": family_id, "issuer": issuer, "expires_at": float(token.expires_at)}
-    connection.execute(_INSERT_TOKEN, row)
+    _INSERT_TOKEN.run(connection, row)
 
 
 def end_families(connection: Connection, chosen: ColumnElement[bool], *, now: float) -> int:
@@ -200,7 +203,7 @@ def family_of(connection: Connection, token: str, *, now: float) -> Family | Non
     if peek(connection, Purpose.REFRESH_TOKEN, token, now=now) is None:
         return None
     of = {"of_family": _family_id(token), "at": now, "idle": now - IDLE_S}
-    row = connection.execute(_IN_FORCE, of).one_or_none()
+    row = _IN_FORCE.one(connection, of)
     return None if row is None else _family(row)
 
 

@@ -23,10 +23,13 @@ from doorward.identity.oauth_errors import OAuthError
 from doorward.identity.proofs import TokenProofs
 from doorward.identity.provider import Provider
 from doorward.store import users
+from doorward.store.prepared import Prepared
 
 GRANT_TYPES: Final = ("authorization_code", "client_credentials", "refresh_token", device.GRANT_TYPE, EXCHANGE)
 
-_ACTIVE_USER: Final = select(users).where(users.c.name == bindparam("of_name"), users.c.disabled_at.is_(None))
+_ACTIVE_USER: Final = Prepared(
+    select(users.c.roles, users.c.claims).where(users.c.name == bindparam("of_name"), users.c.disabled_at.is_(None))
+)
 
 
 class Bound(NamedTuple):
@@ -208,7 +211,7 @@ class TokenEndpoint:
         self, connection: Connection, family: Family, scopes: Iterable[str], now: float, bound: Bound
     ) -> dict[str, Any]:
         """The members of an answer that every grant for a user has. Errors: OAuthError for a user who may not call."""
-        user = connection.execute(_ACTIVE_USER, {"of_name": family.user}).one_or_none()
+        user = _ACTIVE_USER.one(connection, {"of_name": family.user})
         if user is None:
             raise OAuthError("invalid_grant", "the user may no longer call")
         token = self._provider.minter.mint(

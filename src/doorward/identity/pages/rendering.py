@@ -4,13 +4,15 @@ import datetime as dt
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from doorward.identity.pages.words import agent_words, resource_words, scope_words, sentence
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 STYLE: Final = "/auth/style.css"
 SCRIPT: Final = "/auth/passkey.js"
@@ -65,7 +67,10 @@ def _source(uri: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # at the first page: a control process that shows none does without
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     environment = Environment(
         loader=PackageLoader("doorward.identity.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

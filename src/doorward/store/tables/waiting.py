@@ -19,12 +19,8 @@ events: Final = Table(
     Column("actor", String(128), nullable=False, server_default=""),
     Column("recorded_at", Float),
     Index("ix_events_uid", "uid", unique=True),
-    Index(
-        "ix_events_waiting",
-        "id",
-        sqlite_where=text("recorded_at IS NULL"),
-        postgresql_where=text("recorded_at IS NULL"),
-    ),
+    # in PostgreSQL of the same rows, as its migration says; said here, each process would load that dialect
+    Index("ix_events_waiting", "id", sqlite_where=text("recorded_at IS NULL")),
 )
 """What happened to whom, written in the transaction of the change. Until `recorded_at` it waits for the audit trail,
 where it stands under its `uid`. `actor`: who did it, where that is not the subject."""
