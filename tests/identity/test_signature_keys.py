@@ -110,7 +110,7 @@ def test_all_keys_of_a_name_are_revoked_together_and_the_first_time_stays(store:
         ({"name": "a b"}, "not a name"),
         ({"pem": "not a key"}, "not a PEM"),
         ({"grant": Grant(lifetime_s=367 * 86_400)}, "366 days"),
-        ({"grant": Grant(networks=["10.0.0.1/8"])}, "not a network"),
+        ({"grant": Grant(networks=["10.0.0.1/8"])}, "an address within a network"),
         ({"grant": Grant(claims={"sub": "x"})}, "not a claim"),
         ({"grant": Grant(roles=["a b"])}, "not a role"),
     ],
