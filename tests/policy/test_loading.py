@@ -86,6 +86,7 @@ modes: {inspect: off}
         ("listen: localhost", "listen", "is not an address", ""),
         ("listen: 127.0.0.1:99999", "listen", "is not an address", ""),
         ("plain_redirect: 8080", "plain_redirect", "`8080` is not text", ""),
+        ("issuer: {mail: {host: h, sender: a}}", "issuer.mail.sender", "`a` does not fit ^", "as `login@example.com`"),
         ("limits: {per_caller: 600/minut}", "limits.per_caller", "is not a rate", ""),
         ("state: ${NOWHERE}", "state", "the environment variable NOWHERE is not set", "export NOWHERE="),
         ("state: file:nothing", "state", "the secret file nothing cannot be read", ""),

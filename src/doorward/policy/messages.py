@@ -105,8 +105,10 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> Mistake:
         cause = context.get("error")
         problem = getattr(cause, "problem", "") or str(cause)
         return Mistake(place, problem, getattr(cause, "hint", ""))
+    if kind == "string_pattern_mismatch":
+        return Mistake(place, f"{_shown(given)} does not fit {context['pattern']}", _describe(owner, place))
     text = detail["msg"]
-    return Mistake(place, f"{_shown(given)}: {text[:1].lower()}{text[1:]}", "")
+    return Mistake(place, f"{_shown(given)}: {text[:1].lower()}{text[1:]}", _describe(owner, place))
 
 
 def _place(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[Place, Any]:
