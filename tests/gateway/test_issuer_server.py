@@ -7,6 +7,7 @@ import pytest
 from tests.gateway.provider_lab import ProviderLab
 
 from doorward.controls.limits import LimitsPolicy
+from doorward.controls.transport import TransportPolicy
 from doorward.gateway.issuer_server import KEPT_FILES, allow_files, within_files
 
 _LINE = b"POST /items HTTP/1.1\r\nhost: issuer.example\r\n"
@@ -47,3 +48,23 @@ def test_the_process_may_open_as_many_files_as_it_is_allowed(monkeypatch: pytest
     monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
     allow_files()
     assert asked == [(4_096, 4_096)]
+
+
+def test_a_reload_holds_what_comes_next_to_the_new_bounds() -> None:
+    with ProviderLab() as lab, lab.connect() as before:
+        before.send(_LINE + b"content-length: 0\r\n\r\n")
+        assert before.answer() is not None
+        limits = LimitsPolicy(connections_per_address=1, head_bytes=1024)
+        proxies = TransportPolicy(trusted_proxies=("127.0.0.2/32",)).proxies()
+        lab.loop.call_soon_threadsafe(lab.server.follow, limits, proxies)
+        lab.wait_until(lambda: lab.load.policy.connections_per_address == 1)
+        with lab.connect() as beyond:
+            assert beyond.is_closed()
+        before.send(_LINE + b"x: " + b"y" * 2_000 + b"\r\ncontent-length: 0\r\n\r\n")
+        answer = before.answer()
+        assert answer is not None
+        assert answer.code == "limits.header_size", "connections that stand are held to them too"
+        with lab.connect("127.0.0.2") as proxy:
+            proxy.send(_LINE + b"x-forwarded-for: 203.0.113.9\r\ncontent-length: 0\r\n\r\n")
+            assert proxy.answer() is not None
+        assert lab.asked[-1].client == "203.0.113.9"
