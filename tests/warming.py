@@ -5,8 +5,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Final
 
+from doorward.cli.init import make_state
+
+_ONE_COMPILES: Final = threading.Lock()
 _CODE = """
 import sys
 from pathlib import Path
@@ -17,9 +22,17 @@ inspect.warm()
 """
 
 
+def make_warm_state(state: Path) -> None:
+    """What `doorward init` makes in a state directory, and the automata."""
+    make_state(state)
+    warm(state)
+
+
 def warm(state: Path) -> None:
     """Nothing; the automata of inspection lie in the state directory."""
-    shutil.copytree(_compiled().name, state / "automata", dirs_exist_ok=True)
+    with _ONE_COMPILES:
+        compiled = _compiled()
+    shutil.copytree(compiled.name, state / "automata", dirs_exist_ok=True)
 
 
 @functools.cache

@@ -1,17 +1,17 @@
 """The whole catalogue in the laboratory: every attack stopped, every twin passed, none left out."""
 
 import pytest
+from tests.warming import make_warm_state
 
 from doorward.attack.catalogue import every_attack
 from doorward.attack.judge import Outcome
 from doorward.attack.lab import Laboratory
 from doorward.attack.runner import Runner
-from doorward.cli.init import make_state
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    with Laboratory(tmp_path_factory.mktemp("lab"), make_state) as laboratory:
+    with Laboratory(tmp_path_factory.mktemp("lab"), make_warm_state) as laboratory:
         runner = Runner(laboratory.target, laboratory.samples, stages=laboratory.stage)
         return list(runner.run(every_attack()))
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tests.warming import make_warm_state
 
 from doorward.attack.judge import Outcome
 from doorward.attack.provider import LOGIN_ATTACKS, LoginAttack, ProviderSite, try_login_attack
 from doorward.attack.report import as_json, as_table
-from doorward.cli.init import make_state
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_attack_is_stopped_and_every_twin_passes(tmp_path: Path) -> None:
-    with ProviderSite(tmp_path, make_state) as site:
+    with ProviderSite(tmp_path, make_warm_state) as site:
         outcomes = [try_login_attack(each, site) for each in LOGIN_ATTACKS]
     assert [f"{outcome.attack.id}: {outcome.note}" for outcome in outcomes if outcome.is_failure] == []
     assert as_json(outcomes)["summary"]["held"] == len(LOGIN_ATTACKS)

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from tests.warming import make_warm_state
 
 from doorward.answer_key import answer_key_for
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.lab.upstream import LabUpstream
-from doorward.cli.init import make_state
 from doorward.client import (
     CombinedAuth,
     EncryptedTransport,
@@ -111,7 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Gatew
     """A gateway as the page's reader would have it, and beside it the files that the examples read."""
     directory = tmp_path_factory.mktemp("site")
     state = directory / ".doorward"
-    make_state(state)
+    make_warm_state(state)
     (directory / "openapi.yaml").write_text(json.dumps(API))
     assert POLICY is not None
     with LabUpstream() as upstream:

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 from tests.gateway.lab import RecordingUpstream
+from tests.warming import make_warm_state
 
 from doorward.attack.gateway_process import GatewayProcess
-from doorward.cli.init import make_state
 
 # Below what anybody would have to act on. `WARN` is the scanner's word for what it could not find out.
 HARMLESS: Final = {"OK", "INFO"}
@@ -47,7 +47,7 @@ def upstream() -> Iterator[RecordingUpstream]:
 @pytest.mark.parametrize("profile", ["intermediate", "modern"])
 def test_testssl_finds_nothing_above_informational(tmp_path: Path, upstream: RecordingUpstream, profile: str) -> None:
     state = tmp_path / ".doorward"
-    make_state(state)
+    make_warm_state(state)
     (tmp_path / "openapi.yaml").write_text(DESCRIPTION)
     tls = {"certificate": str(state / "tls/server.pem"), "key": str(state / "tls/server.key"), "profile": profile}
     policy = {

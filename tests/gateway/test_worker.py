@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.gateway.lab import PATIENCE_S, Answer, Client, RecordingUpstream, request
+from tests.warming import warm
 
 from doorward.controls.authenticate import credentials_data
 from doorward.gateway.supervisor import worker_command
@@ -91,6 +92,7 @@ def started(tmp_path: Path, upstream: RecordingUpstream, **settings: Any) -> Ite
     """A worker with these settings, that serves."""
     state = tmp_path / ".doorward"
     (state / "keys").mkdir(parents=True)
+    warm(state)
     save_private_keys(state / "keys" / "upstream.json", [generate_key("ES256")])
     (state / "keys" / "record.key").write_bytes(bytes(32))
     (state / "keys" / "snapshot.key").write_bytes(bytes(32))
