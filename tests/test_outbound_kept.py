@@ -74,7 +74,7 @@ class Asker:
         self.now = 0.0
         self.addresses = ["127.0.0.1"]
         self.port = port
-        tls = ssl.create_default_context()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         AUTHORITY.configure_trust(tls)
         self.kept = KeptConnections(tls, answer_bytes=1000, clock=lambda: self.now)
         self.client = OutboundClient(

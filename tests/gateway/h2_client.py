@@ -45,7 +45,7 @@ class H2Client:
     """One connection. Headers are sent as given, however wrong."""
 
     def __init__(self, port: int, authority: trustme.CA, *, window: int | None = None) -> None:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         authority.configure_trust(context)
         context.set_alpn_protocols(["h2"])
         raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)

@@ -79,7 +79,7 @@ class ProviderLab(Looks):
     def connect(self, address: str = "127.0.0.1") -> Client:
         client = Client(self.port, address)
         if self.authority is not None:
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self.authority.configure_trust(context)
             client.socket = context.wrap_socket(client.socket, server_hostname="127.0.0.1")
         return client

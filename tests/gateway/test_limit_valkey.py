@@ -10,7 +10,7 @@ from tests.faults.valkey import PASSWORD, Valkey, valkey
 
 from doorward.controls.limits import Bucket, Counters, Rate, SharedPolicy
 from doorward.exchange import Pending
-from doorward.gateway.limit_valkey import ValkeyLink, connect
+from doorward.gateway.limit_valkey import ANSWER_S, ValkeyLink, connect
 from doorward.gateway.valkey_client import RETRY_S
 
 KEY = "issuer|alice"
@@ -24,8 +24,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
         yield made
 
 
-def run(server: Valkey, test: Test, hosts: int = 2) -> None:
-    """The test with the links of so many hosts, all of which reached the server."""
+def run(server: Valkey, test: Test, hosts: int = 2, *, answer_s: float = PATIENCE_S) -> None:
+    """The test with the links of so many hosts, all of which reached the server.
+
+    `answer_s`: how long they wait for it. A busy machine is no server that does not answer.
+    """
     server.client.flushall()
     policy = SharedPolicy.model_validate(
         {"url": f"valkey://127.0.0.1:{server.port}/0", "password": PASSWORD, "hosts": hosts}
@@ -42,7 +45,9 @@ def run(server: Valkey, test: Test, hosts: int = 2) -> None:
         for link in links:
             await link.close()
 
-    asyncio.run(with_links())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("doorward.gateway.limit_valkey.ANSWER_S", answer_s)
+        asyncio.run(with_links())
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -171,7 +176,7 @@ def test_a_server_that_sleeps_is_not_waited_for(server: Valkey) -> None:
         await sleeping
         await until(lambda: all(link.is_up for link in links))
 
-    run(server, test)
+    run(server, test, answer_s=ANSWER_S)
 
 
 def test_a_password_is_in_no_text() -> None:

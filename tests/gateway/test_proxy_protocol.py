@@ -60,7 +60,7 @@ def test_a_balancers_own_check_counts_as_its_own() -> None:
 def test_tls_begins_behind_the_header(tmp_path: Path) -> None:
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
     files = write(authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA), tmp_path)
-    trusting = ssl.create_default_context()
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(trusting)
     with proxied(context=server_context(*files)) as lab:
         raw = socket.create_connection(("127.0.0.1", lab.port), timeout=PATIENCE_S)

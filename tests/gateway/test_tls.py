@@ -47,7 +47,7 @@ def lab(files: tuple[Path, Path]) -> Iterator[Lab]:
 
 @contextlib.contextmanager
 def secure(lab: Lab, authority: trustme.CA, **options: object) -> Iterator[ssl.SSLSocket]:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     for name, value in options.items():
         if name == "alpn":

@@ -12,7 +12,7 @@ from tests.gateway.lab import PATIENCE_S, request
 
 def trusting(authority: Authority, *, show: Path | None = None, tls_1_2: bool = False) -> ssl.SSLContext:
     """A client's context that trusts one authority, and shows a certificate if asked for one."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     if show is not None:
         context.load_cert_chain(show)

@@ -315,7 +315,7 @@ def test_d2_a_body_that_never_comes_is_refused_in_time(lab: Lab, authority: trus
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 64, PREFACE[:10]], ids=["http1", "zeros", "part"])
 def test_what_is_no_preface_ends_the_connection(files: tuple[Path, Path], authority: trustme.CA, start: bytes) -> None:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     context.set_alpn_protocols(["h2"])
     hasty = Lab(context=server_context(*files), scheme="https", limits=LimitsPolicy(head_s=1.0))

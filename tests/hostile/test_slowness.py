@@ -169,7 +169,7 @@ def test_d2_a_client_that_takes_nothing_of_its_answer_is_broken_off(tls: bool) -
     with Lab(limits=limits, context=context, scheme=scheme) as lab, lab.connect() as client:
         lab.upstream.answers[b"/items"] = large
         if tls:
-            trust = ssl.create_default_context()
+            trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             AUTHORITY.configure_trust(trust)
             client.socket = trust.wrap_socket(client.socket, server_hostname="127.0.0.1")
         client.send(request())

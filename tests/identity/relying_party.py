@@ -52,6 +52,6 @@ class RelyingParty:
 
 def trusting_client(**more: Any) -> OutboundClient:
     """The outbound client of an operator whose clients run on loopback."""
-    tls = ssl.create_default_context()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     AUTHORITY.configure_trust(tls)
     return OutboundClient(allowed_networks=(ip_network("127.0.0.0/8"),), tls=tls, **more)

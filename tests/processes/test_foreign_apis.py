@@ -28,12 +28,12 @@ from doorward.operation import ApiDescription, MediaType, Operation
 from doorward.policy.openapi import load_description
 from doorward.policy.routing import Router
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DATA = Path(__file__).parents[1] / "data" / "openapi"
 NAMES = ("carbone", "openapi_generator", "open_policy_agent")
 PATIENCE_S = 60.0
-ATTACK_S = 280.0
+ATTACK_S = 560.0
 LEAST_STOPPED = 40
 """Every API has an operation for at least so many attacks."""
 

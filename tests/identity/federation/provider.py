@@ -23,7 +23,7 @@ CLIENT, SECRET = "doorward", "s e%c:ret"
 
 def outbound() -> OutboundClient:
     """The client of an operator whose provider runs on loopback."""
-    tls = ssl.create_default_context()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     AUTHORITY.configure_trust(tls)
     return OutboundClient(allowed_networks=(ip_network("127.0.0.0/8"),), tls=tls)
 

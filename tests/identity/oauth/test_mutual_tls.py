@@ -36,7 +36,7 @@ def test_the_second_connection_of_a_client_shows_its_certificate_too(
         writer.close()
 
     def connect_twice(port: int) -> None:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         authority.configure_trust(context)
         clients.configure_cert(context)
         context.minimum_version = context.maximum_version = version
