@@ -16,9 +16,9 @@ from tests.warming import warm
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.cli.init import make_state
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 _SQL = {"type": "string", "x-doorward": {"contains": "sql"}}
 _NOTE = {"type": "object", "additionalProperties": False, "properties": {"note": {"type": "string"}, "query": _SQL}}
 _CONTENT = {"content": {"application/json": {"schema": _NOTE}}}

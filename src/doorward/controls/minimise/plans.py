@@ -121,7 +121,7 @@ class JsonPlan(Plan):
         body = response.body
         if body == b"" or (body is None and self._each is None):
             return
-        if is_compressed(response):
+        if _is_compressed(response):
             raise Denied(CODE, "the answer is compressed although none was asked for")
         if body is not None:
             self._whole(exchange, response, body)
@@ -168,7 +168,7 @@ class TextPlan(Plan):
     def apply(self, exchange: Exchange, response: Response) -> None:
         """Clean it; or, where it was too long to be read, have it cleaned line by line."""
         body = response.body
-        if is_compressed(response):
+        if _is_compressed(response):
             exchange.findings.append("minimise.unread_text")
         elif body is None:
             exchange.body_filter = TextFilter(self._cleaning)
@@ -181,7 +181,7 @@ class TextPlan(Plan):
                 set_body(response, cleaned)
 
 
-def is_compressed(response: Response) -> bool:
+def _is_compressed(response: Response) -> bool:
     """Whether the upstream has compressed it, unasked."""
     return any(name == b"content-encoding" and value != b"identity" for name, value in response.headers)
 
