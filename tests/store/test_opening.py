@@ -17,6 +17,7 @@ from tests.databases import Postgres
 
 from doorward.errors import PolicyError
 from doorward.store import METADATA, Store, open_store, principals
+from doorward.store.prepared import Prepared
 from doorward.store.single_use import Purpose
 
 
@@ -147,6 +148,20 @@ def test_writers_of_one_process_queue_instead_of_asking_again_and_again(file_sto
             # whoever has to ask SQLite for its turn is refused at once
             connection.execute(text("PRAGMA busy_timeout=0"))
             connection.execute(insert(principals).values(name=f"a{number}", kind="user"))
+            connection.execute(select(principals)).all()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(list(pool.map(write, range(200)))) == 200
+
+
+def test_writers_queue_that_go_to_the_driver_themselves(file_store: Store) -> None:
+    add = Prepared(insert(principals), ("name", "kind"))
+
+    def write(number: int) -> None:
+        with file_store.begin() as connection:
+            # whoever has to ask SQLite for its turn is refused at once
+            connection.execute(text("PRAGMA busy_timeout=0"))
+            add.run(connection, {"name": f"a{number}", "kind": "user"})
             connection.execute(select(principals)).all()
 
     with ThreadPoolExecutor(16) as pool:

@@ -36,6 +36,11 @@ def queueing() -> Callable[..., sqlite3.Connection]:
         def cursor(self, _factory: object = None) -> Any:
             return super().cursor(Cursor)
 
+        def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+            # sqlite3's own makes a cursor that knows of no turn
+            made: sqlite3.Cursor = self.cursor().execute(statement, parameters)
+            return made
+
         def queue(self, statement: str) -> None:
             if not self.has_turn and statement[:6] not in _READS:
                 # whoever does not get it in time asks SQLite, as a writer of another process would
