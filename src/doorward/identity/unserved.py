@@ -1,6 +1,7 @@
 """What nobody serves, and what broke: told to programs as everywhere (RFC 9457), and to people as a page."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from doorward.denial import DENIALS
 from doorward.identity.pages.rendering import page
 
 _CODES: Final = {404: "validate.path_unknown", 405: "validate.method"}
+_DENIAL: Final = "urn:doorward:denial:"
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _FAULT: Final = "urn:doorward:fault", "Internal error", 500
 
@@ -19,7 +21,7 @@ _FAULT: Final = "urn:doorward:fault", "Internal error", 500
 def refusal(code: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer of that code, one of `denial.DENIALS`."""
     denial = DENIALS[code]
-    return _problem(f"urn:doorward:denial:{code}", denial.title, denial.status, headers)
+    return _problem(_DENIAL + code, denial.title, denial.status, headers)
 
 
 def explains_itself(app: Starlette, base: str) -> Starlette:
@@ -35,11 +37,11 @@ def explains_itself(app: Starlette, base: str) -> Starlette:
 
 def _told(base: str) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
-        kind, title, status, headers = _FAULT[0], _FAULT[1], _FAULT[2], None
+        kind, title, status = _FAULT
+        headers: Mapping[str, str] | None = None
         if isinstance(error, HTTPException):
-            code = _CODES[error.status_code]
-            kind, title, status = f"urn:doorward:denial:{code}", DENIALS[code].title, error.status_code
-            headers = error.headers
+            kind, title = _named(error.status_code)
+            status, headers = error.status_code, error.headers
         if "text/html" not in request.headers.get("accept", ""):
             return _problem(kind, title, status, headers)
         text = "There is nothing here." if status == 404 else "Go back and try again."
@@ -47,6 +49,13 @@ def _told(base: str) -> Callable[[Request, Exception], Awaitable[Response]]:
         return page("message", values, status=status, headers=headers)
 
     return answer
+
+
+def _named(status: int) -> tuple[str, str]:
+    """Type and title of what the framework refuses with that status."""
+    code = _CODES.get(status)
+    # RFC 9457 section 4.2.1: it means no more than the status does
+    return ("about:blank", HTTPStatus(status).phrase) if code is None else (_DENIAL + code, DENIALS[code].title)
 
 
 def _problem(kind: str, title: str, status: int, headers: Mapping[str, str] | None) -> Response:
