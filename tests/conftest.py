@@ -16,6 +16,8 @@ from tests.databases import postgres
 
 __all__ = ["postgres"]
 
+_OF_PROCESSES: Final = {"client", "faults", "processes"}
+"""Folders whose tests start gateways: on a busy machine each takes half a minute until it serves."""
 CORPORA: Final = Path(__file__).parents[2] / "shared" / "corpora"
 
 # The same inputs each run, so that a run says something about the change before it; what a loaded machine is slow at
@@ -35,6 +37,9 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files whose tests may take longest come first; within a file, and among equals, the order stays by chance."""
+    for item in items:
+        if not _OF_PROCESSES.isdisjoint(item.path.parts) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(180))
     files = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
     items[:] = [item for tests in sorted(files, key=_longest_s, reverse=True) for item in tests]
 

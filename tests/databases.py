@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+from tests.leaving import goes_with_us
 
 from doorward.store import Store, open_store
 
@@ -79,6 +80,7 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip("the virtual environment stands below a directory that is closed to other users")
     # not below pytest's own directory, which the next pytest closes to that user
     with tempfile.TemporaryDirectory(prefix="doorward-postgres-") as directory:
+        goes_with_us(Path(directory), holds_postgres=True)
         server = Postgres(Path(directory))
         yield server
         server.stop()
@@ -105,6 +107,7 @@ def new_sqlite(directory: Path) -> str:
 def _migrated() -> "tempfile.TemporaryDirectory[str]":
     """A directory with a SQLite file that has all tables; it goes with this process."""
     directory = tempfile.TemporaryDirectory(prefix="doorward-store-")
+    goes_with_us(Path(directory.name))
     open_store(f"sqlite:///{directory.name}/store.db").close()
     return directory
 

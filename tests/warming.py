@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from tests.leaving import goes_with_us
+
 from doorward.cli.init import make_state
 
 _ONE_COMPILES: Final = threading.Lock()
@@ -39,5 +41,6 @@ def warm(state: Path) -> None:
 def _compiled() -> "tempfile.TemporaryDirectory[str]":
     """A directory with them, which goes with this process. Another process makes them: this one may have its own."""
     directory = tempfile.TemporaryDirectory(prefix="doorward-automata-")
+    goes_with_us(Path(directory.name))
     subprocess.run([sys.executable, "-c", _CODE, directory.name], check=True)
     return directory
