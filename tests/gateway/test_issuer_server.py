@@ -8,7 +8,8 @@ from tests.gateway.provider_lab import ProviderLab
 
 from doorward.controls.limits import LimitsPolicy
 from doorward.controls.transport import TransportPolicy
-from doorward.gateway.issuer_server import KEPT_FILES, allow_files, within_files
+from doorward.denial import Denied
+from doorward.gateway.issuer_server import KEPT_FILES, allow_files, shared_load, within_files
 
 _LINE = b"POST /items HTTP/1.1\r\nhost: issuer.example\r\n"
 
@@ -40,6 +41,14 @@ def test_connections_leave_files_for_the_rest_of_the_process(monkeypatch: pytest
     for files, connections in ((1_024, 1_024 - KEPT_FILES), (100, 1), (65_536, 5_000), (-1, 5_000)):
         monkeypatch.setattr("resource.getrlimit", lambda _, files=files: (files, files))
         assert within_files(limits).connections == connections
+
+
+def test_a_subscriber_of_ipv6_is_one_address() -> None:
+    load = shared_load(LimitsPolicy(connections_per_address=1))
+    load.connect("2001:db8:0:1::1")
+    load.connect("2001:db8:0:2::1")
+    with pytest.raises(Denied):
+        load.connect("2001:db8:0:1:ffff::2")
 
 
 def test_the_process_may_open_as_many_files_as_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

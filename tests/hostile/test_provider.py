@@ -299,7 +299,7 @@ def test_d3_ten_thousand_connections_of_one_address_leave_room_for_another_and_o
     assert sum(event.get("reasons", {event.get("reason"): 1})["too many connections"] for event in told) == 9_500
 
 
-def test_d3_one_ipv6_network_is_one_address_and_a_listed_proxy_is_none() -> None:
+def test_d3_connections_of_a_listed_proxy_are_those_of_no_address() -> None:
     """All that come through a proxy have its address: it is bounded by the bound on all alone."""
     proxies = TransportPolicy(trusted_proxies=("127.0.0.1/32",)).proxies()
     limits = LimitsPolicy(connections=40, connections_per_address=2)
