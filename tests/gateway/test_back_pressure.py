@@ -23,8 +23,8 @@ def _only_connection(lab: Lab) -> ClientConnection:
 
 
 def _unsent(connection: ClientConnection) -> int:
-    assert connection._transport is not None
-    return connection._transport.get_write_buffer_size()
+    assert connection._flow._transport is not None
+    return connection._flow._transport.get_write_buffer_size()
 
 
 def test_an_answer_that_begins_behind_unread_ones_keeps_the_upstream_waiting(lab: Lab) -> None:

@@ -42,7 +42,7 @@ def test_a_body_is_complete_when_its_last_byte_came(lab: Lab, monkeypatch: pytes
 
     monkeypatch.setattr(lab.pipeline, "admit_body", note)
     later = SimpleNamespace(time=lambda: 9e9, monotonic=time.monotonic)
-    monkeypatch.setattr("doorward.gateway.exchange_run.time", later)
+    monkeypatch.setattr("doorward.gateway.exchange_body.time", later)
     for raw in (request(), request("POST", "/items", body=b"abcde")):
         assert lab.ask(raw) is not None
     (now, complete_at), with_body = times

@@ -83,9 +83,7 @@ def test_a_client_that_does_not_read_slows_the_upstream_down(lab: Lab) -> None:
     lab.upstream.answers[b"/stream"] = pours
     with lab.connect() as client:
         client.send(request(target="/stream"))
-        lab.wait_until(
-            lambda: any(getattr(connection, "_write_paused", False) for connection in lab.gateway.connections)
-        )
+        lab.wait_until(lambda: any(getattr(connection, "is_slow", False) for connection in lab.gateway.connections))
         assert not done.is_set()
         answer = client.answer()
     assert answer is not None

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from doorward.exchange import Header
+from doorward.exchange import Exchange, Header, Response
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 OVERLOADED: Final = (
@@ -18,6 +18,21 @@ BODILESS: Final = frozenset({204, 304})
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE: Final = b"connection: close\r\n"
 _OURS: Final = frozenset({b"connection", b"content-length", b"transfer-encoding", b"x-request-id"})
+
+
+def whole_answer(exchange: Exchange, response: Response, *, closes: bool) -> bytes:
+    """A whole answer. A HEAD request is told the length of what GET would get, where it is known, and else nothing."""
+    body = response.body or b""
+    is_bodiless = response.status in BODILESS
+    is_head_request = exchange.request.method == "HEAD"
+    framing = b"" if is_bodiless or (is_head_request and not body) else b"content-length: %d\r\n" % len(body)
+    head = begun_answer(exchange, response, framing, closes=closes)
+    return head if is_bodiless or is_head_request else head + body
+
+
+def begun_answer(exchange: Exchange, response: Response, framing: bytes, *, closes: bool) -> bytes:
+    """The head of an answer to this exchange; as `answer_head`."""
+    return answer_head(response.status, response.headers, exchange.answer_headers, exchange.id, framing, closes=closes)
 
 
 def answer_head(

@@ -71,8 +71,9 @@ class AsgiRun:
         """The answer has begun, or is given."""
         return self._streams or self._is_over
 
-    def count_address(self) -> None:
-        """Nothing: failures are counted where they cost something, by the endpoints."""
+    def refuse_unread(self, denied: Denied) -> None:
+        """Refuse: failures are counted where they cost something, by the endpoints."""
+        self.refuse(denied)
 
     def admit(self) -> None:
         """Ask the application, where the request is one that can be read in one way only."""

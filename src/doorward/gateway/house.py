@@ -6,6 +6,7 @@ both alike.
 
 import asyncio
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from ssl import SSLObject
@@ -15,13 +16,13 @@ from doorward.controls.limits import LimitsPolicy, Load, Pressure
 from doorward.controls.transport import TrustedProxies
 from doorward.controls.transport.proxy_header import Announced
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Response, Source
-from doorward.gateway.deadlines import Deadlines
+from doorward.exchange import Exchange, Request, Response, Source
+from doorward.gateway.deadlines import Deadlines, Timed
 from doorward.gateway.proxied_certificate import ProxiedCertificates
-from doorward.gateway.source import peer
+from doorward.gateway.source import counted_as, peer
 
 if TYPE_CHECKING:
-    from doorward.gateway.websocket.relay import Relay
+    from doorward.gateway.websocket.relay import Relay, Side
 
 _ID_BATCH: Final = 256
 
@@ -35,8 +36,8 @@ class Run(Protocol):
     def is_answering(self) -> bool:
         """The answer is on its way: it is too late to refuse."""
 
-    def count_address(self) -> None:
-        """Nothing, having counted a request that cannot be read. Errors: Denied, where its address sends too many."""
+    def refuse_unread(self, denied: Denied) -> None:
+        """Refuse what could not be read as a request: it counts for its address as every other."""
 
     def admit(self) -> None:
         """Begin."""
@@ -96,20 +97,15 @@ class TakesOver(Client, Protocol):
     def secure(self) -> SSLObject | None:
         """Its TLS; None: it is plain."""
 
-    def write_frames(self, data: bytes) -> None:
-        """Send frames."""
-
-    def hold_frames(self, *, pauses: bool) -> None:
-        """Stop, or go on, reading."""
-
-    def end_frames(self) -> None:
-        """Close, once what was written is sent."""
+    @property
+    def frames(self) -> "Side":
+        """Where bytes go that are no answer."""
 
     def hand_over(self, relay: "Relay") -> bytes:
         """Give all that comes to the relay from now on; what came already."""
 
 
-class Connection(Protocol):
+class Connection(Timed, Protocol):
     """A client connection, as the house sees it."""
 
     def drain(self) -> None:
@@ -144,7 +140,8 @@ class House(ABC):
         """Reads what listed proxies tell of their clients' certificates; None: nobody is believed."""
         self.scheme: Literal["http", "https"] = scheme
         self.is_draining = False
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, str] = {}
+        """Those that are open, each with the address it is counted under."""
         self.turned_away_count = 0
         """Connections refused because too many were open."""
         self._ids = _request_ids()
@@ -159,18 +156,29 @@ class House(ABC):
         """Where a connection comes from, once its handshake is done. Errors: client_certificate.Unacceptable."""
         return peer(transport, announced, self.proxies)
 
-    def new_id(self) -> str:
-        """A request id: 32 hexadecimal digits nobody can guess."""
-        return next(self._ids)
+    def new_exchange(self, request: Request, source: Source) -> Exchange:
+        """The exchange of a request that begins now. Its id: 32 hexadecimal digits nobody can guess."""
+        return Exchange(id=next(self._ids), now=time.time(), ticks=time.monotonic(), source=source, request=request)
 
-    def opened(self, connection: Connection) -> None:
-        """A client connection stands."""
-        self.connections.add(connection)
+    def opened(self, connection: Connection, source: Source) -> None:
+        """A client connection stands: it is counted, and its deadlines watched, until `closed`.
+
+        Errors: Denied, when there are too many; then it is turned away.
+        """
+        counted = counted_as(source, self.proxies)
+        try:
+            self.load.connect(counted)
+        except Denied:
+            self.turned_away_count += 1
+            raise
+        self.connections[connection] = counted
+        self.deadlines.add(connection)
         self._empty.clear()
 
     def closed(self, connection: Connection) -> None:
         """A client connection is gone."""
-        self.connections.discard(connection)
+        self.load.disconnect(self.connections.pop(connection))
+        self.deadlines.discard(connection)
         if not self.connections:
             self._empty.set()
 

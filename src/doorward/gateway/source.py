@@ -67,8 +67,16 @@ def behind(
     return Source(address=address, tls_version=source.tls_version, via=via, certificate=certificate)
 
 
-def take_scheme(exchange: Exchange, proxies: TrustedProxies | None) -> None:
-    """For a request that a listed proxy sent: how the client came to it, where the policy takes the proxy's word."""
+def note_way(exchange: Exchange, peer: Source, proxies: TrustedProxies | None) -> None:
+    """Nothing; a request that came by way of a proxy tells so, and how the client came to that one.
+
+    The latter where `peer`, the other end of the connection, is a listed proxy whose word the policy takes for it.
+    """
+    if not exchange.source.via:
+        return
+    exchange.findings.append(f"transport.via:{exchange.source.via}")
+    if exchange.source is peer:
+        return
     scheme = proxies.client_scheme(exchange.request.headers) if proxies is not None else None
     if scheme is not None:
         exchange.request.scheme = scheme

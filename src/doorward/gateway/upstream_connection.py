@@ -1,7 +1,6 @@
 """One connection to the upstream: sends a request, reads exactly one response, and proves itself clean for the next."""
 
 import asyncio
-from enum import Enum
 from typing import Final, Protocol, cast
 
 from doorward.controls.limits import Priority
@@ -16,6 +15,9 @@ HEAD_BYTES: Final = 64 * 1024
 INTERIM_COUNT: Final = 8
 """Most 1xx responses before the final one."""
 _NEVER: Final = float("inf")
+# The part of a response that comes next; numbers, as the stages of an exchange.
+_HEAD: Final = 1
+_BODY: Final = 2
 
 
 class Asker(Protocol):
@@ -78,11 +80,6 @@ class Pool(Protocol):
         """Whether the request, which may be sent twice, is sent once more over another connection."""
 
 
-class _Part(Enum):
-    HEAD = 1
-    BODY = 2
-
-
 class UpstreamConnection(asyncio.Protocol):
     """Carries one exchange at a time."""
 
@@ -114,7 +111,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._asker: Asker | None = None
         self._buffer = b""
-        self._part = _Part.HEAD
+        self._part = _HEAD
         self._left: int | None = 0
         self._chunked: ChunkedBody | None = None
         self._keeps_alive = False
@@ -145,7 +142,7 @@ class UpstreamConnection(asyncio.Protocol):
     def start(self, asker: Asker) -> None:
         """Send its request. Only on a usable connection."""
         self._asker = asker
-        self._part = _Part.HEAD
+        self._part = _HEAD
         self._chunked = None
         self._saw_bytes = False
         self._interim_count = 0
@@ -207,7 +204,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._saw_bytes = True
         try:
-            if self._part is _Part.HEAD:
+            if self._part == _HEAD:
                 self._take_head(data)
             else:
                 self._take_body(data)
@@ -226,7 +223,7 @@ class UpstreamConnection(asyncio.Protocol):
         asker, self._asker = self._asker, None
         if asker is None:
             return
-        ended_by_close = self._part is _Part.BODY and self._left is None and self._chunked is None
+        ended_by_close = self._part == _BODY and self._left is None and self._chunked is None
         if ended_by_close and exc is None and self._request_sent:
             self._pool.answered(self)
             asker.response_end()
@@ -291,7 +288,7 @@ class UpstreamConnection(asyncio.Protocol):
                 raise framing_fault(f"unasked {head.status} response")
             if not data:
                 return
-        self._part = _Part.BODY
+        self._part = _BODY
         self.began_at = self._pool.deadlines.now()
         if not self._request_sent:
             # An answer that comes before the upload is complete has its time too: nothing else would end it.

@@ -1,7 +1,6 @@
 """One HTTP/2 connection: frames to streams and back. The library keeps the protocol, this file keeps the bounds."""
 
 import asyncio
-import time
 from typing import Final, cast
 
 import structlog
@@ -14,7 +13,7 @@ from jh2.settings import SettingCodes, Settings
 
 from doorward.controls.limits import check_head_size
 from doorward.denial import Denied
-from doorward.exchange import Exchange, Header, Request, Response, Source
+from doorward.exchange import Exchange, Header, Response, Source
 from doorward.gateway.exchange_run import ExchangeRun
 from doorward.gateway.gateway import Gateway
 from doorward.gateway.house import Run
@@ -22,7 +21,7 @@ from doorward.gateway.http1 import LINGER_S
 from doorward.gateway.http2.frames import Abuse, FrameWatch
 from doorward.gateway.http2.request import read_request, unreadable
 from doorward.gateway.http2.stream import Http2Stream
-from doorward.gateway.source import behind, counted_as, peer, take_scheme
+from doorward.gateway.source import behind, note_way, peer
 
 STREAMS: Final = 100
 """Most streams at a time on one connection (RFC 9113 section 6.5.2 asks for no less)."""
@@ -56,7 +55,6 @@ class Http2Connection(asyncio.Protocol):
         self.deadline = _NEVER
         self._transport: asyncio.Transport | None = None
         self._source = Source(address="")
-        self._counted_as = ""
         self._h2 = H2Connection(_CONFIGURATION)
         self._watch = FrameWatch(gateway.limits.head_bytes, gateway.deadlines.now)
         self._streams: dict[int, Http2Stream] = {}
@@ -73,16 +71,12 @@ class Http2Connection(asyncio.Protocol):
         """Count the connection and send our settings, or turn it away."""
         transport = cast("asyncio.Transport", transport)
         self._source = self._known or peer(transport)
-        self._counted_as = counted_as(self._source, self.gateway.proxies)
         try:
-            self.gateway.load.connect(self._counted_as)
+            self.gateway.opened(self, self._source)
         except Denied:
-            self.gateway.turned_away_count += 1
             transport.close()
             return
         self._transport = transport
-        self.gateway.opened(self)
-        self.gateway.deadlines.add(self)
         self.deadline = self.now() + _LOOK_S
         self._idle_until = self._partial_since = self.now()
         self._idle_until += self.gateway.limits.head_s
@@ -114,9 +108,7 @@ class Http2Connection(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
-        self.gateway.deadlines.discard(self)
         self.gateway.closed(self)
-        self.gateway.load.disconnect(self._counted_as)
         streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.gone()
@@ -279,28 +271,16 @@ class Http2Connection(asyncio.Protocol):
         except Denied as denied:
             refusal = denied
             request = unreadable(fields, gateway.scheme)
-        exchange = self._exchange(request, source)
+        exchange = gateway.new_exchange(request, source)
         stream = self._streams[stream_id] = Http2Stream(self, stream_id, ended=ends)
         stream.run = run = ExchangeRun(gateway, stream, exchange)
         if refusal is None and ends and length:
             refusal = Denied("transport.cl_invalid", "a Content-Length, and no body")
         if refusal is None:
-            if source.via:
-                exchange.findings.append(f"transport.via:{source.via}")
-                if source is not self._source:
-                    take_scheme(exchange, gateway.proxies)
+            note_way(exchange, self._source, gateway.proxies)
             run.admit()
-            return
-        try:
-            run.count_address()
-        except Denied as beyond:
-            refusal = beyond
-        run.refuse(refusal)
-
-    def _exchange(self, request: Request, source: Source) -> Exchange:
-        return Exchange(
-            id=self.gateway.new_id(), now=time.time(), ticks=time.monotonic(), source=source, request=request
-        )
+        else:
+            run.refuse_unread(refusal)
 
     def _reset(self, stream_id: int, code: ErrorCodes) -> None:
         try:
@@ -330,12 +310,8 @@ class Http2Connection(asyncio.Protocol):
         if code is not None:
             self._h2.close_connection(code)
         self._flush()
-        run = ExchangeRun(self.gateway, _Nobody(), self._exchange(unreadable([], self.gateway.scheme), self._source))
-        try:
-            run.count_address()
-        except Denied as beyond:
-            denied = beyond
-        run.refuse(denied)
+        exchange = self.gateway.new_exchange(unreadable([], self.gateway.scheme), self._source)
+        ExchangeRun(self.gateway, _Nobody(), exchange).refuse_unread(denied)
         # Closed with frames unread, the socket would send a reset that destroys the GOAWAY.
         self._is_over = True
         self.deadline = self.now() + LINGER_S

@@ -14,7 +14,6 @@ from doorward.exchange import Check, Exchange, Pending
 
 if TYPE_CHECKING:
     from doorward.gateway.deadlines import Deadlines
-    from doorward.gateway.websocket.upstream import UpstreamSocket
 
 JudgeText = Callable[[Exchange, str], None]
 """Raises Denied for a text that is meant to do harm."""
@@ -28,16 +27,16 @@ _log: Final = structlog.get_logger()
 _RESERVED: Final = frozenset({1004, 1005, 1006, 1015})
 
 
-class Client(Protocol):
-    """The client's connection, as the relay sees it."""
+class Side(Protocol):
+    """One end of a WebSocket, as the relay sees it."""
 
-    def write_frames(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Send frames."""
 
-    def hold_frames(self, *, pauses: bool) -> None:
+    def hold(self, *, pauses: bool) -> None:
         """Stop, or go on, reading."""
 
-    def end_frames(self) -> None:
+    def close(self) -> None:
         """Close, once what was written is sent."""
 
 
@@ -47,8 +46,8 @@ class Relay:
     def __init__(
         self,
         exchange: Exchange,
-        client: Client,
-        upstream: "UpstreamSocket",
+        client: Side,
+        upstream: Side,
         *,
         policy: WebSocketPolicy,
         deadlines: "Deadlines",
@@ -102,7 +101,7 @@ class Relay:
 
     def upstream_pressure(self, *, pauses: bool) -> None:
         """The upstream takes no more for now, or again."""
-        self._client.hold_frames(pauses=pauses)
+        self._client.hold(pauses=pauses)
 
     def drain(self) -> None:
         """The gateway stops, most often to be started again: the client may come back at once (1012)."""
@@ -125,7 +124,7 @@ class Relay:
             self._close(1001, "idle", why="idle_s", complete=False)
         elif not self._pinged and now - self._heard_at >= self._policy.idle_s / 2:
             self._pinged = True
-            self._client.write_frames(bytes(self._from_client.ping()))
+            self._client.write(bytes(self._from_client.ping()))
         elif now >= self._recheck_at:
             self._recheck_at = now + _RECHECK_S
             self._look_again()
@@ -182,14 +181,12 @@ class Relay:
         message: str | bytes = "".join(texts) if texts else b"".join(part for part in parts if isinstance(part, bytes))
         if isinstance(message, str) and by_client and self._judge is not None:
             self._judge(self._exchange, message)
-        other, write = (
-            (self._from_upstream, self._upstream.write) if by_client else (self._from_client, self._client.write_frames)
-        )
-        write(bytes(other.send_data(message, fin=True)))
+        other, side = (self._from_upstream, self._upstream) if by_client else (self._from_client, self._client)
+        side.write(bytes(other.send_data(message, fin=True)))
 
     def _pong(self, payload: bytes, *, by_client: bool) -> None:
         if by_client:
-            self._client.write_frames(bytes(self._from_client.pong(payload)))
+            self._client.write(bytes(self._from_client.pong(payload)))
         else:
             self._upstream.write(bytes(self._from_upstream.pong(payload)))
 
@@ -228,12 +225,12 @@ class Relay:
         if self._is_over:
             return
         told = None if code in _RESERVED or code == CloseReason.NO_STATUS_RCVD else code
-        self._client.write_frames(bytes(self._from_client.close(told, reason[:100] if told else None)))
+        self._client.write(bytes(self._from_client.close(told, reason[:100] if told else None)))
         self._upstream.write(bytes(self._from_upstream.close(told, reason[:100] if told else None)))
         self._over(complete=complete, why=why)
         self._cut_at = self._deadlines.now() + CLOSE_S
         self._upstream.close()
-        self._client.end_frames()
+        self._client.close()
 
     def _over(self, *, complete: bool, why: str) -> None:
         if self._is_over:

@@ -13,7 +13,6 @@ from doorward.gateway.websocket.upstream import UpstreamSocket
 
 if TYPE_CHECKING:
     from doorward.gateway.gateway import Gateway
-    from doorward.pipeline import Plan
 
 
 class WebSocketRun(ExchangeRun):
@@ -27,42 +26,53 @@ class WebSocketRun(ExchangeRun):
         self._subprotocol = b""
         self._relay: Relay | None = None
 
-    def proceed(self, plan: "Plan") -> None:
-        """Check the handshake, then make our own with the upstream. Errors: Denied."""
+    def proceed(self) -> None:
+        """Check the handshake, then make our own with the upstream. Errors: Denied, Pending."""
+        plan = self.plan
         if plan.websocket is None:
             raise Denied("transport.upgrade", f"{plan.operation.id} has no WebSocket")
         self._offered = check_handshake(self.exchange.request, plan.websocket.policy)
         self.pipeline.admit_body(self.exchange, plan)
         self.begin_upstream()
-        self._pool.run(self._open(plan))
+        self.pool.run(self._open())
 
-    async def _open(self, plan: "Plan") -> None:
-        head = _without_handshake(plan.request_head(self.exchange))
-        made = UpstreamSocket(head, self._offered, self._opened, self.upstream_failed)
-        try:
-            await self._pool.tunnel(lambda: made)
-        except Denied as denied:
-            self.upstream_failed(denied)
-        except ssl.SSLError as error:
-            self.upstream_failed(Denied("forward.upstream_tls", f"TLS with the upstream: {error.reason or error}"))
-        except (OSError, TimeoutError, ValueError) as error:
-            self.upstream_failed(Denied("forward.upstream_unreachable", str(error) or "no connection in time"))
+    async def _open(self) -> None:
+        with self:
+            head = _without_handshake(self.plan.request_head(self.exchange))
+            made = UpstreamSocket(head, self._offered, self._opened, self._upstream_failed)
+            try:
+                await self.pool.tunnel(lambda: made)
+            except Denied as denied:
+                self._upstream_failed(denied)
+            except ssl.SSLError as error:
+                self._upstream_failed(Denied("forward.upstream_tls", f"TLS with the upstream: {error.reason or error}"))
+            except (OSError, TimeoutError, ValueError) as error:
+                detail = str(error) or "no connection in time"
+                self._upstream_failed(Denied("forward.upstream_unreachable", detail))
+
+    def _upstream_failed(self, denied: Denied) -> None:
+        self.note_upstream_time()
+        self.refuse(denied)
 
     def _opened(self, made: UpstreamSocket, subprotocol: bytes) -> None:
         if self.is_abandoned:
             made.close()
             return
         self._socket, self._subprotocol = made, subprotocol
-        self.answer_with(Response(101, []))
+        with self:
+            self.note_upstream_time()
+            self.answer(Response(101, []))
 
-    def _send(self, response: Response) -> None:
-        socket, plan = self._socket, self.plan
-        if response.status != 101 or socket is None or plan is None or plan.websocket is None:
+    def send(self, response: Response) -> None:
+        """Send a refusal; or the end of the handshake, and then frames."""
+        socket = self._socket
+        terms = self.plan.websocket if response.status == 101 else None
+        if socket is None or terms is None:
             if socket is not None:
                 socket.close()
             # What the client has sent behind its handshake may be frames: it is not read as a request.
-            self._client.keeps_alive = False
-            super()._send(response)
+            self.client.keeps_alive = False
+            super().send(response)
             return
         exchange, client = self.exchange, self._socket_client
         key = exchange.request.headers.get(b"sec-websocket-key") or b""
@@ -74,15 +84,15 @@ class WebSocketRun(ExchangeRun):
             exchange.id.encode("ascii"),
             b"\r\n\r\n",
         ]
-        client.write_frames(b"".join(lines))
+        client.frames.write(b"".join(lines))
         self._relay = relay = Relay(
             exchange,
-            client,
+            client.frames,
             socket,
-            policy=plan.websocket.policy,
-            deadlines=self._gateway.deadlines,
-            judge=plan.websocket.judge,
-            recheck=plan.websocket.recheck,
+            policy=terms.policy,
+            deadlines=self.gateway.deadlines,
+            judge=terms.judge,
+            recheck=terms.recheck,
             ended=self._ended,
         )
         self.begin_stream()
