@@ -34,7 +34,8 @@ from doorward.jose import generate_key
 from doorward.operation import Operation, RequestBody
 from doorward.pipeline import Plan
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 30.0
+"""Longest wait for anything: the first text that a process inspects has its automata compiled meanwhile."""
 OK: Final = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"ok":true}'
 
 
