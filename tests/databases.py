@@ -62,6 +62,19 @@ class Postgres:
     def drop(self, url: str) -> None:
         self._do(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
+    def end_sessions(self, url: str) -> None:
+        """All there are at that database are broken off, as when the server starts anew."""
+        name = make_url(url).database
+        self._do(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    def shut(self, url: str) -> None:
+        """Nobody gets into that database, and nobody is left in it, until it is opened again."""
+        self._do(f"ALTER DATABASE {make_url(url).database} ALLOW_CONNECTIONS false")
+        self.end_sessions(url)
+
+    def open(self, url: str) -> None:
+        self._do(f"ALTER DATABASE {make_url(url).database} ALLOW_CONNECTIONS true")
+
     def stop(self) -> None:
         self._connection.close()
         self._server.cleanup()

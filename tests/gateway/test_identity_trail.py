@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -170,7 +169,11 @@ def test_whoever_stops_it_while_a_record_is_on_its_way_leaves_the_event_once(
             on_its_way.set()
 
         monkeypatch.setattr(AuditWriter, "append", told)
-        following = asyncio.create_task(trail.follow(lambda: 1))
+
+        async def version() -> str:
+            return "1"
+
+        following = asyncio.create_task(trail.follow(version))
         await on_its_way.wait()
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -194,12 +197,12 @@ def test_a_store_whose_state_cannot_be_asked_is_asked_again(
         trail = place.trail(store)
         was_moved = asyncio.Event()
 
-        def version() -> int:
+        async def version() -> str:
             if next(asked, False):
-                raise sqlite3.OperationalError("disk I/O error")
+                raise OperationalError("PRAGMA data_version", {}, OSError("disk I/O error"))
             if not events.waiting(store):
                 was_moved.set()
-            return 1
+            return "1"
 
         following = asyncio.create_task(trail.follow(version))
         await asyncio.wait([following, asyncio.create_task(was_moved.wait())], return_when=asyncio.FIRST_COMPLETED)

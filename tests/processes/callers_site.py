@@ -14,6 +14,8 @@ from tests.warming import warm
 from doorward.attack.gateway_process import GatewayProcess
 from doorward.attack.wire import Answer, Connection, request_bytes
 from doorward.cli.init import make_state
+from doorward.policy.loading import load_policy
+from doorward.policy.store import store_place
 from doorward.store import open_store
 
 WORKERS = 2
@@ -96,7 +98,8 @@ class CallersSite:
             **changes,
         }
         self.file.write_text(json.dumps(self.policy))
-        self.store = open_store(f"sqlite:///{self.state / 'store.db'}")
+        policy = load_policy(self.file)
+        self.store = open_store(*store_place(policy.store, policy.state))
         warm(self.state)
         self.process = GatewayProcess(self.file)
 

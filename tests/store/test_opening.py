@@ -108,25 +108,6 @@ def test_a_store_of_a_newer_version_is_left_as_it_is_and_the_operator_told(store
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
 
 
-def test_a_change_by_another_connection_shows_in_the_version(store: Store, store_url: str) -> None:
-    before = store.data_version()
-    assert store.data_version() == before
-    other = open_store(store_url)
-    with other.begin() as connection:
-        connection.execute(insert(principals).values(name="alice", kind="user"))
-    other.close()
-    assert store.data_version() != before
-    store.close()
-
-
-def test_a_change_through_the_same_store_shows_in_the_version(store: Store) -> None:
-    before = store.data_version()
-    with store.begin() as connection:
-        connection.execute(insert(principals).values(name="alice", kind="user"))
-    assert store.data_version() != before
-    store.close()
-
-
 def test_processes_that_open_an_empty_postgresql_at_once_all_find_the_tables(postgres: Postgres) -> None:
     url = postgres.empty_url()
 

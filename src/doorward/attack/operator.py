@@ -30,6 +30,7 @@ from doorward.identity.signature_keys import (
 from doorward.jose import generate_decryption_key, load_private_keys
 from doorward.operation import ApiDescription
 from doorward.policy.document import Policy
+from doorward.policy.store import store_place
 from doorward.sealing import sealer_for
 from doorward.signatures import private_key_from_pem
 from doorward.signatures.keys import generate_ed25519
@@ -87,7 +88,7 @@ class StateCredentials:
         """Partners that sign: a key of each kind in the store, good for an hour."""
         policy, now = self._policy, time.time()
         private, public = generate_ed25519()
-        store = open_store(f"sqlite:///{policy.state / 'store.db'}")
+        store = open_store(*store_place(policy.store, policy.state))
         try:
             roles = sorted({role for who in SIGNERS_ARE if (role := cast.roles.get(who))})
             grant = Grant(roles=roles, claims=cast.claims, lifetime_s=_LIFETIME_S)
@@ -112,7 +113,7 @@ class StateCredentials:
         """The writer, with a key for their answers in the store, good for an hour."""
         keys = encryption_keys_for(self._policy.state / "keys")
         own = generate_decryption_key("ECDH-ES+A256KW")
-        store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
+        store = open_store(*store_place(self._policy.store, self._policy.state))
         try:
             public = json.dumps(own.public.jwk()).encode("ascii")
             add_encryption_key(store, "attack-writer", public, now=time.time(), key_id=own.id, lifetime_s=_LIFETIME_S)
@@ -126,7 +127,7 @@ class StateCredentials:
         if not any(takes_secrets(operation) for operation in description.operations):
             return None
         role = cast.roles.get("reader")
-        store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
+        store = open_store(*store_place(self._policy.store, self._policy.state))
         try:
             # Names are given once: each run has a client of its own.
             name = f"{KEY_NAME}-{secrets.token_hex(4)}"
@@ -139,7 +140,7 @@ class StateCredentials:
     def api_keys(self, cast: Cast) -> dict[str, str]:
         """API keys by kind (`case.KeyKind`): all in the store, good for an hour at most, and one made up."""
         role, now = cast.roles.get("reader"), time.time()
-        store = open_store(f"sqlite:///{self._policy.state / 'store.db'}")
+        store = open_store(*store_place(self._policy.store, self._policy.state))
         try:
             roles = (role,) if role else ()
             good, valid = add_api_key(store, KEY_NAME, now=now, roles=roles, claims=cast.claims, lifetime_s=_LIFETIME_S)
@@ -163,7 +164,7 @@ class StateCredentials:
 
     def withdraw(self) -> None:
         """Nothing of what was put into the store is good any more."""
-        store, now = open_store(f"sqlite:///{self._policy.state / 'store.db'}"), time.time()
+        store, now = open_store(*store_place(self._policy.store, self._policy.state)), time.time()
         try:
             while self._made:
                 take_back, name = self._made.pop()

@@ -20,6 +20,7 @@ from doorward.identity.events import acting
 from doorward.identity.names import require_roles
 from doorward.policy.document import Policy
 from doorward.policy.loading import load_policy
+from doorward.policy.store import store_place
 from doorward.store import Store, open_store
 
 PolicyOption = Annotated[Path, typer.Option("--policy", help="the policy, which names the state directory")]
@@ -39,10 +40,10 @@ _DURATION: Final = re.compile(r"([0-9]{1,6})([mhd])")
 def opened(policy_path: Path) -> Iterator[tuple[Policy, Store]]:
     """The policy and its store. Errors: PolicyError, also when nothing was set up yet."""
     policy = load_policy(policy_path)
-    path = store_path(policy)
-    if not path.parent.is_dir():
-        raise PolicyError(f"{path.parent} does not exist", key="state", hint="doorward init sets everything up")
-    store = open_store(f"sqlite:///{path}")
+    state = policy.state.resolve()
+    if not state.is_dir():
+        raise PolicyError(f"{state} does not exist", key="state", hint="doorward init sets everything up")
+    store = open_store(*store_place(policy.store, state))
     try:
         with acting(f"cli:{operator()}"):
             yield policy, store
@@ -59,11 +60,6 @@ def operator() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def store_path(policy: Policy) -> Path:
-    """Where the store of that policy lies, absolute."""
-    return (policy.state / "store.db").resolve()
 
 
 def known_roles(policy: Policy, roles: Iterable[str] | None) -> list[str]:

@@ -37,7 +37,7 @@ class ControlProcess:
         """`policy_file` and `state` are absolute; `workers` is how many there are."""
         self._policy_file = policy_file
         self._in_force = InForce(policy_file, state, workers)
-        self._state = State(state)
+        self._state = State(state, self._in_force.policy.store)
         self._servers = Servers(self._state, self._in_force)
         self._certificate = PublicCertificate(
             state,
@@ -52,7 +52,7 @@ class ControlProcess:
     async def run(self, listeners: Listeners, status: int) -> None:
         """Serve until SIGTERM, or until the supervisor is gone. Errors: whatever broke; the supervisor starts anew."""
         # Asked before the store is read: a change between the two is published twice rather than never.
-        published = self._state.watch.version()
+        published = await self._state.watch.version()
         self.publish()
         self._confirming.confirm()
         self._servers.open(listeners)

@@ -6,9 +6,8 @@ with the same id.
 """
 
 import asyncio
-import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,12 +49,12 @@ class IdentityTrail:
         self._moving: asyncio.Task[bool] | None = None
         self._is_down = False
 
-    async def follow(self, version: Callable[[], int]) -> None:
-        """Move whatever comes, until cancelled. `version` is another number after every change of the store."""
-        seen: int | None = None
+    async def follow(self, version: Callable[[], Awaitable[str]]) -> None:
+        """Move whatever comes, until cancelled. `version` is another text after every change of the store."""
+        seen: str | None = None
         while True:
             # asked before the store is read: what comes in between is looked for again
-            found = self._asked(version)
+            found = await self._asked(version)
             if found is None or found != seen:
                 self._moving = asyncio.create_task(self.move_all())
                 # whoever cancels this waits for it in `close`: an event half moved would be moved once more there
@@ -104,10 +103,10 @@ class IdentityTrail:
             await asyncio.to_thread(self._writer.close)
             self._writer = None
 
-    def _asked(self, version: Callable[[], int]) -> int | None:
+    async def _asked(self, version: Callable[[], Awaitable[str]]) -> str | None:
         try:
-            return version()
-        except sqlite3.Error as error:
+            return await version()
+        except SQLAlchemyError as error:
             _log.error("the store cannot be asked whether events wait in it", reason=str(error))
             return None
 

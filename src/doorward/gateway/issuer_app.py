@@ -1,17 +1,17 @@
 """What the issuer's listener serves: the identity provider, its probes, and the keys that bodies are encrypted to."""
 
-import sqlite3
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from doorward.encryption_key import encryption_keys_for, public_encryption_jwks
-from doorward.gateway.store_watch import StoreWatch
 from doorward.identity.unserved import explains_itself
+from doorward.store import Watch
 
 ENCRYPTION_KEYS_PATH: Final = "/.well-known/doorward-encryption-keys"
 """Where clients fetch the keys that they encrypt bodies to."""
@@ -19,7 +19,7 @@ _KEYS_MAX_AGE_S: Final = 3600
 """How long they may keep them, in seconds; an exchanged key opens messages far longer."""
 
 
-def issuer_app(provider: Starlette, keys: Path, watch: StoreWatch, base: str) -> Starlette:
+def issuer_app(provider: Starlette, keys: Path, watch: Watch, base: str) -> Starlette:
     """The provider with what stands beside it. `keys` is the directory of the keys, `watch` looks at the store.
 
     `base` is the path that the provider stands below.
@@ -34,8 +34,8 @@ def issuer_app(provider: Starlette, keys: Path, watch: StoreWatch, base: str) ->
 
     async def ready(_request: Request) -> Response:
         try:
-            watch.version()
-        except sqlite3.Error:
+            await watch.version()
+        except SQLAlchemyError:
             return PlainTextResponse("the store does not answer\n", status_code=503)
         return PlainTextResponse("ready\n")
 

@@ -19,6 +19,7 @@ from doorward.operation import Operation
 from doorward.policy.issuer import AdminSettings, IssuerSettings
 from doorward.policy.modelling import made, merged, written
 from doorward.policy.operation_policy import OperationKey, OperationPolicy, described_policy, operation_key
+from doorward.policy.store import StoreSettings
 from doorward.policy.tls import TlsSettings
 from doorward.policy.values import Address, ControlName, HttpUrl, Mode, Network, PolicyPath, with_files
 
@@ -47,6 +48,9 @@ class Policy(BaseModel):
     # A text, not a Path: the default is validated like the rest, as JSON, where strict mode takes texts only.
     state: PolicyPath = Field(default=cast("Path", ".doorward"), validate_default=True)
     """Directory for keys, store and audit trail (mode 0700)."""
+    store: StoreSettings | None = None
+    """A PostgreSQL database for users, clients, keys, sessions and tokens. None: a SQLite file in `state`. Takes effect
+    at the next start."""
     issuer: IssuerSettings = IssuerSettings()
     """Doorward's own identity provider."""
     admin: AdminSettings | None = None

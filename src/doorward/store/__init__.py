@@ -20,10 +20,12 @@ from doorward.store.tables.callers import (
 from doorward.store.tables.grants import consents, device_grants, issued_tokens, logout_notices, token_families
 from doorward.store.tables.signing_in import devices, issuer_links, login_counters, passkeys, sessions, totp_factors
 from doorward.store.tables.waiting import events, mails, sms_sends
+from doorward.store.watching import Watch
 
 __all__ = [
     "METADATA",
     "Store",
+    "Watch",
     "api_keys",
     "authorities",
     "certificates",

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from anyio import to_thread
@@ -18,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from doorward.errors import PolicyError
 from doorward.store.group_commit import GroupCommit
 from doorward.store.reading import Reader
+from doorward.store.watching import Watch
 from doorward.store.writing import BUSY_MS, queueing
 
 _KEPT: Final = 4
@@ -26,10 +28,6 @@ _OVERFLOW: Final = 60
 """Connections beyond them; there are forty threads in the control process."""
 _MIGRATION_LOCK: Final = 0x646F6F72
 """Key of PostgreSQL's advisory lock around migrations."""
-_VERSION_OF: Final = {
-    "sqlite": "PRAGMA data_version",
-    "postgresql": "SELECT pg_snapshot_xmax(pg_current_snapshot())::text",
-}
 _Result = TypeVar("_Result")
 
 
@@ -39,11 +37,10 @@ class Store:
     What the event loop has to write goes by `write`, many transactions a commit, and what it has to look up by `read`.
     """
 
-    __slots__ = ("_engine", "_group", "_reading", "_watching")
+    __slots__ = ("_engine", "_group", "_reading")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._watching: Connection | None = None
         self._group: GroupCommit | None = None
         self._reading: Reader | None = None
         if engine.dialect.name == "sqlite":
@@ -83,15 +80,12 @@ class Store:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
-    def data_version(self) -> int:
-        """A number that differs from the last one when anybody, in any process, has committed a change since.
+    def watch(self, *, owns: bool = False) -> Watch:
+        """A look at the changes of the store. `owns`: as the one process that serves from it.
 
-        It may differ without one. Cheap enough to ask ten times a second, always from one thread.
+        Errors: PolicyError; SQLAlchemyError.
         """
-        if self._watching is None:
-            # SQLite compares with what this very connection saw before, so it is kept
-            self._watching = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        return int(self._watching.execute(text(_VERSION_OF[self._engine.dialect.name])).scalar_one())
+        return Watch(self._engine, owns=owns)
 
     def close(self) -> None:
         """Nothing; what was to be written is, and connections kept open are closed."""
@@ -99,14 +93,13 @@ class Store:
             self._group.close()
         if self._reading is not None:
             self._reading.close()
-        if self._watching is not None:
-            self._watching.close()
-            self._watching = None
         self._engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, arguments: Mapping[str, str | int] = MappingProxyType({})) -> Store:
     """The store at an SQLAlchemy URL (`sqlite:////var/lib/doorward/store.db`), made or migrated where needed.
+
+    `arguments` is what PostgreSQL's driver is told beside it.
 
     A SQLite file is made with mode 0600, which its write-ahead log inherits; WAL with synchronous=FULL, so that a
     revocation that was confirmed survives a power cut. Errors: PolicyError when it cannot be opened.
@@ -121,17 +114,24 @@ def open_store(url: str) -> Store:
             )
             event.listen(engine, "connect", _configure_sqlite)
         else:
-            engine = create_engine(parsed, pool_pre_ping=True)
+            engine = create_engine(
+                parsed, pool_size=_KEPT, max_overflow=_OVERFLOW, pool_pre_ping=True, connect_args={**arguments}
+            )
         try:
             _migrate(engine)
         except BaseException:
             engine.dispose()
             raise
-    except (ArgumentError, OperationalError, OSError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
         raise PolicyError(
-            f"the store cannot be opened: {error}",
-            key="state",
-            hint="it must be a directory this user may write to",
+            f"the store cannot be opened: {error}", key="store", hint="pip install 'doorward[postgres]'"
+        ) from error
+    except (ArgumentError, OperationalError, OSError) as error:
+        is_server = url.startswith("postgresql")
+        raise PolicyError(
+            f"the store cannot be opened: {error.orig if isinstance(error, OperationalError) else error}",
+            key="store" if is_server else "state",
+            hint="does the server run, and let this user in?" if is_server else "it must be a directory to write to",
         ) from error
     return Store(engine)
 
@@ -156,6 +156,7 @@ def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # two processes that open the store at once must not both migrate; SQLite's one writer sees to it there
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         found, newest = _revision(connection), _newest()
         if found == newest:

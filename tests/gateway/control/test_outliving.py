@@ -1,6 +1,5 @@
 """Which trouble ends the control process, and which is only told."""
 
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,6 @@ TROUBLES = [
     PolicyError("is missing", key="tls"),
     OSError(28, "No space left on device"),
     OperationalError("SELECT 1", None, Exception("database is locked")),
-    sqlite3.OperationalError("disk I/O error"),
 ]
 
 
@@ -25,7 +23,7 @@ def lines() -> Iterator[list[Any]]:
         yield found
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=["operator", "disk", "store", "sqlite"])
+@pytest.mark.parametrize("trouble", TROUBLES, ids=["operator", "disk", "store"])
 def test_what_operator_disk_or_store_can_cause_is_told_and_outlived(trouble: Exception, lines: list[Any]) -> None:
     with Attempt("what was stays") as made:
         raise trouble

@@ -28,6 +28,7 @@ from doorward.attack.wire import Answer, Connection, Target, request_bytes
 from doorward.identity.revoking import revoke
 from doorward.policy.loading import load_policy
 from doorward.policy.openapi import load_description
+from doorward.policy.store import store_place
 from doorward.store import open_store
 
 MakeState = Callable[[Path], None]
@@ -304,7 +305,7 @@ class Laboratory:
         cast = cast_for(description, policy)
         state = StateCredentials(policy)
         self._tokens: MintedTokens = state.tokens(cast, all_scopes(description))
-        store = open_store(f"sqlite:///{policy.state / 'store.db'}")
+        store = open_store(*store_place(policy.store, policy.state))
         revoke(store, "token", policy.issuer.url, _REVOKED, now=time.time())
         store.close()
         return DescribedSamples(

@@ -37,7 +37,7 @@ class Following:
         """`publish` publishes whatever changed."""
         self._state, self._in_force, self._confirming, self._publish = state, in_force, confirming, publish
 
-    def work(self, published: int) -> list[Coroutine[None, None, None]]:
+    def work(self, published: str) -> list[Coroutine[None, None, None]]:
         """The tasks that follow whatever happens. `published`: the store's version that went out already."""
         return [self._store(published), self._issuers(), self._own_keys(), self._what_ended()]
 
@@ -56,15 +56,15 @@ class Following:
             if self._has_published():
                 _log.info("policy reloaded", file=str(file))
 
-    async def _store(self, published: int) -> None:
+    async def _store(self, published: str) -> None:
         """Publish within a tenth of a second of any change: a revocation that waits is a door left open."""
         published_at = time.monotonic()
         while True:
             await asyncio.sleep(WATCH_S)
             with Attempt("changes of the store cannot be published") as kept_up:
-                found = self._state.watch.version()
+                found = await self._state.watch.version()
                 if self._ring_changed():
-                    published = -1
+                    published = ""
                 if found != published or time.monotonic() - published_at > REFRESH_S:
                     self._publish()
                     published, published_at = found, time.monotonic()

@@ -36,7 +36,7 @@ class InForce:
             checked = last[0]
         self._publisher = Publisher(path, policy_file, checked.run_by(workers), last[1] if last else None)
         self.keys = ExternalKeys(outbound(checked.policy), kept_sets(last[1]) if last else {})
-        self._remembered = checked.policy.memory
+        self._remembered, self._store = checked.policy.memory, checked.policy.store
         """Of the policy that we started with."""
 
     @property
@@ -50,11 +50,13 @@ class InForce:
         return None if self.policy.tls is None else self.policy.tls.acme
 
     def adopt(self, checked: Checked) -> None:
-        """Another policy holds from now on. Errors: PolicyError for one that needs all hosts to start anew."""
+        """Another policy holds from now on. Errors: PolicyError for one that needs a new start."""
         if checked.policy.memory != self._remembered:
             # Others would take us for a host that tells them what was used once, or tell it to another memory.
             problem = "where hosts remember together cannot change while they run"
             raise PolicyError(problem, key="limits.shared", hint="restart all hosts")
+        if checked.policy.store != self._store:
+            raise PolicyError("the store cannot change while it is open", key="store", hint="restart Doorward")
         self._publisher.adopt(checked)
         self.keys.client = outbound(checked.policy)
 

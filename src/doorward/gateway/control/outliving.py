@@ -5,7 +5,6 @@ is tried again at its next turn. Anything else is a mistake of ours: it ends the
 new one, while workers serve on. Before it serves, nothing is outlived: `run` sees what is wrong.
 """
 
-import sqlite3
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,7 +15,7 @@ from doorward.errors import PolicyError, PolicyErrors
 
 MISTAKES: Final = (PolicyError,)
 """The operator's."""
-TROUBLE: Final = (*MISTAKES, OSError, SQLAlchemyError, sqlite3.Error)
+TROUBLE: Final = (*MISTAKES, OSError, SQLAlchemyError)
 """Theirs, and that of the disk and the store."""
 
 _log = structlog.get_logger()

@@ -25,7 +25,7 @@ class Services:
         self._shared = SharedServices(state.path, policy)
         self._key_watch = KeyWatch(state.path, state.store)
         self._trail = IdentityTrail(state.store, state.path, policy.audit, clock=time.time)
-        self._events_watch = state.watched()
+        self._events_watch = state.store.watch()
         self._back_channel = BackChannel(
             state.store,
             key=lambda algorithm: state.ring.ring.signer(time.time(), algorithm),

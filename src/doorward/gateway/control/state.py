@@ -5,17 +5,17 @@ from pathlib import Path
 from doorward.answer_key import answer_key_for
 from doorward.encryption_key import encryption_keys_for
 from doorward.errors import PolicyError
-from doorward.gateway.store_watch import StoreWatch
 from doorward.identity.issuer_key_file import FILE_NAME, WatchedRing
 from doorward.identity.sealing import KEY_FILE, load_or_make_secret
+from doorward.policy.store import StoreSettings, store_place
 from doorward.store import open_store
 
 
 class State:
     """Opened once, for as long as the process lives."""
 
-    def __init__(self, path: Path) -> None:
-        """Errors: PolicyError for keys that cannot be used."""
+    def __init__(self, path: Path, settings: StoreSettings | None) -> None:
+        """`settings` say where the store is. Errors: PolicyError for keys, or a store, that cannot be used."""
         self.path, self.keys = path, path / "keys"
         self.ring_file = self.keys / FILE_NAME
         try:
@@ -26,12 +26,8 @@ class State:
         # Before the first snapshot: a policy that wants answers signed must find the key there.
         answer_key_for(self.keys)
         encryption_keys_for(self.keys)
-        self.store = open_store(f"sqlite:///{path / 'store.db'}")
-        self.watch = self.watched()
-
-    def watched(self) -> StoreWatch:
-        """Another look at the store, for somebody who sees its changes on their own."""
-        return StoreWatch(self.path / "store.db")
+        self.store = open_store(*store_place(settings, path))
+        self.watch = self.store.watch(owns=True)
 
     def close(self) -> None:
         """Let go of the store."""
