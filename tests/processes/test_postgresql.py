@@ -14,6 +14,7 @@ from tests.databases import Postgres
 from tests.processes.callers_site import CallersSite, RecordingUpstream
 from tests.waiting import until
 
+from doorward.attack.wire import Connection, request_bytes
 from doorward.identity.api_keys import add_api_key, revoke_api_key
 from doorward.identity.events import waiting
 
@@ -46,6 +47,13 @@ def command(site: CallersSite, *arguments: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
+def readiness(site: CallersSite) -> int:
+    target = site.process.issuer_target
+    with Connection(target) as connection:
+        connection.send(request_bytes("GET", "/readyz", (), b"", authority=target.authority))
+        return connection.receive().status
+
+
 def test_a_key_of_the_command_line_opens_until_it_is_revoked_there(site: CallersSite) -> None:
     key = command(site, "key", "add", "partner", "--role", "reader").split()[0]
     site.until(200, (HEADER, key), in_a_row=20)
@@ -67,11 +75,13 @@ def test_while_the_database_is_gone_callers_are_served_and_what_was_revoked_coun
     postgres.shut(url)
     until(lambda: "changes of the store cannot be published" in site.process.log, "the outage is not told")
     assert site.send((HEADER, key)).status == 200
+    assert readiness(site) == 503
     with pytest.raises(SQLAlchemyError):
         revoke_api_key(site.store, kept.id, now=time.time())
     postgres.open(url)
     revoke_api_key(site.store, kept.id, now=time.time())
     site.until(401, (HEADER, key), in_a_row=20)
+    until(lambda: readiness(site) == 200, "the provider does not say that it can be asked again")
 
 
 def test_a_second_gateway_does_not_serve_from_the_same_database(

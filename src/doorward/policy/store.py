@@ -11,9 +11,10 @@ from doorward.policy.values import PolicyPath
 
 _SERVER_SAYS: Final = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=60000"
 """What the server is told of our sessions, in milliseconds: none may hold a row, or a thread of ours, for ever."""
-_CONNECT_S: Final = 5
-_UNACKNOWLEDGED_MS: Final = 10_000
-"""How long the network may take to say that it has what we sent, in milliseconds (`tcp_user_timeout`)."""
+_CONNECT_S: Final = 3
+"""Longest wait for a connection, in seconds: less than it takes until a silent control process counts as wedged."""
+_UNACKNOWLEDGED_MS: Final = 4_000
+"""How long the network may take to say that it has what we sent, in milliseconds (`tcp_user_timeout`): less, too."""
 
 
 class StoreSettings(BaseModel):
