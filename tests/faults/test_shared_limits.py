@@ -8,6 +8,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from tests.waiting import until
+
 from doorward.controls.limits.buckets import SLACK
 
 if TYPE_CHECKING:
@@ -58,8 +60,9 @@ def test_what_is_under_way_is_counted_over_both_workers(start: Start) -> None:
             assert statuses(running, 8) == {429: 8}
             running.upstream.release()
             assert held.result()[0] == 200
-        # one after the other each finds the place free again
-        assert [running.ask()[0] for _ in range(6)] == [200] * 6
+        for _ in range(6):
+            # the client has its answer a moment before the other worker can hear that the place is free again
+            until(lambda: running.ask()[0] == 200, "the place is never free again")
 
 
 def test_cut_off_from_the_counts_each_worker_gives_out_its_share(start: Start) -> None:
