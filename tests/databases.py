@@ -65,7 +65,7 @@ class Postgres:
     def end_sessions(self, url: str) -> None:
         """All there are at that database are broken off, as when the server starts anew."""
         name = make_url(url).database
-        self._do(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        self._do(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def shut(self, url: str) -> None:
         """Nobody gets into that database, and nobody is left in it, until it is opened again."""

@@ -71,9 +71,9 @@ class Watch:
 
     def _open(self) -> Connection:
         # SQLite compares with what this very connection saw before, so it is kept
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if self._owns and not connection.execute(_OWN).scalar_one():
-            connection.close()
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if self._owns and not self._is_owner(self._connection):
+            self._drop()
             if self._was_open:
                 raise OwnerLost("another Doorward runs on this database now")
             raise PolicyError(
@@ -81,8 +81,14 @@ class Watch:
                 key="store.url",
                 hint="each has a database of its own; others name its provider under `issuers`",
             )
-        self._connection = connection
-        return connection
+        return self._connection
+
+    def _is_owner(self, connection: Connection) -> bool:
+        try:
+            return bool(connection.execute(_OWN).scalar_one())
+        except SQLAlchemyError:
+            self._drop()
+            raise
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
