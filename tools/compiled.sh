@@ -6,7 +6,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 cp -r src pyproject.toml README.md LICENSE "$place"
 find "$place" -name '*.so' -delete
-echo "compiling with mypyc (ten minutes and more, on one core) ..."
+echo "compiling with mypyc (about six minutes, on one core) ..."
 export HATCH_BUILD_HOOK_ENABLE_MYPYC=1
 .venv/bin/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w "$place/dist" "$place"
 rm -rf .compiled
