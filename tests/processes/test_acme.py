@@ -122,7 +122,7 @@ class Site:
             "issuer": {"listen": "127.0.0.1:0"},
             "workers": 2,
             "public": ["GET /health"],
-            "limits": {"per_address": None},
+            "limits": {"per_address": None, "idle_s": 600.0},
         }
         self.write()
         warm(self.state)

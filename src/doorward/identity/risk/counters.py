@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, select, update
 
 from doorward.identity.risk.decision import FORGET_S, Facts, Verdict, decide
 from doorward.store import Store, login_counters
@@ -64,13 +64,12 @@ def reserve(
 
 def give_back(connection: Connection, slot: Slot) -> None:
     """Nothing; the guess in that slot was none (right so far, or seen before)."""
-    # the row of all first, as everywhere: two that lock them in two orders would wait for each other
+    failures = login_counters.c.failures
+    fewer = {"failures": case((failures > 0, failures - 1), else_=0), "version": login_counters.c.version + 1}
+    # the row of all first, as everywhere, and whatever it counts: two that lock them in two orders would wait for each
+    # other, and a row that a condition passes over is not locked
     for place in (IN_A_ROW, slot.place):
-        connection.execute(
-            update(login_counters)
-            .where(*_row(slot.account, place), login_counters.c.failures > 0)
-            .values(failures=login_counters.c.failures - 1, version=login_counters.c.version + 1)
-        )
+        connection.execute(update(login_counters).where(*_row(slot.account, place)).values(fewer))
 
 
 def clear(connection: Connection, account: str, *places: str) -> None:
