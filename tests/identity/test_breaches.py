@@ -171,8 +171,8 @@ def _elsewhere(service: RangeService) -> Callable[[http.server.BaseHTTPRequestHa
 SUFFIX = sha1(FINE)[5:].encode()
 HOSTILE = {
     "endless": (_endless, 10.0),
-    "dripping": (_dripping, 0.2),
-    "silent": (_silent, 0.2),
+    "dripping": (_dripping, 2.0),  # long enough to be asked at all on a busy machine
+    "silent": (_silent, 2.0),
     "redirect": (_elsewhere, 10.0),
     "error": (_saying(SUFFIX + b":5", status=503), 10.0),
     "html": (_saying(SUFFIX + b":5", kind="text/html"), 10.0),
