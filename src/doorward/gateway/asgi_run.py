@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from doorward.denial import Denied
 from doorward.exchange import Exchange, Header, Response
+from doorward.gateway.exchange_body import require_within
 from doorward.problem import denial_response, fault_response
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class AsgiRun:
             return
         self._body_bytes += len(data)
         try:
-            _require_within(self._house.limits.body_bytes, self._body_bytes)
+            require_within(self._house.limits.body_bytes, self._body_bytes)
             self._house.load.hold(len(data))
         except Denied as denied:
             self.refuse(denied)
@@ -229,11 +230,6 @@ class AsgiRun:
         self._pieces.clear()
         self._house.load.release(self._held_bytes)
         self._held_bytes = 0
-
-
-def _require_within(limit: int, size: int) -> None:
-    if size > limit:
-        raise Denied("limits.body_size", f"request body above {limit} bytes")
 
 
 def _checked(headers: list[Header]) -> list[Header]:
